@@ -1,0 +1,3 @@
+//! The `tollgate-bench` binary.
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! MGCP as it is on the wire: RFC 3435 §3 and its appendix A.
+//!
+//! [`parse`] turns octets into [`message`]s, [`emit`] turns them back; [`transaction`] gives
+//! at-most-once delivery. Nothing past the parser sees text.
+
+pub mod code;
+pub mod emit;
+pub mod message;
+pub mod name;
+pub mod parse;
+pub mod transaction;

@@ -1,0 +1,321 @@
+//! What an MGCP message means, free of how it is spelt.
+
+use std::net::SocketAddr;
+
+use dataplane::mode::Mode;
+use drivers::line::Law;
+
+use super::code::{ReasonCode, ReturnCode};
+use super::name::{CallId, ConnectionId, EndpointName, EntityName, RequestId};
+
+/// A transaction's number, 1 to 999,999,999 (RFC 3435 §3.2.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TransactionId(pub u32);
+
+/// One message of a datagram; piggybacked ones are several (RFC 3435 §3.5.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message<'a> {
+    /// A command.
+    Command(Command<'a>),
+    /// A response.
+    Response(Response<'a>),
+}
+
+/// A command (RFC 3435 §3.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Command<'a> {
+    /// What is asked.
+    pub verb: Verb,
+    /// Its transaction.
+    pub transaction: TransactionId,
+    /// What it is asked of.
+    pub endpoint: EndpointName,
+    /// Its parameter lines.
+    pub parameters: Parameters<'a>,
+    /// The session descriptions behind the parameters, in order; at most one in most commands.
+    pub descriptions: Vec<&'a [u8]>,
+}
+
+/// A response (RFC 3435 §3.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response<'a> {
+    /// How it went.
+    pub code: ReturnCode,
+    /// The transaction it answers.
+    pub transaction: TransactionId,
+    /// The package that an 8xx code is of (RFC 3435 §2.4).
+    pub package: Option<&'a str>,
+    /// The words behind the code.
+    pub commentary: &'a str,
+    /// Its parameter lines.
+    pub parameters: Parameters<'a>,
+    /// The session descriptions behind them.
+    pub descriptions: Vec<&'a [u8]>,
+}
+
+/// The nine commands, and what extensions bring (RFC 3435 §3.2.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verb {
+    /// EPCF
+    EndpointConfiguration,
+    /// CRCX
+    CreateConnection,
+    /// MDCX
+    ModifyConnection,
+    /// DLCX
+    DeleteConnection,
+    /// RQNT
+    NotificationRequest,
+    /// NTFY
+    Notify,
+    /// AUEP
+    AuditEndpoint,
+    /// AUCX
+    AuditConnection,
+    /// RSIP
+    RestartInProgress,
+    /// MESG (RFC 3435 §3.2.1.1 leaves four-letter verbs to extensions) and any other: its letters.
+    Other([u8; 4]),
+}
+
+/// The parameter lines of a message, each at most once (RFC 3435 §3.2.2).
+///
+/// Which of them a command may have is the command's business (the table of §3.2.2), not ours.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parameters<'a> {
+    /// B: how the endpoint's bearer is encoded.
+    pub bearer: Option<BearerInformation<'a>>,
+    /// C
+    pub call: Option<CallId>,
+    /// A: each line's text.
+    pub capabilities: Vec<&'a str>,
+    /// I: one in commands, several in answers to AUEP.
+    pub connections: Vec<ConnectionId>,
+    /// M
+    pub mode: Option<ModeName<'a>>,
+    /// P
+    pub connection_parameters: Option<ConnectionParameters<'a>>,
+    /// T
+    pub detect_events: Option<&'a str>,
+    /// D
+    pub digit_map: Option<&'a str>,
+    /// ES
+    pub event_states: Option<&'a str>,
+    /// L
+    pub local_options: Option<LocalConnectionOptions<'a>>,
+    /// MD
+    pub max_datagram: Option<u32>,
+    /// N: `Some(None)` where the line is there and empty.
+    pub notified_entity: Option<Option<EntityName>>,
+    /// O
+    pub observed_events: Option<&'a str>,
+    /// PL
+    pub packages: Option<&'a str>,
+    /// Q
+    pub quarantine: Option<&'a str>,
+    /// E
+    pub reason: Option<Reason<'a>>,
+    /// R: `Some("")` where the line is there and empty.
+    pub requested_events: Option<&'a str>,
+    /// F: `Some` of none where the line is there and empty.
+    pub requested_info: Option<Vec<InfoCode<'a>>>,
+    /// X
+    pub request: Option<RequestId>,
+    /// K: `Some` of none where the line is there and empty.
+    pub response_ack: Option<Vec<TransactionRange>>,
+    /// RD, in seconds.
+    pub restart_delay_s: Option<u32>,
+    /// RM
+    pub restart_method: Option<RestartMethod<'a>>,
+    /// I2
+    pub second_connection: Option<ConnectionId>,
+    /// Z2
+    pub second_endpoint: Option<EndpointName>,
+    /// S
+    pub signal_requests: Option<&'a str>,
+    /// Z: one in most answers, several in answers to AUEP with a wildcard.
+    pub specific_endpoints: Vec<EndpointName>,
+    /// Whatever else was there: package (`pkg/name`) and vendor (`X-`, `X+`) parameters, and unknown ones.
+    pub others: Vec<(&'a str, &'a str)>,
+}
+
+/// The value of B (RFC 3435 §3.2.2.1).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BearerInformation<'a> {
+    /// `e`: the law.
+    pub encoding: Option<Law>,
+    /// Whatever else was there: attribute and value.
+    pub others: Vec<(&'a str, &'a str)>,
+}
+
+/// The value of M: a mode of RFC 3435, or the name of another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModeName<'a> {
+    /// One of the nine.
+    Known(Mode),
+    /// Another, which may be a package's.
+    Other(&'a str),
+}
+
+/// The value of L (RFC 3435 §3.2.2.10); each field as the call agent gave it, none filled in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LocalConnectionOptions<'a> {
+    /// `a`: encoding names in order of preference. Repeated `a:` fields are one list.
+    pub codecs: Vec<&'a str>,
+    /// `p`: packetization period, or a range, in ms.
+    pub packetization_ms: Option<Range>,
+    /// `b`: bandwidth, or a range, in kbit/s.
+    pub bandwidth_kbps: Option<Range>,
+    /// `e`: echo cancellation.
+    pub echo_cancellation: Option<bool>,
+    /// `s`: silence suppression.
+    pub silence_suppression: Option<bool>,
+    /// `gc`
+    pub gain_control: Option<GainControl>,
+    /// `t`: the TOS octet, given in hex.
+    pub type_of_service: Option<u8>,
+    /// `r`: resource reservation.
+    pub reservation: Option<&'a str>,
+    /// `k`: encryption key.
+    pub key: Option<&'a str>,
+    /// `nt`: network types in order of preference.
+    pub network_types: Vec<&'a str>,
+    /// Whatever else was there: package and vendor options, attribute and value.
+    pub others: Vec<(&'a str, &'a str)>,
+}
+
+/// One number, or from and to; the same where there is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// The least.
+    pub from: u32,
+    /// The most.
+    pub to: u32,
+}
+
+/// The value of `gc` (RFC 3435 §3.2.2.10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GainControl {
+    /// `auto`
+    Automatic,
+    /// A gain in dB.
+    Decibels(i16),
+}
+
+/// The value of P (RFC 3435 §3.2.2.7).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ConnectionParameters<'a> {
+    /// PS
+    pub packets_sent: Option<u32>,
+    /// OS
+    pub octets_sent: Option<u32>,
+    /// PR
+    pub packets_received: Option<u32>,
+    /// OR
+    pub octets_received: Option<u32>,
+    /// PL
+    pub packets_lost: Option<u32>,
+    /// JI, in ms.
+    pub jitter_ms: Option<u32>,
+    /// LA, in ms.
+    pub latency_ms: Option<u32>,
+    /// Whatever else was there: name and value.
+    pub others: Vec<(&'a str, &'a str)>,
+}
+
+/// The value of E: a code, and words (RFC 3435 §2.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reason<'a> {
+    /// The code.
+    pub code: ReasonCode,
+    /// The words behind it; may be empty.
+    pub text: &'a str,
+}
+
+/// An item of F: a parameter's code (RFC 3435 §3.2.2.17).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InfoCode<'a> {
+    /// B
+    BearerInformation,
+    /// C
+    CallId,
+    /// A
+    Capabilities,
+    /// I
+    ConnectionId,
+    /// M
+    ConnectionMode,
+    /// P
+    ConnectionParameters,
+    /// T
+    DetectEvents,
+    /// D
+    DigitMap,
+    /// ES
+    EventStates,
+    /// L
+    LocalConnectionOptions,
+    /// LC
+    LocalConnectionDescriptor,
+    /// MD
+    MaxDatagram,
+    /// N
+    NotifiedEntity,
+    /// O
+    ObservedEvents,
+    /// PL
+    PackageList,
+    /// Q
+    QuarantineHandling,
+    /// E
+    ReasonCode,
+    /// RC
+    RemoteConnectionDescriptor,
+    /// X
+    RequestIdentifier,
+    /// R
+    RequestedEvents,
+    /// RD
+    RestartDelay,
+    /// RM
+    RestartMethod,
+    /// S
+    SignalRequests,
+    /// A package's, a vendor's, or an unknown one.
+    Other(&'a str),
+}
+
+/// An inclusive range of transaction ids in K (RFC 3435 §3.2.2.19).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransactionRange {
+    /// The first.
+    pub from: TransactionId,
+    /// The last.
+    pub to: TransactionId,
+}
+
+/// The value of RM (RFC 3435 §2.3.12).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RestartMethod<'a> {
+    /// `graceful`
+    Graceful,
+    /// `forced`
+    Forced,
+    /// `restart`
+    Restart,
+    /// `disconnected`
+    Disconnected,
+    /// `cancel-graceful`
+    CancelGraceful,
+    /// An extension's.
+    Other(&'a str),
+}
+
+/// Where a datagram came from and which of our addresses it was sent to: answers go back this way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Path {
+    /// The other side.
+    pub remote: SocketAddr,
+    /// Our own address and port.
+    pub local: SocketAddr,
+}

@@ -1,0 +1,26 @@
+//! How many of each thing one core holds. Everything that can run out is counted here, once.
+
+use drivers::net::Ports;
+
+/// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
+pub const CONNECTIONS_PER_ENDPOINT: usize = 4;
+
+/// Sizes of one core's tables and queues, all fixed at start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// RTP and RTCP port pairs; each can carry one connection.
+    pub pairs: usize,
+    /// Octets of one connection's jitter buffer: a power of two. 8 octets are 1 ms.
+    pub jitter_buffer_octets: usize,
+    /// Orders that can be under way at a time.
+    pub orders: usize,
+    /// Reports beyond the ones that answer orders that can wait to be read.
+    pub observations: usize,
+}
+
+impl Limits {
+    /// The usual sizes for a core with these ports.
+    pub fn for_ports(ports: &Ports) -> Self {
+        Self { pairs: ports.slots() / 2, jitter_buffer_octets: 4_096, orders: 4_096, observations: 4_096 }
+    }
+}

@@ -1,0 +1,19 @@
+//! Everything of Tollgate that touches a card, a socket, a clock or a CPU mask.
+//!
+//! A *driver* hides one piece of the outside behind a small trait or type, so that what is above
+//! it is pure and runs under simulated time:
+//!
+//! * [`time`] is the host's clock, as a number that is handed around;
+//! * [`line`] is the vocabulary of an E1 or T1 line;
+//! * [`span`] is a line that octets move over: simulated here, a card elsewhere;
+//! * [`net`] is the RTP and RTCP sockets of one core: io_uring, or a simulated network;
+//! * [`cpu`] pins threads and locks memory.
+//!
+//! Nothing here knows RTP, MGCP or what an octet means. This is the only crate with `unsafe`.
+
+pub mod cpu;
+pub mod line;
+pub mod net;
+pub mod span;
+pub mod time;
+pub mod wav;

@@ -1,0 +1,175 @@
+//! The RTP and RTCP sockets of one core.
+//!
+//! All ports are bound at start and numbered: a [`PortSlot`] is an index, not a descriptor. What
+//! comes for a slot that carries no call is still received, counted and dropped above, so no
+//! socket is made, closed or cancelled while calls come and go.
+
+pub mod sim;
+pub mod uring;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::time::Instant;
+
+/// One bound UDP port of one core: RTP on the even slots, its RTCP on the next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PortSlot(pub u32);
+
+impl PortSlot {
+    /// Whether RTP flows here (RFC 3550 §11: RTP on the even port, RTCP on the next).
+    pub const fn is_rtp(self) -> bool {
+        self.0.is_multiple_of(2)
+    }
+
+    /// The RTCP slot that goes with this RTP slot.
+    pub const fn rtcp(self) -> Self {
+        Self(self.0 | 1)
+    }
+
+    /// The RTP slot of this pair.
+    pub const fn rtp(self) -> Self {
+        Self(self.0 & !1)
+    }
+
+    /// The number of its pair, from 0.
+    pub const fn pair(self) -> usize {
+        (self.0 / 2) as usize
+    }
+}
+
+/// A run of consecutive UDP ports of one local address, bound at start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PortRange {
+    /// The local address, never unspecified: it is what descriptions name.
+    pub address: IpAddr,
+    /// The first port: even.
+    pub first: u16,
+    /// How many RTP and RTCP pairs follow.
+    pub pairs: u16,
+}
+
+/// All ports of one core, in slot order: the first range's pairs, then the next range's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ports(pub Vec<PortRange>);
+
+impl Ports {
+    /// How many slots there are: two a pair.
+    pub fn slots(&self) -> usize {
+        self.0.iter().map(|range| usize::from(range.pairs) * 2).sum()
+    }
+
+    /// The local address and port of a slot; `None` past the last.
+    pub fn address(&self, slot: PortSlot) -> Option<SocketAddr> {
+        let mut index = slot.0;
+        for range in &self.0 {
+            let slots = u32::from(range.pairs) * 2;
+            if index < slots {
+                return Some(SocketAddr::new(range.address, range.first + index as u16));
+            }
+            index -= slots;
+        }
+        None
+    }
+
+    /// All slots with their local addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (PortSlot, SocketAddr)> + '_ {
+        self.0
+            .iter()
+            .flat_map(|range| (0..range.pairs * 2).map(|i| SocketAddr::new(range.address, range.first + i)))
+            .enumerate()
+            .map(|(slot, address)| (PortSlot(slot as u32), address))
+    }
+}
+
+/// A differentiated services code point, 0 to 63 (RFC 2474).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Dscp(u8);
+
+impl Dscp {
+    /// Expedited forwarding, 46: what telephone speech is marked with (RFC 4594 §4.1).
+    pub const EF: Self = Self(46);
+
+    /// The code point, if it is at most 63.
+    pub const fn new(code_point: u8) -> Option<Self> {
+        if code_point < 64 { Some(Self(code_point)) } else { None }
+    }
+
+    /// The code point in the place the IP header has it: the upper six bits of TOS or traffic class.
+    pub const fn tos(self) -> u8 {
+        self.0 << 2
+    }
+}
+
+/// Too many datagrams are in flight: this one is not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many datagrams in flight")
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// The longest datagram that is received or sent, in octets. Longer ones are cut, and counted.
+pub const DATAGRAM_MAX: usize = 1_500;
+
+/// What happened to datagrams below RTP; each field only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NetCounters {
+    /// Datagrams received.
+    pub received: u64,
+    /// Received datagrams longer than [`DATAGRAM_MAX`], dropped.
+    pub truncated: u64,
+    /// Datagrams handed to the kernel.
+    pub sent: u64,
+    /// Sends that found no free buffer: [`Full`].
+    pub full: u64,
+    /// Sends the kernel refused (no route, no buffer, peer's port closed).
+    pub refused: u64,
+    /// Receives that ended and were armed again.
+    pub rearmed: u64,
+}
+
+/// The RTP and RTCP sockets of one core.
+///
+/// Generic, not `dyn`, where it is used: it is called for every packet.
+pub trait RtpSockets {
+    /// Hands each datagram that has come to `f`: the slot it came to, its source, the time it
+    /// arrived at the host, and its octets.
+    fn receive(&mut self, f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8]));
+
+    /// Lets `f` write a datagram of exactly `len` octets in place, to be sent at the next
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// [`Full`] when too many are in flight; `f` is not called.
+    ///
+    /// # Panics
+    /// If `len` is more than [`DATAGRAM_MAX`].
+    fn send(
+        &mut self,
+        from: PortSlot,
+        to: SocketAddr,
+        len: usize,
+        f: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Full>;
+
+    /// Marks what is sent from a slot, from now on. All slots start with the mark given at start.
+    fn mark(&mut self, slot: PortSlot, dscp: Dscp);
+
+    /// Submits what was queued, and sleeps until `until` or until a datagram comes.
+    ///
+    /// A time in the past does not sleep. Wakes at `until` at the latest, give or take the
+    /// kernel's timer. A return before then with nothing received is allowed.
+    ///
+    /// # Errors
+    /// What the kernel says; the sockets are of no more use then.
+    fn flush(&mut self, until: Instant) -> io::Result<()>;
+
+    /// What has happened so far.
+    fn counters(&self) -> NetCounters;
+}

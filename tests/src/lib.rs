@@ -1,0 +1,1 @@
+//! The world that scenarios play in.
