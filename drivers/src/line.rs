@@ -2,8 +2,12 @@
 //!
 //! It lives in the lowest crate because both planes speak it.
 
+mod law;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use law::Law;
 
 /// Frames a second of any E1 or T1 line: each timeslot carries one octet a frame.
 pub const FRAMES_PER_SECOND: u32 = 8_000;
@@ -98,36 +102,6 @@ impl fmt::Display for Carrier {
         f.write_str(match self {
             Self::E1 => "E1",
             Self::T1 => "T1",
-        })
-    }
-}
-
-/// The companding law of a channel's octets (ITU-T G.711).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Law {
-    /// A-law: `PCMA` in RTP.
-    A,
-    /// mu-law: `PCMU` in RTP.
-    Mu,
-}
-
-impl Law {
-    /// The octet of silence: what a channel with nothing to say sends.
-    ///
-    /// The code of the smallest positive amplitude: 0xD5 in A-law, 0xFF in mu-law.
-    pub const fn silence(self) -> u8 {
-        match self {
-            Self::A => 0xD5,
-            Self::Mu => 0xFF,
-        }
-    }
-}
-
-impl fmt::Display for Law {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::A => "A-law",
-            Self::Mu => "mu-law",
         })
     }
 }
