@@ -1,1 +1,16 @@
-//! (to come)
+//! Session descriptions (SDP, RFC 4566) as MGCP carries them (RFC 3435 §3.4).
+//!
+//! [`parse`] reads what a call agent sends, [`emit`] writes what the gateway says of itself, and
+//! [`negotiate`] finds codecs and packetization that all sides can live with (RFC 3435 §2.6).
+//!
+//! Why not a crate: `sdp-types`, the best there is, invents lines that are missing, refuses ISO
+//! 8859-1 text and `m=audio $`, and copies each word. A gateway must take what switches really
+//! send, say which line is wrong, and leave the rest alone. `sdp-types` is the oracle of our tests.
+
+pub mod emit;
+pub mod negotiate;
+pub mod parse;
+
+pub use emit::LocalDescription;
+pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
+pub use parse::{Description, ParseError};
