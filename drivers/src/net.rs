@@ -128,13 +128,21 @@ pub struct NetCounters {
     pub sent: u64,
     /// Sends that found no free buffer: [`Full`].
     pub full: u64,
-    /// Sends the kernel refused (no route, no buffer, peer's port closed).
+    /// Those of `sent` that the kernel refused (no route, no room, forbidden by a filter).
     pub refused: u64,
-    /// Receives that ended and were armed again.
+    /// Receives that ended, for whatever reason, and were armed again.
     pub rearmed: u64,
+    /// Those of `rearmed` that ended because no receive buffer was left. Nothing is lost by it
+    /// while the socket's own queue has room, but the worker was late or there are too few.
+    pub starved: u64,
+    /// Times that more had completed than the completion queue holds.
+    pub overflowed: u64,
 }
 
 /// The RTP and RTCP sockets of one core.
+///
+/// One round of the loop above is [`receive`](Self::receive), any number of
+/// [`send`](Self::send), then [`flush`](Self::flush).
 ///
 /// Generic, not `dyn`, where it is used: it is called for every packet.
 pub trait RtpSockets {
@@ -161,10 +169,17 @@ pub trait RtpSockets {
     /// Marks what is sent from a slot, from now on. All slots start with the mark given at start.
     fn mark(&mut self, slot: PortSlot, dscp: Dscp);
 
-    /// Submits what was queued, and sleeps until `until` or until a datagram comes.
+    /// Sends what was queued, and sleeps until `until`, whatever comes meanwhile.
     ///
-    /// A time in the past does not sleep. Wakes at `until` at the latest, give or take the
-    /// kernel's timer. A return before then with nothing received is allowed.
+    /// A datagram does not end the sleep: it waits in its socket's queue for the next
+    /// [`receive`](Self::receive), and bears the kernel's time of arrival, so no jitter is
+    /// added to what is measured. A worker has to wake at its spans' due times anyway, every few
+    /// milliseconds; waking for each of some hundred thousand packets a second as well would cost
+    /// more than handling them does.
+    ///
+    /// A time in the past does not sleep, but sends and takes in what has come all the same. The
+    /// sleep may end early (a signal, a completion queue that fills up, one second at the longest):
+    /// callers look at the clock, not at the return.
     ///
     /// # Errors
     /// What the kernel says; the sockets are of no more use then.
