@@ -47,12 +47,18 @@ impl Law {
         }
     }
 
-    /// The level of a sine that just reaches the largest sample (ITU-T G.711 §5), in dBm0.
-    pub const fn full_scale_dbm0(self) -> f64 {
-        match self {
-            Self::A => 3.14,
-            Self::Mu => 3.17,
-        }
+    /// The amplitude of a sine of this level, in units of a 16-bit sample.
+    ///
+    /// A level above full scale gives an amplitude that clips.
+    #[expect(clippy::approx_constant, reason = "3.14 dBm0 is a level, not pi")]
+    pub fn amplitude(self, dbm0: f64) -> f64 {
+        // ITU-T G.711 §5: a sine that just reaches the end of the highest step, before it is cut,
+        // is at +3.14 dBm0 in A-law and at +3.17 dBm0 in mu-law.
+        let (peak, peak_dbm0) = match self {
+            Self::A => (32_768.0, 3.14),
+            Self::Mu => (32_636.0, 3.17),
+        };
+        peak * 10f64.powf((dbm0 - peak_dbm0) / 20.0)
     }
 }
 
@@ -186,12 +192,8 @@ mod tests {
     fn the_digital_milliwatt_is_a_1_khz_sine_at_0_dbm0() {
         for (law, period) in [(Law::A, MILLIWATT_A), (Law::Mu, MILLIWATT_MU)] {
             let samples = period.map(|octet| f64::from(law.decode(octet)));
-            let power: f64 = samples.iter().map(|s| s * s).sum::<f64>() / 8.0;
-            let full_scale = f64::from(law.linear().iter().copied().max().expect("256 entries"));
-            // What a sine that reaches the virtual decision value would have; the largest sample is
-            // half a step below that.
-            let clip = full_scale + full_scale / 63.0;
-            let dbm0 = 10.0 * (power / (clip * clip / 2.0)).log10() + law.full_scale_dbm0();
+            let power = samples.iter().map(|s| s * s).sum::<f64>() / 8.0;
+            let dbm0 = 20.0 * ((2.0 * power).sqrt() / law.amplitude(0.0)).log10();
             assert!(dbm0.abs() < 0.02, "{law}: {dbm0:.3} dBm0");
             // One positive and one negative half wave, each the other's mirror: 1 kHz, nothing at 0 Hz.
             assert_eq!(samples.iter().sum::<f64>(), 0.0);
