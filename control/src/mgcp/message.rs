@@ -1,5 +1,6 @@
 //! What an MGCP message means, free of how it is spelt.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use dataplane::mode::Mode;
@@ -30,10 +31,26 @@ pub struct Command<'a> {
     pub transaction: TransactionId,
     /// What it is asked of.
     pub endpoint: EndpointName,
+    /// The profile behind the protocol version, if there is one: `TGCP 1.0`.
+    pub profile: Option<&'a str>,
     /// Its parameter lines.
     pub parameters: Parameters<'a>,
     /// The session descriptions behind the parameters, in order; at most one in most commands.
     pub descriptions: Vec<&'a [u8]>,
+}
+
+impl Command<'_> {
+    /// A command without parameters.
+    pub fn new(verb: Verb, transaction: TransactionId, endpoint: EndpointName) -> Self {
+        Self {
+            verb,
+            transaction,
+            endpoint,
+            profile: None,
+            parameters: Parameters::default(),
+            descriptions: Vec::new(),
+        }
+    }
 }
 
 /// A response (RFC 3435 §3.3).
@@ -49,8 +66,22 @@ pub struct Response<'a> {
     pub commentary: &'a str,
     /// Its parameter lines.
     pub parameters: Parameters<'a>,
-    /// The session descriptions behind them.
+    /// The session descriptions behind them: at most two, the local one first.
     pub descriptions: Vec<&'a [u8]>,
+}
+
+impl Response<'_> {
+    /// A response with the usual commentary and nothing else.
+    pub fn new(code: ReturnCode, transaction: TransactionId) -> Self {
+        Self {
+            code,
+            transaction,
+            package: None,
+            commentary: code.commentary(),
+            parameters: Parameters::default(),
+            descriptions: Vec::new(),
+        }
+    }
 }
 
 /// The nine commands, and what extensions bring (RFC 3435 §3.2.1.1).
@@ -74,13 +105,55 @@ pub enum Verb {
     AuditConnection,
     /// RSIP
     RestartInProgress,
-    /// MESG (RFC 3435 §3.2.1.1 leaves four-letter verbs to extensions) and any other: its letters.
+    /// Any other, such as MESG (RFC 3435 §B.3): its letters, in upper case.
     Other([u8; 4]),
+}
+
+impl Verb {
+    /// The verb of these four letters, whatever their case.
+    pub fn from_letters(letters: [u8; 4]) -> Self {
+        let letters = letters.map(|letter| letter.to_ascii_uppercase());
+        match &letters {
+            b"EPCF" => Self::EndpointConfiguration,
+            b"CRCX" => Self::CreateConnection,
+            b"MDCX" => Self::ModifyConnection,
+            b"DLCX" => Self::DeleteConnection,
+            b"RQNT" => Self::NotificationRequest,
+            b"NTFY" => Self::Notify,
+            b"AUEP" => Self::AuditEndpoint,
+            b"AUCX" => Self::AuditConnection,
+            b"RSIP" => Self::RestartInProgress,
+            _ => Self::Other(letters),
+        }
+    }
+
+    /// Its four letters.
+    pub const fn letters(self) -> [u8; 4] {
+        match self {
+            Self::EndpointConfiguration => *b"EPCF",
+            Self::CreateConnection => *b"CRCX",
+            Self::ModifyConnection => *b"MDCX",
+            Self::DeleteConnection => *b"DLCX",
+            Self::NotificationRequest => *b"RQNT",
+            Self::Notify => *b"NTFY",
+            Self::AuditEndpoint => *b"AUEP",
+            Self::AuditConnection => *b"AUCX",
+            Self::RestartInProgress => *b"RSIP",
+            Self::Other(letters) => letters,
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(&self.letters()))
+    }
 }
 
 /// The parameter lines of a message, each at most once (RFC 3435 §3.2.2).
 ///
 /// Which of them a command may have is the command's business (the table of §3.2.2), not ours.
+/// L, B and P are `Some` of nothing where the line is there and empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parameters<'a> {
     /// B: how the endpoint's bearer is encoded.
@@ -89,8 +162,8 @@ pub struct Parameters<'a> {
     pub call: Option<CallId>,
     /// A: each line's text.
     pub capabilities: Vec<&'a str>,
-    /// I: one in commands, several in answers to AUEP.
-    pub connections: Vec<ConnectionId>,
+    /// I: one in commands, several in answers to AUEP; `Some` of none where the line is empty.
+    pub connections: Option<Vec<ConnectionId>>,
     /// M
     pub mode: Option<ModeName<'a>>,
     /// P
@@ -119,8 +192,8 @@ pub struct Parameters<'a> {
     pub requested_events: Option<&'a str>,
     /// F: `Some` of none where the line is there and empty.
     pub requested_info: Option<Vec<InfoCode<'a>>>,
-    /// X
-    pub request: Option<RequestId>,
+    /// X: `Some(None)` where the line is there and empty, as in the answer to an audit.
+    pub request: Option<Option<RequestId>>,
     /// K: `Some` of none where the line is there and empty.
     pub response_ack: Option<Vec<TransactionRange>>,
     /// RD, in seconds.
@@ -144,8 +217,8 @@ pub struct Parameters<'a> {
 pub struct BearerInformation<'a> {
     /// `e`: the law.
     pub encoding: Option<Law>,
-    /// Whatever else was there: attribute and value.
-    pub others: Vec<(&'a str, &'a str)>,
+    /// Whatever else was there: attribute and value, if it has one.
+    pub others: Vec<(&'a str, Option<&'a str>)>,
 }
 
 /// The value of M: a mode of RFC 3435, or the name of another.
@@ -180,11 +253,11 @@ pub struct LocalConnectionOptions<'a> {
     pub key: Option<&'a str>,
     /// `nt`: network types in order of preference.
     pub network_types: Vec<&'a str>,
-    /// Whatever else was there: package and vendor options, attribute and value.
-    pub others: Vec<(&'a str, &'a str)>,
+    /// Whatever else was there: package and vendor options, attribute and value, if it has one.
+    pub others: Vec<(&'a str, Option<&'a str>)>,
 }
 
-/// One number, or from and to; the same where there is one.
+/// One number, or from and to, neither above 9999; the same where there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     /// The least.
@@ -228,6 +301,8 @@ pub struct ConnectionParameters<'a> {
 pub struct Reason<'a> {
     /// The code.
     pub code: ReasonCode,
+    /// The package that an 8xx code is of (RFC 3435 §6.9).
+    pub package: Option<&'a str>,
     /// The words behind it; may be empty.
     pub text: &'a str,
 }
