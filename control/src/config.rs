@@ -1,12 +1,23 @@
-//! `tollgate.toml` as types. (The reader, and every field's unit, range, default and reason, to come.)
+//! `tollgate.toml` as types: read once at start, whole or not at all.
+//!
+//! [`Config::parse`] walks the file by hand instead of deriving it, because an operator wants every
+//! error of a file at once, each with its line and in the words of the field. Each setting's unit,
+//! range, default and reason are in `deploy/tollgate.toml`, which equals [`Config::default`].
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+mod parse;
+mod reader;
+mod spans;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
 use dataplane::link::JitterBounds;
 use drivers::line::{Carrier, Law, Timeslot};
 use drivers::net::Dscp;
+use tracing::level_filters::LevelFilter;
 
 /// Everything an operator can set.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,7 +34,66 @@ pub struct Config {
     pub spans: Vec<SpanConfig>,
     /// Where the journal goes.
     pub journal: JournalConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// What is asked of the host.
+    pub host: HostConfig,
 }
+
+impl Config {
+    /// Reads a configuration file's text; relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, by line.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<ConfigError>> {
+        parse::config(text, base)
+    }
+
+    /// How many DS0s all spans have together.
+    pub fn ds0s(&self) -> usize {
+        self.spans.iter().map(|span| usize::from(span.carrier.timeslot_max())).sum()
+    }
+}
+
+/// What runs without a configuration file: four simulated E1s that loop, under control of this host only.
+impl Default for Config {
+    fn default() -> Self {
+        let spans: Vec<_> = (1..=4).map(SpanConfig::simulated_e1).collect();
+        let ds0s = spans.len() as u16 * u16::from(Carrier::E1.timeslot_max());
+        Self {
+            gateway: GatewayConfig::default(),
+            mgcp: MgcpConfig::default(),
+            media: MediaConfig::with_ports_for(ds0s),
+            cores: vec![CoreConfig::default()],
+            spans,
+            journal: JournalConfig::default(),
+            log: LogConfig::default(),
+            host: HostConfig::default(),
+        }
+    }
+}
+
+/// One thing that is wrong with a configuration file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ConfigError {
+    /// The line it is on, from 1.
+    pub line: usize,
+    /// The setting, with the tables it is in: `media.port_first`.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "line {}: {}", self.line, self.reason),
+            key => write!(f, "line {}: {key}: {}", self.line, self.reason),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 /// Names.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +102,12 @@ pub struct GatewayConfig {
     pub name: String,
     /// Other domains that commands may use for it. Without any, every domain is taken.
     pub aliases: Vec<String>,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self { name: "tollgate".to_owned(), aliases: Vec::new() }
+    }
 }
 
 /// MGCP.
@@ -53,13 +129,54 @@ pub struct MgcpConfig {
     pub transactions_max: usize,
 }
 
+impl Default for MgcpConfig {
+    fn default() -> Self {
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        Self {
+            listen: loopback.map(|address| SocketAddr::new(address, PORT)).into(),
+            allow: vec![
+                Network { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 },
+                Network { address: loopback[1], prefix: 128 },
+            ],
+            notified_entity: None,
+            // RFC 3435 §3.5.1: 30 seconds is what T-HIST should be, and §3.5.3 has 20 for T-MAX.
+            response_history: Duration::from_secs(30),
+            transaction_max: Duration::from_secs(20),
+            // RFC 3435 §4.4.6 reckons 2.5 s for one T1; four E1s are five times as many channels.
+            restart_wait_max: Duration::from_millis(500),
+            transactions_max: 65_536,
+        }
+    }
+}
+
+/// A gateway's MGCP port (RFC 3435 §3.5).
+pub const PORT: u16 = 2427;
+
 /// A block of addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Network {
-    /// Its address.
+    /// Its first address.
     pub address: IpAddr,
     /// How many leading bits count.
     pub prefix: u8,
+}
+
+impl Network {
+    /// Whether it holds `address`. An IPv4 address in IPv6 clothes counts as the IPv4 address it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let differs = match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => u128::from(ours.to_bits() ^ theirs.to_bits()) << 96,
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => ours.to_bits() ^ theirs.to_bits(),
+            _ => return false,
+        };
+        differs.leading_zeros() >= u32::from(self.prefix)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
 }
 
 /// RTP.
@@ -81,6 +198,28 @@ pub struct MediaConfig {
     pub echo_cancellation: EchoCancellation,
 }
 
+impl MediaConfig {
+    /// Media on this host only, with ports for all connections that `ds0s` DS0s can have.
+    fn with_ports_for(ds0s: u16) -> Self {
+        let port_first = 20_000;
+        Self {
+            addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            port_first,
+            port_last: port_first + ds0s * CONNECTIONS_PER_ENDPOINT as u16 * 2 - 1,
+            ptime_ms: 20,
+            jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
+            dscp: Dscp::EF,
+            echo_cancellation: EchoCancellation::External,
+        }
+    }
+
+    /// How many pairs of an RTP and an RTCP port the range has, on each address.
+    pub fn pairs(&self) -> u16 {
+        // Halves first: the whole range does not fit 16 bits.
+        self.port_last / 2 - self.port_first / 2 + 1
+    }
+}
+
 /// Where echo is cancelled, if anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EchoCancellation {
@@ -91,7 +230,7 @@ pub enum EchoCancellation {
 }
 
 /// One media core.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CoreConfig {
     /// The CPU to pin its worker to; not pinned if `None`.
     pub cpu: Option<usize>,
@@ -116,6 +255,33 @@ pub struct SpanConfig {
     pub driver: SpanDriver,
 }
 
+impl SpanConfig {
+    /// The simulated E1 that a `[[span]]` table without any setting is.
+    pub fn simulated_e1(number: u32) -> Self {
+        Self {
+            number,
+            slot: None,
+            carrier: Carrier::E1,
+            law: Carrier::E1.usual_law(),
+            block_ms: 5,
+            core: None,
+            driver: SpanDriver::Sim(SimConfig {
+                clock_ppm: 0.0,
+                far_end: FarEndConfig::Loop,
+                timeslots: Vec::new(),
+            }),
+        }
+    }
+
+    /// Its name as endpoint names begin: `e1-3` or `ds1-3`.
+    pub fn name(&self) -> String {
+        match self.carrier {
+            Carrier::E1 => format!("e1-{}", self.number),
+            Carrier::T1 => format!("ds1-{}", self.number),
+        }
+    }
+}
+
 /// What drives a span.
 #[derive(Clone, PartialEq, Debug)]
 pub enum SpanDriver {
@@ -132,6 +298,13 @@ pub struct SimConfig {
     pub far_end: FarEndConfig,
     /// What is at the far end of some timeslots instead.
     pub timeslots: Vec<(Timeslot, FarEndConfig)>,
+}
+
+impl SimConfig {
+    /// What is at the far end of one timeslot.
+    pub fn far_end(&self, timeslot: Timeslot) -> &FarEndConfig {
+        self.timeslots.iter().find(|(at, _)| *at == timeslot).map_or(&self.far_end, |(_, far_end)| far_end)
+    }
 }
 
 /// What is at the far end of a simulated timeslot.
@@ -155,7 +328,7 @@ pub enum FarEndConfig {
     File {
         /// What is played; silence if `None`.
         play: Option<PathBuf>,
-        /// What is recorded.
+        /// Where what comes back is written; `{timeslot}` in it stands for the timeslot's number.
         record: Option<PathBuf>,
     },
     /// Sends a pseudo-random pattern and checks what comes back.
@@ -174,4 +347,211 @@ pub struct JournalConfig {
     pub octets_max: usize,
     /// A file it is also written to.
     pub file: Option<PathBuf>,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { octets_max: 1 << 20, file: None }
+    }
+}
+
+/// The log, on standard error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogConfig {
+    /// The least grave level that is logged.
+    pub level: LevelFilter,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: LevelFilter::INFO }
+    }
+}
+
+/// What is asked of the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HostConfig {
+    /// Whether all memory is locked, so that a page fault never stalls a core.
+    pub lock_memory: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../deploy/tollgate.toml");
+
+    fn parse(text: &str) -> Result<Config, Vec<ConfigError>> {
+        Config::parse(text, Path::new(""))
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        parse(text).expect_err("the text is wrong").iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_says_what_runs_without_a_file() {
+        assert_eq!(parse(SHIPPED), Ok(Config::default()));
+    }
+
+    #[test]
+    fn an_empty_file_says_what_runs_without_a_file() {
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn every_known_setting_is_in_the_shipped_file() {
+        let keys = parse::known_keys(
+            r#"
+            [[span]]
+            far_end = { kind = "cable" }
+            [[span]]
+            far_end = { kind = "tone" }
+            [[span]]
+            far_end = { kind = "file" }
+            [[span]]
+            far_end = { kind = "prbs" }
+            [[span.timeslot]]
+            numbers = "1"
+            "#,
+        );
+        assert!(keys.len() > 40, "only {} keys are known", keys.len());
+        for path in keys {
+            let key = path.rsplit('.').next().unwrap();
+            let shown = SHIPPED.lines().any(|line| {
+                let line = line.trim_start_matches(['#', ' ']);
+                line.starts_with(&format!("{key} = "))
+                    || line.contains(&format!(" {key} = "))
+                    || line == format!("[{path}]")
+                    || line == format!("[[{path}]]")
+            });
+            assert!(shown, "{path} is not in deploy/tollgate.toml");
+        }
+    }
+
+    #[test]
+    fn every_error_is_told_at_once_with_line_and_key() {
+        let errors = errors(
+            r#"[mgcp]
+listen = ["127.0.0.1"]
+alow = []
+response_history_s = "30"
+
+[media]
+port_first = 20001
+ptime_ms = 25
+"#,
+        );
+        let begins = [
+            "line 2: mgcp.listen: `127.0.0.1` is not an address and a port",
+            "line 3: mgcp.alow: no such setting; did you mean `allow`?",
+            "line 4: mgcp.response_history_s: wants a whole number from 1 to 600, not text",
+            "line 7: media.port_first: 20001 is odd",
+            "line 8: media.ptime_ms: 25 is none of",
+        ];
+        for begin in begins {
+            assert!(errors.iter().any(|error| error.starts_with(begin)), "{begin} is not in {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_has_its_line_and_hides_no_other_error() {
+        let errors = errors("[media]\nptime_ms = = 20\n\n[log]\nlevel = \"loud\"\n");
+        assert!(errors.iter().any(|error| error.starts_with("line 2: ")), "{errors:#?}");
+        assert!(errors.iter().any(|error| error.starts_with("line 5: log.level: `loud`")), "{errors:#?}");
+    }
+
+    #[test]
+    fn sixty_four_e1s_are_one_table() {
+        let config = parse("[media]\nport_last = 35871\n[[span]]\ncount = 64\n").unwrap();
+        assert_eq!(config.spans.len(), 64);
+        assert_eq!(config.spans[63].number, 64);
+        assert_eq!(config.ds0s(), 1984);
+    }
+
+    #[test]
+    fn too_few_ports_are_told_with_how_many_it_takes() {
+        let errors = errors("[media]\nport_first = 20000\nport_last = 20245\n");
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].starts_with("line 3: media.port_last: 123 pairs"), "{errors:?}");
+        assert!(errors[0].ends_with("at least 248 ports"), "{errors:?}");
+    }
+
+    #[test]
+    fn cables_lead_from_each_span_to_its_mate() {
+        let text = r#"
+            [[span]]
+            count = 2
+            far_end = { kind = "cable", to = 3 }
+            [[span]]
+            count = 2
+            far_end = { kind = "cable", to = 1 }
+        "#;
+        let places: Vec<_> = parse(text)
+            .unwrap()
+            .spans
+            .iter()
+            .map(|span| match &span.driver {
+                SpanDriver::Sim(SimConfig { far_end: FarEndConfig::Cable { to }, .. }) => *to,
+                other => panic!("{other:?} is no cable"),
+            })
+            .collect();
+        assert_eq!(places, [2, 3, 0, 1]);
+    }
+
+    #[test]
+    fn cables_whose_ends_disagree_are_refused() {
+        let text =
+            "[[span]]\nfar_end = { kind = \"cable\", to = 2 }\n[[span]]\ncarrier = \"t1\"\nblock_ms = 10\n";
+        let errors = errors(text);
+        assert_eq!(errors.len(), 3, "{errors:#?}");
+        assert!(errors.iter().all(|error| error.starts_with("line 2: span.far_end: ")), "{errors:#?}");
+    }
+
+    #[test]
+    fn a_timeslot_that_the_carrier_lacks_is_refused() {
+        let text = "[[span]]\ncarrier = \"t1\"\n[[span.timeslot]]\nnumbers = \"1,25\"\nfar_end = \"idle\"\n";
+        assert_eq!(
+            errors(text),
+            ["line 4: span.timeslot.numbers: there is no channel 25 on T1; its channels are 1 to 24"]
+        );
+    }
+
+    #[test]
+    fn two_timeslots_cannot_be_recorded_in_one_file() {
+        let text = "[[span]]\nfar_end = { kind = \"file\", record = \"heard-{span}.wav\" }\n";
+        assert!(errors(text)[0].contains("e1-1/1 and e1-1/2"));
+        let text = text.replace("{span}", "{span}-{timeslot}");
+        let config = parse(&text).unwrap();
+        let SpanDriver::Sim(sim) = &config.spans[0].driver;
+        let timeslot = Timeslot::new(7).unwrap();
+        assert_eq!(sim.far_end(timeslot).recording(timeslot), Some("heard-1-7.wav".into()));
+    }
+
+    #[test]
+    fn two_spans_of_one_number_and_two_addresses_of_one_family_are_refused() {
+        let errors =
+            errors("[media]\naddresses = [\"127.0.0.1\", \"127.0.0.2\"]\n[[span]]\n[[span]]\nnumber = 1\n");
+        assert_eq!(errors.len(), 2, "{errors:#?}");
+        assert!(errors[0].starts_with("line 2: media.addresses: "), "{errors:#?}");
+        assert!(errors[1].starts_with("line 5: span.number: "), "{errors:#?}");
+    }
+
+    #[test]
+    fn a_network_holds_the_addresses_that_share_its_prefix() {
+        let network: Network = "192.0.2.0/25".parse().unwrap();
+        assert!(network.contains("192.0.2.127".parse().unwrap()));
+        assert!(!network.contains("192.0.2.128".parse().unwrap()));
+        assert!(network.contains("::ffff:192.0.2.1".parse().unwrap()), "an IPv4 address in IPv6 clothes");
+        assert!("::/0".parse::<Network>().unwrap().contains("2001:db8::1".parse().unwrap()));
+        assert!("192.0.2.0/33".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn endpoints_are_named_by_carrier_and_number() {
+        let mut span = SpanConfig::simulated_e1(3);
+        assert_eq!(span.name(), "e1-3");
+        span.carrier = Carrier::T1;
+        assert_eq!(span.name(), "ds1-3");
+    }
 }

@@ -1,0 +1,281 @@
+//! The settings of each table but the spans', and what they must not say together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dataplane::link::JitterBounds;
+use drivers::net::Dscp;
+use tracing::level_filters::LevelFilter;
+
+use super::reader::{Document, Section, Value};
+use super::{
+    Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig, HostConfig, JournalConfig, LogConfig,
+    MediaConfig, MgcpConfig, Network, spans,
+};
+use crate::topology::{Topology, TopologyError};
+
+/// The most media cores: more than any host this runs on has.
+const CORES_MAX: usize = 256;
+
+/// Reads a whole file.
+pub(super) fn config(text: &str, base: &Path) -> Result<Config, Vec<ConfigError>> {
+    let document = Document::new(text);
+    read(&document, base).ok_or_else(|| document.into_errors())
+}
+
+/// Every key that is looked for in such a text, with its tables.
+#[cfg(test)]
+pub(super) fn known_keys(text: &str) -> Vec<String> {
+    let document = Document::new(text);
+    read(&document, Path::new(""));
+    document.known()
+}
+
+/// What `document` says, if nothing is wrong with it.
+fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
+    let table = document.table();
+    let mut root = Section::root(document, table.get_ref());
+    let default = Config::default();
+    let gateway = gateway(root.section("gateway"));
+    let mgcp = mgcp(root.section("mgcp"));
+    let mut media_section = root.section("media");
+    let media = media(&mut media_section);
+    let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
+    let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
+    let journal = journal(root.section("journal"), base);
+    let log = log(root.section("log"));
+    let host = host(root.section("host"));
+    let config = Config { gateway, mgcp, media, cores, spans, journal, log, host };
+    // What cannot be laid out is only told when all else is right: it may follow from it.
+    if document.is_right()
+        && let Err(error) = Topology::new(&config)
+    {
+        match error {
+            TopologyError::TooFewPorts { .. } => media_section.error("port_last", error.to_string()),
+            TopologyError::IdleCore { .. } => root.error("core", error.to_string()),
+        }
+    }
+    media_section.finish();
+    root.finish();
+    document.is_right().then_some(config)
+}
+
+fn gateway(mut section: Section<'_>) -> GatewayConfig {
+    let default = GatewayConfig::default();
+    let name = section.value("name").and_then(|value| domain(&value)).unwrap_or(default.name);
+    let aliases = section.list("aliases", domain, default.aliases);
+    section.finish();
+    GatewayConfig { name, aliases }
+}
+
+/// The domain part of an endpoint name: RFC 3435 appendix A has letters, digits, dots and hyphens, or an
+/// address in brackets.
+fn domain(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let is_name = (1..=255).contains(&text.len())
+        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-'));
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if is_name || bracketed.is_some_and(|address| address.parse::<IpAddr>().is_ok()) {
+        return Some(text.to_owned());
+    }
+    value.error(format!("`{text}` is neither a domain name nor an address in brackets"));
+    None
+}
+
+fn mgcp(mut section: Section<'_>) -> MgcpConfig {
+    let default = MgcpConfig::default();
+    let listen = section.list(
+        "listen",
+        |value| value.parsed("an address and a port: `192.0.2.1:2427` or `[2001:db8::1]:2427`"),
+        default.listen,
+    );
+    check_listen(&section, &listen);
+    let allow = section.list(
+        "allow",
+        |value| value.parsed("a network: `192.0.2.0/24`, `2001:db8::/32` or a single address"),
+        default.allow,
+    );
+    if allow.is_empty() {
+        section.error("allow", "nobody could control the gateway; name at least one network");
+    }
+    let notified_entity = section.value("notified_entity").and_then(|value| notified_entity(&value));
+    let seconds = Duration::from_secs;
+    let response_history =
+        seconds(section.integer("response_history_s", 1..=600, default.response_history.as_secs()));
+    let transaction_max =
+        seconds(section.integer("transaction_max_s", 1..=600, default.transaction_max.as_secs()));
+    // RFC 3435 §3.5.1: a response must outlive the last repetition of its command.
+    if response_history < transaction_max {
+        section.error("response_history_s", "shorter than transaction_max_s: late repetitions would be new");
+    }
+    let wait_default = default.restart_wait_max.as_millis() as u64;
+    let restart_wait_max =
+        Duration::from_millis(section.integer("restart_wait_max_ms", 0..=600_000, wait_default));
+    let transactions_max = section.integer("transactions_max", 1_024..=4_194_304, default.transactions_max);
+    section.finish();
+    MgcpConfig {
+        listen,
+        allow,
+        notified_entity,
+        response_history,
+        transaction_max,
+        restart_wait_max,
+        transactions_max,
+    }
+}
+
+fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {
+    if listen.is_empty() {
+        section.error("listen", "nobody could reach the gateway; name at least one address");
+    }
+    for (i, one) in listen.iter().enumerate() {
+        let clash = listen[..i].iter().find(|other| {
+            let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+            one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && same_ip
+        });
+        if let Some(other) = clash {
+            section.error("listen", format!("{one} and {other} take the same port"));
+        }
+        if one.ip().is_multicast() {
+            section.error("listen", format!("{one} is a multicast address"));
+        }
+    }
+}
+
+/// RFC 3435 §3.2.1.3: `name@host:port`, of which the name and the port can be left out.
+fn notified_entity(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let (local, domain) = text.split_once('@').unwrap_or(("ca", text));
+    let port = if domain.starts_with('[') {
+        domain.split_once(']').map(|(_, rest)| rest.strip_prefix(':'))
+    } else {
+        Some(domain.split_once(':').map(|(_, port)| port))
+    };
+    let is_right = !local.is_empty()
+        && !domain.is_empty()
+        && text.bytes().all(|octet| octet.is_ascii_graphic())
+        && port.is_some_and(|port| port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)));
+    if !is_right {
+        value.error(format!("`{text}` is not like `ca@192.0.2.1:2727` or `ca@ca.example.net`"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse().map_err(drop)?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(drop)?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(bits);
+        if prefix <= bits { Ok(Self { address, prefix }) } else { Err(()) }
+    }
+}
+
+fn media(section: &mut Section<'_>) -> MediaConfig {
+    let default = Config::default().media;
+    let addresses = section.list("addresses", |value| value.parsed("an address"), default.addresses);
+    check_addresses(section, &addresses);
+    let port_first = section.integer("port_first", 1_024..=65_534, default.port_first);
+    let port_last = section.integer("port_last", 1_025..=65_535, default.port_last);
+    // RFC 3550 §11: RTP has the even port, its RTCP the next.
+    if !port_first.is_multiple_of(2) {
+        section.error("port_first", format!("{port_first} is odd; RTP takes even ports"));
+    }
+    if port_last.is_multiple_of(2) {
+        section.error("port_last", format!("{port_last} is even; the last port is an RTCP port, and odd"));
+    }
+    if port_last <= port_first {
+        section.error("port_last", format!("{port_last} is before port_first, {port_first}"));
+    }
+    let ptime_ms = section.integer("ptime_ms", 5..=60, default.ptime_ms);
+    if ![5, 10, 20, 30, 40, 60].contains(&ptime_ms) {
+        section.error("ptime_ms", format!("{ptime_ms} is none of 5, 10, 20, 30, 40 and 60"));
+    }
+    let jitter = JitterBounds {
+        nominal_ms: section.integer("jitter_nominal_ms", 0..=200, default.jitter.nominal_ms),
+        max_ms: section.integer("jitter_max_ms", 0..=200, default.jitter.max_ms),
+        adaptive: section.boolean("jitter_adaptive", default.jitter.adaptive),
+    };
+    if jitter.max_ms < jitter.nominal_ms {
+        section.error("jitter_max_ms", "less than jitter_nominal_ms");
+    }
+    let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
+    let dscp = Dscp::new(code_point).expect("the range was checked");
+    let echo_cancellation = section.word(
+        "echo_cancellation",
+        &[("external", EchoCancellation::External), ("none", EchoCancellation::None)],
+        default.echo_cancellation,
+    );
+    MediaConfig { addresses, port_first, port_last, ptime_ms, jitter, dscp, echo_cancellation }
+}
+
+fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {
+    if addresses.is_empty() {
+        section.error("addresses", "RTP needs at least one address");
+    }
+    let (v4, v6): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.iter().partition(|address| address.is_ipv4());
+    for family in [v4, v6] {
+        if let [first, second, ..] = family[..] {
+            section
+                .error("addresses", format!("{first} and {second} are of one family; one of each at most"));
+        }
+    }
+    for address in addresses.iter().filter(|a| a.is_unspecified() || a.is_multicast()) {
+        section.error(
+            "addresses",
+            format!("{address} cannot be named in a description; give one of this host's"),
+        );
+    }
+}
+
+fn cores(root: &Section<'_>, sections: Vec<Section<'_>>) -> Vec<CoreConfig> {
+    if sections.is_empty() || sections.len() > CORES_MAX {
+        root.error("core", format!("there must be 1 to {CORES_MAX} cores"));
+    }
+    let mut cores: Vec<CoreConfig> = Vec::new();
+    for mut section in sections {
+        let cpu = section.value("cpu").and_then(|value| value.integer(0..=1_023));
+        if cpu.is_some() && cores.iter().any(|core| core.cpu == cpu) {
+            section.error("cpu", "another core is pinned to this CPU");
+        }
+        section.finish();
+        cores.push(CoreConfig { cpu });
+    }
+    cores
+}
+
+fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {
+    let default = JournalConfig::default();
+    let octets_max = section.integer("octets_max", 4_096..=1 << 30, default.octets_max);
+    let file = section.value("file").and_then(|value| spans::file_to_write(&value, base));
+    section.finish();
+    JournalConfig { octets_max, file }
+}
+
+fn log(mut section: Section<'_>) -> LogConfig {
+    let words = [
+        ("off", LevelFilter::OFF),
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let level = section.word("level", &words, LogConfig::default().level);
+    section.finish();
+    LogConfig { level }
+}
+
+fn host(mut section: Section<'_>) -> HostConfig {
+    let lock_memory = section.boolean("lock_memory", HostConfig::default().lock_memory);
+    section.finish();
+    HostConfig { lock_memory }
+}
