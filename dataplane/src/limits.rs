@@ -5,6 +5,9 @@ use drivers::net::Ports;
 /// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
 pub const CONNECTIONS_PER_ENDPOINT: usize = 4;
 
+/// Orders a core carries out in one tick at most, so that a burst of them does not delay media.
+pub const ORDERS_PER_TICK: usize = 256;
+
 /// Sizes of one core's tables and queues, all fixed at start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

@@ -120,7 +120,12 @@ impl Mix {
     /// Who hears whom on an endpoint whose connections have these modes, oldest first.
     pub fn of(modes: &[Option<Mode>; CONNECTIONS_PER_ENDPOINT]) -> Self {
         let places = |is: fn(Mode) -> bool| {
-            modes.iter().enumerate().filter(|(_, mode)| mode.is_some_and(is)).map(|(place, _)| place).collect()
+            modes
+                .iter()
+                .enumerate()
+                .filter(|(_, mode)| mode.is_some_and(is))
+                .map(|(place, _)| place)
+                .collect()
         };
         let conference: Places = places(|mode| mode == Mode::Conference);
         let circuit = Circuit::of(modes);

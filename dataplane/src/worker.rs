@@ -1,1 +1,311 @@
-//! (to come)
+//! The loop around one engine: a core's spans, sockets and ring, and one tick after another.
+//!
+//! [`Worker::tick`] is the path of an octet, read downwards. [`spawn`] runs it on a pinned thread
+//! of its own; a test calls it by hand under a clock of its own. In a tick nothing is allocated or
+//! freed, nothing locked, logged or formatted, and there is one system call, the flush.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use drivers::cpu;
+use drivers::line::{FRAME, SpanId};
+use drivers::net::RtpSockets;
+use drivers::span::{Block, Span};
+use drivers::time::{Clock, Epoch, Instant};
+use hdrhistogram::Histogram;
+
+use crate::engine::{Engine, SpanShape};
+use crate::limits::{Limits, ORDERS_PER_TICK};
+use crate::link::CoreEnd;
+use crate::stats::{Counter, Stats};
+
+/// What a worker is made of, but its sockets.
+pub struct Parts {
+    /// The sizes of its tables.
+    pub limits: Limits,
+    /// The spans it carries.
+    pub spans: Vec<(SpanId, Box<dyn Span>)>,
+    /// Where its chance comes from.
+    pub seed: u64,
+    /// What wall time is.
+    pub epoch: Epoch,
+    /// Where it counts.
+    pub stats: Arc<Stats>,
+    /// Its end of the ring pair.
+    pub link: CoreEnd,
+}
+
+/// One core's engine with all that it moves octets between.
+pub struct Worker<N> {
+    engine: Engine,
+    sockets: N,
+    spans: Box<[Attached]>,
+    link: CoreEnd,
+    stats: Arc<Stats>,
+    /// How late ticks with a due block began, in ns.
+    lateness: Histogram<u64>,
+}
+
+/// A span and its block of each direction.
+struct Attached {
+    span: Box<dyn Span>,
+    tx: Block,
+    rx: Block,
+    /// `tx` holds what is next for the line; set from playout until the line has taken it.
+    filled: bool,
+    block: Duration,
+}
+
+impl<N: RtpSockets> Worker<N> {
+    /// A worker that has not ticked yet. Allocates all it will ever need.
+    pub fn new(parts: Parts, sockets: N) -> Self {
+        let Parts { limits, spans, seed, epoch, stats, link } = parts;
+        let shapes: Vec<SpanShape> = spans
+            .iter()
+            .map(|(id, span)| SpanShape { id: *id, line: span.line(), frames: span.frames() })
+            .collect();
+        let engine = Engine::new(&limits, &shapes, seed, epoch, Arc::clone(&stats));
+        let spans = spans.into_iter().map(|(_, span)| Attached::new(span)).collect();
+        Self { engine, sockets, spans, link, stats, lateness: histogram() }
+    }
+
+    /// One tick: moves what is due, submits it, and sleeps until more is due or a datagram comes.
+    ///
+    /// # Errors
+    /// What the sockets say; they are of no more use then, and neither is the worker.
+    pub fn tick(&mut self, now: Instant) -> io::Result<()> {
+        let until = self.work(now);
+        self.sockets.flush(until)
+    }
+
+    /// All of a tick but its flush; says until when to sleep.
+    fn work(&mut self, now: Instant) -> Instant {
+        let Self { engine, sockets, spans, link, stats, lateness } = self;
+        stats.add(Counter::Ticks, 1);
+        for order in link.orders(ORDERS_PER_TICK) {
+            engine.apply(now, order);
+        }
+        sockets.receive(|slot, from, arrived, octets| engine.receive(slot, from, arrived, octets));
+        let mut wake_at = now + SLEEP_MAX;
+        for (index, attached) in spans.iter_mut().enumerate() {
+            let due_at = attached.span.due_at();
+            if due_at <= now {
+                let late = now.since(due_at);
+                lateness.saturating_record(late.as_nanos() as u64);
+                attached.exchange(now, index, engine, stats, late);
+            }
+            wake_at = wake_at.min(attached.wake_at(now));
+        }
+        engine.transmit(now, sockets);
+        while let Some(report) = engine.poll_report() {
+            if !link.report(report) {
+                stats.add(Counter::ReportsLost, 1);
+            }
+        }
+        link.nudge();
+        self.count_datagrams();
+        wake_at
+    }
+
+    /// Ends all connections with a BYE, and hands everything to the kernel.
+    ///
+    /// # Errors
+    /// What the sockets say.
+    pub fn close(&mut self, now: Instant) -> io::Result<()> {
+        for _ in 0..CLOSE_ROUNDS_MAX {
+            let done = self.engine.close(now, &mut self.sockets);
+            self.sockets.flush(now)?;
+            if done {
+                break;
+            }
+        }
+        self.count_datagrams();
+        Ok(())
+    }
+
+    /// Copies what the sockets count themselves.
+    fn count_datagrams(&self) {
+        let counters = self.sockets.counters();
+        self.stats.set(Counter::SendFull, counters.full);
+        self.stats.set(Counter::SendRefused, counters.refused);
+        self.stats.set(Counter::Truncated, counters.truncated);
+        self.stats.set(Counter::Rearmed, counters.rearmed);
+    }
+
+    /// When the next block of any span is due: what simulated time may move to.
+    pub fn due_at(&self) -> Instant {
+        self.spans.iter().map(|attached| attached.span.due_at()).min().unwrap_or(Instant::FAR_FUTURE)
+    }
+}
+
+impl Attached {
+    fn new(span: Box<dyn Span>) -> Self {
+        let (frames, law) = (span.frames(), span.line().law);
+        let block = FRAME * u32::try_from(frames).expect("a block is 160 frames at most");
+        Self { span, tx: Block::new(frames, law), rx: Block::new(frames, law), filled: false, block }
+    }
+
+    /// One block each way, and what the span has to say after it.
+    ///
+    /// A span that is several blocks behind gets one of them each tick, and no tick sleeps until it
+    /// has caught up, so that packets flow in between.
+    fn exchange(&mut self, now: Instant, index: usize, engine: &mut Engine, stats: &Stats, late: Duration) {
+        if !self.filled {
+            engine.playout(index, &self.rx, &mut self.tx);
+            self.filled = true;
+        }
+        if self.span.exchange(now, &self.tx, &mut self.rx) {
+            self.filled = false;
+            stats.add(Counter::Blocks, 1);
+            if late > self.block {
+                stats.add(Counter::Overruns, 1);
+            }
+            engine.capture(now, index, &self.rx);
+        }
+        while let Some(event) = self.span.poll_event() {
+            engine.span_event(index, event);
+        }
+    }
+
+    /// When to look at the span again. One that is due but took nothing is a little late: it is
+    /// asked again soon, not at once, or one slow card would keep its core from ever sleeping.
+    fn wake_at(&self, now: Instant) -> Instant {
+        let due_at = self.span.due_at();
+        if self.filled { due_at.max(now + ASK_AGAIN_AFTER) } else { due_at }
+    }
+}
+
+/// A worker to be run on a thread of its own.
+pub struct Recipe<F> {
+    /// The core's number: the thread is named after it.
+    pub core: usize,
+    /// The CPU to pin the thread to, if any.
+    pub cpu: Option<usize>,
+    /// What the worker is made of.
+    pub parts: Parts,
+    /// Makes its sockets, on its thread, after it has been pinned: a ring belongs to the thread that
+    /// made it.
+    pub sockets: F,
+}
+
+/// Starts a worker on a thread of its own. It runs until its link says stop.
+///
+/// Returns when the worker is ready to tick, or has failed to become so.
+///
+/// # Errors
+/// The thread could not be started or pinned, or what the making of its sockets said.
+pub fn spawn<N, F>(recipe: Recipe<F>) -> io::Result<Running>
+where
+    N: RtpSockets,
+    F: FnOnce() -> io::Result<N> + Send + 'static,
+{
+    let name = format!("core-{}", recipe.core);
+    let (started, start) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name(name).spawn(move || match recipe.prepare() {
+        Ok(worker) => {
+            // Nobody waits any more only if the starting thread is gone, and then stop will come.
+            let _ = started.send(Ok(()));
+            run(worker)
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+            Summary::new()
+        }
+    })?;
+    start.recv().unwrap_or_else(|_| Err(io::Error::other("the worker died before its first tick")))?;
+    Ok(Running { thread })
+}
+
+impl<F> Recipe<F> {
+    /// Pins the calling thread and makes the worker on it.
+    fn prepare<N>(self) -> io::Result<Worker<N>>
+    where
+        N: RtpSockets,
+        F: FnOnce() -> io::Result<N>,
+    {
+        if let Some(cpu) = self.cpu {
+            cpu::pin(cpu).map_err(io::Error::other)?;
+        }
+        cpu::prepare_timer_slack()?;
+        Ok(Worker::new(self.parts, (self.sockets)()?))
+    }
+}
+
+/// The worker's thread: ticks until it is told to stop or its sockets fail.
+fn run<N: RtpSockets>(mut worker: Worker<N>) -> Summary {
+    let mut summary = Summary::new();
+    let clock = Clock;
+    for tick in 0_u64.. {
+        if worker.link.is_stopped() {
+            summary.end = worker.close(clock.now());
+            break;
+        }
+        let now = clock.now();
+        let until = worker.work(now);
+        summary.work.saturating_record(clock.now().since(now).as_nanos() as u64);
+        if tick.is_multiple_of(TICKS_PER_CPU_READING) {
+            worker.stats.set(Counter::CpuNanos, clock.thread_cpu().as_nanos() as u64);
+        }
+        if let Err(error) = worker.sockets.flush(until) {
+            summary.end = Err(error);
+            break;
+        }
+    }
+    worker.stats.set(Counter::CpuNanos, clock.thread_cpu().as_nanos() as u64);
+    // What is left of the worker is dropped here: its ports are free, and control hears that it ended.
+    summary.lateness = worker.lateness;
+    summary
+}
+
+/// A worker that runs. Dropping it does not stop it: its link does.
+#[derive(Debug)]
+pub struct Running {
+    thread: thread::JoinHandle<Summary>,
+}
+
+impl Running {
+    /// Waits until the worker has ended, as it does once its link says stop.
+    ///
+    /// # Panics
+    /// If the worker did: a broken invariant there is one here.
+    pub fn join(self) -> Summary {
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// What a worker leaves behind.
+#[derive(Debug)]
+pub struct Summary {
+    /// How late blocks were exchanged, in ns.
+    pub lateness: Histogram<u64>,
+    /// How long ticks worked, their flush left out, in ns.
+    pub work: Histogram<u64>,
+    /// Whether it was told to stop, or what its sockets said.
+    pub end: io::Result<()>,
+}
+
+impl Summary {
+    fn new() -> Self {
+        Self { lateness: histogram(), work: histogram(), end: Ok(()) }
+    }
+}
+
+/// Up to ten seconds in ns, to two digits: large enough from the start, so recording never allocates.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(10_000_000_000, 2).expect("the bounds are in range")
+}
+
+/// The longest sleep: how soon orders and stop are seen when no span wakes the worker.
+const SLEEP_MAX: Duration = Duration::from_millis(10);
+
+/// How soon a span that was due but took no block is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+/// Rounds of BYEs and flushes at the end, at most: sockets that stay full must not keep it from ending.
+const CLOSE_ROUNDS_MAX: usize = 1_000;
+
+/// Ticks between two readings of the thread's CPU time: it is a system call.
+const TICKS_PER_CPU_READING: u64 = 100;
