@@ -154,6 +154,22 @@ impl Alarms {
         Self(self.0 | 1 << alarm as u8)
     }
 
+    /// The alarms that are in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The set as a number: bit `n` is the alarm with the discriminant `n`.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of this number; bits of no alarm are dropped.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & 0x0F)
+    }
+
     /// Whether `alarm` is in the set.
     pub const fn has(self, alarm: Alarm) -> bool {
         self.0 & 1 << alarm as u8 != 0
