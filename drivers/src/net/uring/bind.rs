@@ -10,44 +10,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
-use crate::net::{DATAGRAM_MAX, Dscp, Ports};
-
-/// How much room the sockets and the ring of one core have.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// Datagrams that can have come and not yet been looked at, 1 to 32,768. More than these wait
-    /// in their sockets' own queues, which costs time, but loses nothing.
-    pub receive_buffers: u32,
-    /// Sends that go to the kernel in one call, 1 to 32,768. More take more calls.
-    pub sends: u32,
-    /// What each socket's queue may hold, in octets. The kernel counts its own overhead as well and
-    /// doubles the number for it: a short RTP packet takes about 770 of the doubled octets.
-    pub socket_octets: u32,
-}
-
-impl Settings {
-    /// Room for `slots` port slots, half of them with RTP at 50 packets a second: for a worker that
-    /// comes 100 ms late.
-    pub fn for_slots(slots: usize) -> Self {
-        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-        Self {
-            // Five packets for each RTP slot, and RTP is on every other slot.
-            receive_buffers: (slots / 2).saturating_mul(5).clamp(256, RING_MAX),
-            // A quarter of the RTP slots sends in one tick of 5 ms at 20 ms ptime; all may at 5 ms ptime.
-            sends: (slots / 2).clamp(64, 2_048),
-            socket_octets: 64 * 1024,
-        }
-    }
-
-    /// Octets of memory that the ring of `slots` port slots takes, kernel's sockets not counted.
-    pub fn memory(&self, slots: usize) -> usize {
-        let _ = slots;
-        self.receive_buffers as usize * DATAGRAM_MAX
-    }
-}
-
-/// The kernel's bound for entries of a submission queue and of a ring of provided buffers.
-const RING_MAX: u32 = 32_768;
+use super::settings::Settings;
+use crate::net::{Dscp, Ports};
 
 /// All ports of one core, bound, with what the ring will need to know of them.
 ///
@@ -55,8 +19,8 @@ const RING_MAX: u32 = 32_768;
 /// worker's thread.
 #[derive(Debug)]
 pub struct BoundSockets {
-    /// One socket a slot, in slot order.
-    pub(super) sockets: Vec<OwnedFd>,
+    /// One socket a slot, in slot order, and whether it is of IPv6.
+    pub(super) sockets: Vec<(OwnedFd, bool)>,
     pub(super) dscp: Dscp,
     pub(super) settings: Settings,
 }
@@ -68,12 +32,17 @@ impl BoundSockets {
     ///
     /// # Errors
     /// If a port cannot be had, or the process may not hold as many descriptors.
+    ///
+    /// # Panics
+    /// If `settings` are not in their ranges.
     pub fn bind(ports: &Ports, dscp: Dscp, settings: Settings) -> Result<Self, BindError> {
+        assert!(settings.is_in_range(), "{settings:?} are in their ranges");
         allow_descriptors(ports.slots())?;
         let sockets = ports
             .iter()
             .map(|(_, address)| {
                 bound_socket(address, dscp, settings.socket_octets)
+                    .map(|socket| (socket, address.is_ipv6()))
                     .map_err(|reason| BindError::Port { address, reason })
             })
             .collect::<Result<_, _>>()?;
@@ -117,7 +86,7 @@ impl std::error::Error for BindError {}
 
 /// Raises the soft limit of open descriptors, as far as it must and may be, for `sockets` more.
 fn allow_descriptors(sockets: usize) -> Result<(), BindError> {
-    let needed = open_descriptors() + sockets as u64 + SPARE_DESCRIPTORS;
+    let needed = (open_descriptors() + SPARE_DESCRIPTORS).saturating_add(sockets as u64);
     let (soft, hard) =
         getrlimit(Resource::RLIMIT_NOFILE).expect("Linux tells a process its own limit of descriptors");
     if needed <= soft {
@@ -165,5 +134,26 @@ pub(super) fn mark(socket: &impl AsFd, ipv6: bool, dscp: Dscp) -> Result<(), Err
         setsockopt(socket, sockopt::Ipv6TClass, &tos)
     } else {
         setsockopt(socket, sockopt::Ipv4Tos, &tos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_sockets_than_the_process_may_hold_are_refused_beforehand() {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let error = allow_descriptors(hard as usize).unwrap_err();
+        assert!(
+            matches!(error, BindError::Descriptors { needed, allowed } if needed > hard && allowed == hard)
+        );
+        assert!(error.to_string().contains(&hard.to_string()), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_the_port_and_the_reason() {
+        let error = BindError::Port { address: ([127, 0, 0, 1], 20_004).into(), reason: Errno::EADDRINUSE };
+        assert_eq!(error.to_string(), "127.0.0.1:20004: address already in use");
     }
 }

@@ -1,0 +1,59 @@
+//! Memory that the kernel reads and writes as well.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// Page-aligned memory, zero at first, in place from the start (no page fault later).
+///
+/// Handed out as pointers, not as slices: references are made only to the parts that the kernel has
+/// nothing to do with at the time.
+pub(super) struct Pages {
+    base: NonNull<u8>,
+    len: NonZeroUsize,
+    leaked: bool,
+}
+
+impl Pages {
+    pub(super) fn new(len: usize) -> io::Result<Self> {
+        let len = NonZeroUsize::new(len).expect("a ring has room for something");
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing. Needed because
+        // the kernel wants pages of its own for a ring of buffers.
+        let base =
+            unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE) }?;
+        Ok(Self { base: base.cast(), len, leaked: false })
+    }
+
+    /// A pointer to `len` octets from `offset`.
+    ///
+    /// # Panics
+    /// If they are not all inside.
+    pub(super) fn at(&self, offset: usize, len: usize) -> NonNull<u8> {
+        assert!(
+            offset.checked_add(len).is_some_and(|end| end <= self.len.get()),
+            "{len} octets at {offset} are within {}",
+            self.len
+        );
+        // SAFETY: the assertion holds, so the result is inside the mapping.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Never gives the memory back: for when the kernel may still write to it.
+    pub(super) fn leak(&mut self) {
+        self.leaked = true;
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if !self.leaked {
+            // SAFETY: the mapping is ours, whole, and those who hold pointers into it keep `Pages`
+            // for as long as they, or the kernel, use them.
+            let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };
+            debug_assert_eq!(unmapped, Ok(()), "a mapping of ours can be given back");
+        }
+    }
+}
