@@ -1,1 +1,366 @@
-//! (to come)
+//! The loop around the gateway: sockets, wake-ups, signals, the clock. The only I/O of this library.
+//!
+//! ```text
+//!   MGCP sockets ──▶ Datagram ─┐               ┌─▶ poll_transmit ──▶ MGCP sockets
+//!   cores' rings ──▶ Report  ──┤               ├─▶ poll_order ─────▶ cores' rings
+//!   resolver ──────▶ Resolved ─┼─▶ Gateway ────┼─▶ poll_resolve ───▶ resolver (a thread)
+//!   the clock ─────▶ Timeout ──┤               ├─▶ poll_journal ───▶ journal file (a thread)
+//!   signals ───────▶ Shutdown ─┘               └─▶ poll_timeout ───▶ how long to sleep
+//! ```
+//!
+//! One thread, which never waits but in its poll: what may block (name look-ups, the disk) is left to
+//! helper threads behind bounded queues. It decides nothing; the [`Gateway`] does.
+
+mod journal_file;
+mod listener;
+mod resolver;
+mod signals;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dataplane::link::ControlEnd;
+use drivers::time::{Clock, Instant};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tracing::{debug, error, info, warn};
+
+use crate::config::Config;
+use crate::gateway::{Gateway, Input};
+use crate::topology::CoreId;
+
+use self::journal_file::JournalFile;
+use self::listener::Listener;
+use self::resolver::Resolver;
+
+pub use self::listener::BindError;
+pub use self::signals::{Signal, Signals};
+
+/// Control, bound to its ports but not running.
+pub struct Control {
+    poll: Poll,
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+    listeners: Vec<Listener>,
+    signals: Option<Signals>,
+    resolver: Resolver,
+    journal: Option<JournalFile>,
+    counters: Counters,
+}
+
+/// Why control ended though nobody wanted it to.
+#[derive(Debug)]
+pub enum RunError {
+    /// A core's worker has ended by itself.
+    CoreEnded(CoreId),
+    /// The kernel refuses to let it sleep.
+    Poll(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CoreEnded(core) => write!(f, "the worker of core {} has ended by itself", core.0),
+            Self::Poll(error) => write!(f, "waiting for events: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Ends a running [`Control`] from another thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl StopHandle {
+    /// Asks control to end the orderly way, as SIGTERM does.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        wake(&self.waker);
+    }
+}
+
+/// What the loop has counted; each field only grows.
+#[derive(Clone, Copy, Default, Debug)]
+struct Counters {
+    received: u64,
+    sent: u64,
+    refused: u64,
+    look_ups_dropped: u64,
+    journal_dropped: u64,
+}
+
+impl Control {
+    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it.
+    ///
+    /// # Errors
+    /// When an address cannot be had; the error names it.
+    pub fn bind(config: &Config, signals: Option<Signals>) -> Result<Self, BindError> {
+        let listeners = listener::bind_all(&config.mgcp.listen)?;
+        let poll = Poll::new().map_err(BindError::host)?;
+        let registry = poll.registry();
+        for (place, listener) in listeners.iter().enumerate() {
+            let fd = listener.as_raw_fd();
+            registry
+                .register(&mut SourceFd(&fd), Token(place), Interest::READABLE)
+                .map_err(BindError::host)?;
+        }
+        if let Some(signals) = &signals {
+            let fd = signals.as_raw_fd();
+            registry.register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE).map_err(BindError::host)?;
+        }
+        let waker = Arc::new(Waker::new(registry, WAKE).map_err(BindError::host)?);
+        let resolver = Resolver::start(waking(&waker)).map_err(BindError::host)?;
+        let journal = match &config.journal.file {
+            Some(path) => Some(JournalFile::create(path)?),
+            None => None,
+        };
+        Ok(Self {
+            poll,
+            waker,
+            stop: Arc::default(),
+            listeners,
+            signals,
+            resolver,
+            journal,
+            counters: Counters::default(),
+        })
+    }
+
+    /// Runs until the gateway has finished, which SIGTERM or a [`StopHandle`] bring about. Then the
+    /// cores have been told to stop, and the ports are free.
+    ///
+    /// # Errors
+    /// When a core has ended by itself, after its endpoints' call agents have been told so.
+    pub fn run(mut self, gateway: Gateway, cores: Vec<ControlEnd>) -> Result<(), RunError> {
+        let mut turn = Turn {
+            gateway,
+            cores,
+            octets: vec![0; DATAGRAM_MAX],
+            ready: vec![true; self.listeners.len()],
+            end_by: None,
+            failed: None,
+        };
+        let mut events = Events::with_capacity(64);
+        let clock = Clock;
+        let outcome = loop {
+            let now = clock.now();
+            self.take_in(&mut turn, now);
+            self.give_out(&mut turn, now);
+            if turn.gateway.is_finished() || turn.end_by.is_some_and(|end| now >= end) {
+                break turn.failed.map_or(Ok(()), |core| Err(RunError::CoreEnded(core)));
+            }
+            if let Err(error) = self.sleep(&mut turn, &mut events, clock.now()) {
+                break Err(RunError::Poll(error));
+            }
+        };
+        if !turn.gateway.is_finished() {
+            warn!("not every call agent has acknowledged the end of service");
+        }
+        for core in &turn.cores {
+            core.stop();
+        }
+        let Counters { received, sent, refused, look_ups_dropped, journal_dropped } = self.counters;
+        info!(received, sent, refused, look_ups_dropped, journal_dropped, "control has ended");
+        outcome
+    }
+
+    /// Hands the gateway what has happened, a bounded part of it a turn.
+    fn take_in(&mut self, turn: &mut Turn, now: Instant) {
+        turn.take_reports(now);
+        turn.watch_cores(now);
+        while let Some((host, addresses)) = self.resolver.poll_answer() {
+            debug!(host, ?addresses, "looked up");
+            turn.gateway.handle(now, Input::Resolved { host, addresses, ttl: resolver::TTL });
+        }
+        self.read_signals(turn, now);
+        turn.octets.resize(DATAGRAM_MAX, 0);
+        for (listener, ready) in self.listeners.iter().zip(&mut turn.ready) {
+            for _ in 0..DATAGRAMS_PER_TURN {
+                if !*ready {
+                    break;
+                }
+                match listener.receive(&mut turn.octets) {
+                    Ok((len, path)) => {
+                        self.counters.received += 1;
+                        turn.gateway.handle(now, Input::Datagram { path, octets: &turn.octets[..len] });
+                    }
+                    Err(error) => {
+                        // An asynchronous error (a closed port's ICMP) does not empty the queue.
+                        *ready = error.kind() != io::ErrorKind::WouldBlock;
+                    }
+                }
+            }
+        }
+        if turn.gateway.poll_timeout().is_some_and(|at| at <= now) {
+            turn.gateway.handle(now, Input::Timeout);
+        }
+    }
+
+    fn read_signals(&mut self, turn: &mut Turn, now: Instant) {
+        if self.stop.swap(false, Ordering::Acquire) {
+            turn.shut_down(now);
+        }
+        while let Some(signal) = self.signals.as_ref().and_then(Signals::poll) {
+            match signal {
+                // Twice is for those who do not want to wait.
+                Signal::Terminate if turn.end_by.is_some() => turn.end_by = Some(now),
+                Signal::Terminate => {
+                    info!("told to end");
+                    turn.shut_down(now);
+                }
+            }
+        }
+    }
+
+    /// Carries out what the gateway wants done.
+    fn give_out(&mut self, turn: &mut Turn, now: Instant) {
+        while let Some((core, order)) = turn.gateway.poll_order() {
+            let end = &mut turn.cores[usize::from(core.0)];
+            // Nobody would read it, and the gateway is about to end.
+            if !end.has_ended() {
+                end.send(order);
+            }
+        }
+        while let Some(path) = turn.gateway.poll_transmit(&mut turn.octets) {
+            match listener::send(&self.listeners, path, &turn.octets) {
+                Ok(()) => self.counters.sent += 1,
+                Err(error) => {
+                    self.counters.refused += 1;
+                    debug!(remote = %path.remote, %error, "a datagram could not be sent");
+                }
+            }
+        }
+        while let Some(host) = turn.gateway.poll_resolve() {
+            if let Err(host) = self.resolver.ask(host) {
+                self.counters.look_ups_dropped += 1;
+                let ttl = resolver::TTL;
+                turn.gateway.handle(now, Input::Resolved { host, addresses: Vec::new(), ttl });
+            }
+        }
+        while let Some(lines) = turn.gateway.poll_journal() {
+            if self.journal.as_mut().is_some_and(|file| !file.write(lines)) {
+                self.counters.journal_dropped += 1;
+            }
+        }
+    }
+
+    /// Sleeps until something happens or is due.
+    fn sleep(&mut self, turn: &mut Turn, events: &mut Events, now: Instant) -> io::Result<()> {
+        // Every core must be asked, for each one that says yes will wake us.
+        let quiet = turn.cores.iter().map(|core| turn.failed.is_some() || core.prepare_sleep());
+        let busy = quiet.filter(|quiet| !quiet).count() > 0 || turn.ready.contains(&true);
+        let due = [turn.gateway.poll_timeout(), turn.end_by].into_iter().flatten().min();
+        let timeout = if busy { Some(Duration::ZERO) } else { due.map(|at| at.since(now)) };
+        let polled = self.poll.poll(events, timeout);
+        for core in &turn.cores {
+            core.woke();
+        }
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in events.iter() {
+            if let Some(ready) = turn.ready.get_mut(event.token().0) {
+                *ready = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a core's ring calls to wake control.
+    pub fn waker(&self) -> Box<dyn Fn() + Send> {
+        waking(&self.waker)
+    }
+
+    /// What ends it from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle { stop: Arc::clone(&self.stop), waker: Arc::clone(&self.waker) }
+    }
+
+    /// The addresses it listens on, with the ports the kernel chose where the configuration says 0.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.listeners.iter().map(Listener::address)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+/// What changes from turn to turn.
+struct Turn {
+    gateway: Gateway,
+    cores: Vec<ControlEnd>,
+    /// A datagram, on its way in or out.
+    octets: Vec<u8>,
+    /// Which listeners may have something to read. Readiness is told once, so it is kept here.
+    ready: Vec<bool>,
+    /// When a shutdown has taken long enough.
+    end_by: Option<Instant>,
+    /// The core that has ended by itself.
+    failed: Option<CoreId>,
+}
+
+impl Turn {
+    fn take_reports(&mut self, now: Instant) {
+        for (place, core) in self.cores.iter_mut().enumerate() {
+            for _ in 0..REPORTS_PER_TURN {
+                let Some(report) = core.poll_report() else { break };
+                self.gateway.handle(now, Input::Report { core: CoreId(place as u16), report });
+            }
+        }
+    }
+
+    /// A worker that ends by itself leaves its endpoints dead: the call agents are told, and we end.
+    fn watch_cores(&mut self, now: Instant) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Some(place) = self.cores.iter().position(ControlEnd::has_ended) {
+            error!(core = place, "a core's worker has ended; the gateway goes out of service");
+            self.failed = Some(CoreId(place as u16));
+            self.shut_down(now);
+        }
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        if self.end_by.is_none() {
+            self.end_by = Some(now + SHUTDOWN_MAX);
+            self.gateway.handle(now, Input::Shutdown);
+        }
+    }
+}
+
+fn waking(waker: &Arc<Waker>) -> Box<dyn Fn() + Send> {
+    let waker = Arc::clone(waker);
+    Box::new(move || wake(&waker))
+}
+
+fn wake(waker: &Waker) {
+    if let Err(error) = waker.wake() {
+        error!(%error, "control cannot be woken");
+    }
+}
+
+/// The largest datagram there is. MGCP's own limit is lower (RFC 3435 §3.5.4) and the parser's business.
+const DATAGRAM_MAX: usize = 65_535;
+/// So that reports, timers and signals have their turn in a flood of datagrams.
+const DATAGRAMS_PER_TURN: usize = 64;
+/// So that datagrams have their turn in a flood of reports.
+const REPORTS_PER_TURN: usize = 1_024;
+/// How long the goodbyes may take.
+const SHUTDOWN_MAX: Duration = Duration::from_millis(600);
+
+const WAKE: Token = Token(usize::MAX - 2);
+const SIGNALS: Token = Token(usize::MAX - 3);

@@ -138,6 +138,9 @@ fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {
         if let Some(other) = clash {
             section.error("listen", format!("{one} and {other} take the same port"));
         }
+        if one.port() == 0 {
+            section.error("listen", format!("{one} has no port; call agents expect 2427"));
+        }
         if one.ip().is_multicast() {
             section.error("listen", format!("{one} is a multicast address"));
         }

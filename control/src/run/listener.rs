@@ -1,0 +1,273 @@
+//! One MGCP socket: bound to one address, answering from the address that was asked.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path as FilePath, PathBuf};
+
+use libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
+    recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+use tracing::warn;
+
+use crate::mgcp::message::Path;
+
+/// A second of a busy hour: 2,000 commands of 1,000 octets and more.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Why control cannot start.
+#[derive(Debug)]
+pub struct BindError {
+    what: What,
+    error: io::Error,
+}
+
+#[derive(Debug)]
+enum What {
+    Listen(SocketAddr),
+    Journal(PathBuf),
+    Host,
+}
+
+impl BindError {
+    pub(super) fn journal(path: &FilePath, error: io::Error) -> Self {
+        Self { what: What::Journal(path.to_owned()), error }
+    }
+
+    pub(super) fn host(error: io::Error) -> Self {
+        Self { what: What::Host, error }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, error } = self;
+        match (what, error.kind()) {
+            (What::Listen(address), io::ErrorKind::AddrInUse) => {
+                write!(f, "MGCP port {address} is taken by another program")
+            }
+            (What::Listen(address), io::ErrorKind::AddrNotAvailable) => {
+                write!(f, "{} is not an address of this host (mgcp.listen)", address.ip())
+            }
+            (What::Listen(address), _) => write!(f, "cannot listen on {address} for MGCP: {error}"),
+            (What::Journal(path), _) => write!(f, "cannot write the journal {}: {error}", path.display()),
+            (What::Host, _) => write!(f, "the host refuses what control needs: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A bound MGCP socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: OwnedFd,
+    address: SocketAddr,
+}
+
+/// Binds all addresses, or none. `[::1]` is left out where the host has no IPv6: nobody could ask it.
+pub(super) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
+    let mut all = Vec::new();
+    for &address in addresses {
+        match Listener::bind(address) {
+            Ok(listener) => all.push(listener),
+            Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
+                if address.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST) && addresses.len() > 1 =>
+            {
+                warn!(%address, "not listening there: this host has no IPv6");
+            }
+            Err(error) => return Err(BindError { what: What::Listen(address), error: error.into() }),
+        }
+    }
+    Ok(all)
+}
+
+impl Listener {
+    fn bind(address: SocketAddr) -> Result<Self, Errno> {
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(family, SockType::Datagram, flags, None)?;
+        if address.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        } else {
+            // One socket, one family: 0.0.0.0 and [::] can then stand beside each other.
+            setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        }
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+        let socket = UdpSocket::from(socket);
+        let address =
+            socket.local_addr().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+        Ok(Self { socket: socket.into(), address })
+    }
+
+    /// The address it is bound to.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes a datagram in: its length, where it came from and which of our addresses it was sent to.
+    pub(super) fn receive(&self, octets: &mut [u8]) -> io::Result<(usize, Path)> {
+        let mut control = cmsg_space!(in6_pktinfo);
+        let mut parts = [IoSliceMut::new(octets)];
+        let fd = self.socket.as_raw_fd();
+        let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let remote = message.address.as_ref().and_then(socket_address);
+        let remote = remote.ok_or_else(|| io::Error::other("a datagram without a source"))?;
+        let local = message.cmsgs()?.find_map(|control| self.asked(&control)).unwrap_or(self.address);
+        Ok((message.bytes, Path { remote, local }))
+    }
+
+    /// The address that was asked, as the kernel tells it beside the datagram.
+    fn asked(&self, control: &ControlMessageOwned) -> Option<SocketAddr> {
+        let port = self.address.port();
+        match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                let address = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
+                Some(SocketAddrV4::new(address, port).into())
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                // A link-local address means nothing without its link.
+                let scope = if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
+                Some(SocketAddrV6::new(address, port, 0, scope as u32).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it can send from `local`.
+    fn answers_for(&self, local: SocketAddr) -> bool {
+        self.address.port() == local.port()
+            && (self.address.ip() == local.ip()
+                || self.address.ip().is_unspecified() && self.address.is_ipv4() == local.is_ipv4())
+    }
+
+    /// Sends a datagram from the address that `path` says.
+    fn send(&self, path: Path, octets: &[u8]) -> io::Result<()> {
+        let parts = [IoSlice::new(octets)];
+        let to = SockaddrStorage::from(path.remote);
+        let fd = self.socket.as_raw_fd();
+        let sent = match path.local {
+            SocketAddr::V4(local) => {
+                let address = in_addr { s_addr: local.ip().to_bits().to_be() };
+                let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: address };
+                sendmsg(fd, &parts, &[ControlMessage::Ipv4PacketInfo(&info)], MsgFlags::empty(), Some(&to))
+            }
+            SocketAddr::V6(local) => {
+                let ipi6_addr = in6_addr { s6_addr: local.ip().octets() };
+                let info = in6_pktinfo { ipi6_addr, ipi6_ifindex: local.scope_id() };
+                sendmsg(fd, &parts, &[ControlMessage::Ipv6PacketInfo(&info)], MsgFlags::empty(), Some(&to))
+            }
+        };
+        sent?;
+        Ok(())
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Sends a datagram from the listener that `path` came in by; a new path, whose local address nobody
+/// asked, takes the first listener of its family and lets the kernel choose.
+pub(super) fn send(listeners: &[Listener], path: Path, octets: &[u8]) -> io::Result<()> {
+    if let Some(listener) = listeners.iter().find(|listener| listener.answers_for(path.local)) {
+        return listener.send(path, octets);
+    }
+    let same_family = |listener: &&Listener| listener.address.is_ipv4() == path.remote.is_ipv4();
+    let listener = listeners.iter().find(same_family).ok_or(io::ErrorKind::AddrNotAvailable)?;
+    listener.send(Path { local: listener.address, ..path }, octets)
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from(SocketAddrV4::from(*v4)));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::from(SocketAddrV6::from(*v6))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn client(at: &str) -> UdpSocket {
+        let client = UdpSocket::bind(at).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client
+    }
+
+    /// On loopback a datagram that was sent is there.
+    fn ask(listener: &Listener, client: &UdpSocket, address: SocketAddr) -> Path {
+        client.send_to(b"AUEP", address).unwrap();
+        let mut octets = [0; 16];
+        let (len, path) = listener.receive(&mut octets).unwrap();
+        assert_eq!(&octets[..len], b"AUEP");
+        assert_eq!((path.remote, path.local), (client.local_addr().unwrap(), address));
+        path
+    }
+
+    fn answers_from(listener: Listener, client: &UdpSocket, asked: SocketAddr) {
+        let path = ask(&listener, client, asked);
+        send(&[listener], path, b"200").unwrap();
+        let mut octets = [0; 16];
+        let (len, from) = client.recv_from(&mut octets).unwrap();
+        assert_eq!((&octets[..len], from), (&b"200"[..], asked));
+    }
+
+    #[test]
+    fn an_answer_leaves_from_the_address_that_was_asked() {
+        let listener = Listener::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let asked = SocketAddr::new("127.0.0.2".parse().unwrap(), listener.address().port());
+        answers_from(listener, &client("127.0.0.1:0"), asked);
+    }
+
+    #[test]
+    fn an_answer_over_ipv6_leaves_from_the_address_that_was_asked() {
+        let Ok(listener) = Listener::bind("[::]:0".parse().unwrap()) else { return };
+        let Ok(socket) = UdpSocket::bind("[::1]:0") else { return };
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let asked = SocketAddr::new("::1".parse().unwrap(), listener.address().port());
+        answers_from(listener, &socket, asked);
+    }
+
+    #[test]
+    fn a_command_of_ours_leaves_from_the_first_listener_of_its_family() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (address, client) = (listener.address(), client("127.0.0.1:0"));
+        let path = Path { remote: client.local_addr().unwrap(), local: "0.0.0.0:0".parse().unwrap() };
+        send(&[listener], path, b"RSIP").unwrap();
+        let mut octets = [0; 16];
+        assert_eq!(client.recv_from(&mut octets).unwrap(), (4, address));
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let holder = client("127.0.0.1:0");
+        let taken = holder.local_addr().unwrap();
+        let error = bind_all(&[taken]).map(drop).unwrap_err();
+        assert_eq!(error.to_string(), format!("MGCP port {taken} is taken by another program"));
+    }
+
+    #[test]
+    fn an_address_of_another_host_is_named() {
+        let error = bind_all(&["192.0.2.254:2427".parse().unwrap()]).map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "192.0.2.254 is not an address of this host (mgcp.listen)");
+    }
+
+    #[test]
+    fn nothing_to_read_would_block() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(listener.receive(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}

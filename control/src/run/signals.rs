@@ -1,0 +1,44 @@
+//! The signals that end a gateway, as something to poll.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use nix::sys::signal::{self, SigSet};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// A signal that means something here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: end the orderly way.
+    Terminate,
+}
+
+/// SIGTERM and SIGINT, kept from ending the process.
+#[derive(Debug)]
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Keeps the signals of this thread, and of those it starts later, for [`poll`](Self::poll). To be
+    /// called before any thread is started.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn catch() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        set.add(signal::SIGTERM);
+        set.add(signal::SIGINT);
+        set.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// The next signal that has come.
+    pub fn poll(&self) -> Option<Signal> {
+        self.0.read_signal().ok().flatten().map(|_| Signal::Terminate)
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
