@@ -144,7 +144,8 @@ impl Control {
         let mut turn = Turn {
             gateway,
             cores,
-            octets: vec![0; DATAGRAM_MAX],
+            inbox: vec![0; DATAGRAM_MAX],
+            outbox: Vec::new(),
             ready: vec![true; self.listeners.len()],
             end_by: None,
             failed: None,
@@ -182,16 +183,15 @@ impl Control {
             turn.gateway.handle(now, Input::Resolved { host, addresses, ttl: resolver::TTL });
         }
         self.read_signals(turn, now);
-        turn.octets.resize(DATAGRAM_MAX, 0);
         for (listener, ready) in self.listeners.iter().zip(&mut turn.ready) {
             for _ in 0..DATAGRAMS_PER_TURN {
                 if !*ready {
                     break;
                 }
-                match listener.receive(&mut turn.octets) {
+                match listener.receive(&mut turn.inbox) {
                     Ok((len, path)) => {
                         self.counters.received += 1;
-                        turn.gateway.handle(now, Input::Datagram { path, octets: &turn.octets[..len] });
+                        turn.gateway.handle(now, Input::Datagram { path, octets: &turn.inbox[..len] });
                     }
                     Err(error) => {
                         // An asynchronous error (a closed port's ICMP) does not empty the queue.
@@ -230,8 +230,8 @@ impl Control {
                 end.send(order);
             }
         }
-        while let Some(path) = turn.gateway.poll_transmit(&mut turn.octets) {
-            match listener::send(&self.listeners, path, &turn.octets) {
+        while let Some(path) = turn.gateway.poll_transmit(&mut turn.outbox) {
+            match listener::send(&self.listeners, path, &turn.outbox) {
                 Ok(()) => self.counters.sent += 1,
                 Err(error) => {
                     self.counters.refused += 1;
@@ -302,8 +302,10 @@ impl fmt::Debug for Control {
 struct Turn {
     gateway: Gateway,
     cores: Vec<ControlEnd>,
-    /// A datagram, on its way in or out.
-    octets: Vec<u8>,
+    /// A datagram on its way in.
+    inbox: Vec<u8>,
+    /// A datagram on its way out.
+    outbox: Vec<u8>,
     /// Which listeners may have something to read. Readiness is told once, so it is kept here.
     ready: Vec<bool>,
     /// When a shutdown has taken long enough.
