@@ -13,4 +13,4 @@ pub mod parse;
 
 pub use emit::LocalDescription;
 pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
-pub use parse::{Description, ParseError};
+pub use parse::{Description, Fault, ParseError};
