@@ -52,39 +52,61 @@ impl Wav {
     /// # Panics
     /// If it would be longer than a WAV file can be: 4 GiB, some 74 hours of linear samples.
     pub fn emit(&self) -> Vec<u8> {
-        let (tag, sample_octets, samples) = match self {
-            Self::Linear(samples) => (FORMAT_LINEAR, 2_u16, samples.len()),
-            Self::Companded(Law::A, octets) => (FORMAT_A, 1, octets.len()),
-            Self::Companded(Law::Mu, octets) => (FORMAT_MU, 1, octets.len()),
-        };
-        let mut format = Vec::new();
-        format.extend(tag.to_le_bytes());
-        format.extend(1_u16.to_le_bytes());
-        format.extend(FRAMES_PER_SECOND.to_le_bytes());
-        format.extend((FRAMES_PER_SECOND * u32::from(sample_octets)).to_le_bytes());
-        format.extend(sample_octets.to_le_bytes());
-        format.extend((sample_octets * 8).to_le_bytes());
-
-        let mut body = b"WAVE".to_vec();
         match self {
             Self::Linear(samples) => {
-                append(&mut body, *b"fmt ", &format);
                 let octets: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+                let mut body = b"WAVE".to_vec();
+                append(&mut body, *b"fmt ", &format(FORMAT_LINEAR, 2));
                 append(&mut body, *b"data", &octets);
+                let mut file = Vec::with_capacity(body.len() + 8);
+                append(&mut file, *b"RIFF", &body);
+                file
             }
-            Self::Companded(_, octets) => {
-                // Whatever is not linear has a length of its extension, here none, and says in a
-                // chunk of its own how many samples it has.
-                format.extend(0_u16.to_le_bytes());
-                append(&mut body, *b"fmt ", &format);
-                append(&mut body, *b"fact", &length(samples).to_le_bytes());
-                append(&mut body, *b"data", octets);
+            Self::Companded(law, octets) => {
+                let mut file = Self::companded_header(*law, length(octets.len()));
+                file.extend(octets);
+                file.resize(file.len().next_multiple_of(2), 0);
+                file
             }
         }
-        let mut file = Vec::with_capacity(body.len() + 8);
-        append(&mut file, *b"RIFF", &body);
+    }
+
+    /// All that stands before the octets of a companded file, for a file that is written as it grows:
+    /// its length depends on the law alone. Behind an odd number of octets comes one of padding.
+    ///
+    /// # Panics
+    /// If the file would be longer than a WAV file can be: 4 GiB, some 149 hours.
+    pub fn companded_header(law: Law, octets: u32) -> Vec<u8> {
+        let tag = match law {
+            Law::A => FORMAT_A,
+            Law::Mu => FORMAT_MU,
+        };
+        // Whatever is not linear has a length of its extension, here none, and says in a chunk of its
+        // own how many samples it has.
+        let mut format = format(tag, 1);
+        format.extend(0_u16.to_le_bytes());
+        let mut body = b"WAVE".to_vec();
+        append(&mut body, *b"fmt ", &format);
+        append(&mut body, *b"fact", &octets.to_le_bytes());
+        body.extend(*b"data");
+        body.extend(octets.to_le_bytes());
+        let mut file = b"RIFF".to_vec();
+        file.extend(length(body.len() + (octets as usize).next_multiple_of(2)).to_le_bytes());
+        file.extend(body);
         file
     }
+}
+
+/// A `fmt ` chunk for one channel of these samples, as far as all formats have it.
+fn format(tag: u16, sample_octets: u16) -> Vec<u8> {
+    let mut format = Vec::new();
+    format.extend(tag.to_le_bytes());
+    format.extend(1_u16.to_le_bytes());
+    format.extend(FRAMES_PER_SECOND.to_le_bytes());
+    format.extend((FRAMES_PER_SECOND * u32::from(sample_octets)).to_le_bytes());
+    format.extend(sample_octets.to_le_bytes());
+    format.extend((sample_octets * 8).to_le_bytes());
+    format
 }
 
 /// Why a file is not a WAV file that a line can play.

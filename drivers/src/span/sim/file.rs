@@ -4,7 +4,9 @@
 //! and a recording is memory that another thread may read while it grows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
+
+use crate::span::Block;
 
 /// What a file's far end sends, in the law of the line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,52 +62,60 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
     n
 }
 
-/// What a far end has heard, from its first block on.
+/// What a far end has heard, from its first block on: the last of it, as much as there is room for.
 ///
-/// One thread writes, any may read meanwhile. It is as long as it was made; what comes after that
-/// is counted and left out.
+/// One thread writes, any may read meanwhile.
 #[derive(Debug)]
 pub struct Recording {
     octets: Box<[AtomicU8]>,
+    /// Octets that are heard or being written.
+    begun: AtomicUsize,
+    /// Octets that are heard.
     heard: AtomicUsize,
 }
 
 impl Recording {
-    /// Room for this many octets: 8,000 for a second.
-    pub fn new(octets_max: usize) -> Self {
-        let octets = (0..octets_max).map(|_| AtomicU8::new(0)).collect();
-        Self { octets, heard: AtomicUsize::new(0) }
+    /// Room for the last so many octets: 8,000 for a second.
+    ///
+    /// # Panics
+    /// If there is not room for a block.
+    pub fn new(room: usize) -> Self {
+        assert!(room >= Block::FRAMES_MAX, "a recording has room for a block at least");
+        let octets = (0..room).map(|_| AtomicU8::new(0)).collect();
+        Self { octets, begun: AtomicUsize::new(0), heard: AtomicUsize::new(0) }
     }
 
     /// Appends what was heard. Only the span that records calls it.
+    // A reader that sees any of these octets also sees that they were begun, and so knows whether
+    // they took the place of the ones it wanted: the fences here and in `octets_from` pair up.
     pub(super) fn append(&self, tx: &[u8]) {
         let heard = self.heard.load(Ordering::Relaxed);
-        let room = &self.octets[heard.min(self.octets.len())..];
-        for (place, &octet) in room.iter().zip(tx) {
+        self.begun.store(heard + tx.len(), Ordering::Relaxed);
+        fence(Ordering::Release);
+        let (start, end) = self.octets.split_at(heard % self.octets.len());
+        for (place, &octet) in end.iter().chain(start).zip(tx) {
             place.store(octet, Ordering::Relaxed);
         }
         self.heard.store(heard + tx.len(), Ordering::Release);
     }
 
-    /// How many octets can be read.
+    /// How many octets were heard so far, those that are no longer kept included.
     pub fn len(&self) -> usize {
-        self.heard.load(Ordering::Acquire).min(self.octets.len())
+        self.heard.load(Ordering::Acquire)
     }
 
-    /// Whether nothing was recorded yet.
+    /// Whether nothing was heard yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many octets came after there was no more room.
-    pub fn left_out(&self) -> usize {
-        self.heard.load(Ordering::Relaxed).saturating_sub(self.octets.len())
-    }
-
-    /// What was recorded so far, from octet `first` on.
-    pub fn octets_from(&self, first: usize) -> Vec<u8> {
-        let recorded = &self.octets[..self.len()];
-        recorded.iter().skip(first).map(|octet| octet.load(Ordering::Relaxed)).collect()
+    /// What was heard so far, from octet `first` on; `None` if some of it is no longer kept.
+    pub fn octets_from(&self, first: usize) -> Option<Vec<u8>> {
+        let kept = self.octets.len();
+        let octet = |index: usize| self.octets[index % kept].load(Ordering::Relaxed);
+        let octets = (first..self.len()).map(octet).collect();
+        fence(Ordering::Acquire);
+        (self.begun.load(Ordering::Relaxed).saturating_sub(first) <= kept).then_some(octets)
     }
 }
 
@@ -142,15 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_recording_keeps_its_beginning_and_counts_the_rest() {
-        let recording = Recording::new(5);
-        recording.append(&[1, 2, 3]);
-        assert_eq!((recording.len(), recording.left_out()), (3, 0));
-        recording.append(&[4, 5, 6]);
-        recording.append(&[7, 8, 9]);
-        assert_eq!(recording.octets_from(0), [1, 2, 3, 4, 5]);
-        assert_eq!(recording.octets_from(3), [4, 5]);
-        assert_eq!(recording.octets_from(9), []);
-        assert_eq!(recording.left_out(), 4);
+    fn a_recording_keeps_the_last_octets_and_says_when_the_wanted_ones_are_gone() {
+        let recording = Recording::new(160);
+        assert!(recording.is_empty());
+        let heard: Vec<u8> = (0..200).collect();
+        for block in heard[..160].chunks(8) {
+            recording.append(block);
+        }
+        assert_eq!(recording.octets_from(0).as_deref(), Some(&heard[..160]));
+        for block in heard[160..].chunks(8) {
+            recording.append(block);
+        }
+        assert_eq!(recording.len(), 200);
+        assert_eq!(recording.octets_from(39), None);
+        assert_eq!(recording.octets_from(40).as_deref(), Some(&heard[40..]));
+        assert_eq!(recording.octets_from(200).as_deref(), Some(&[][..]));
     }
 }
