@@ -5,6 +5,8 @@
 
 pub mod code;
 pub mod emit;
+#[cfg(test)]
+pub(crate) mod examples;
 pub mod message;
 pub mod name;
 pub mod parse;

@@ -360,6 +360,46 @@ pub enum InfoCode<'a> {
     Other(&'a str),
 }
 
+impl InfoCode<'static> {
+    /// All codes with their letters.
+    pub(super) const NAMES: [(&'static str, Self); 23] = [
+        ("B", Self::BearerInformation),
+        ("C", Self::CallId),
+        ("A", Self::Capabilities),
+        ("I", Self::ConnectionId),
+        ("M", Self::ConnectionMode),
+        ("P", Self::ConnectionParameters),
+        ("T", Self::DetectEvents),
+        ("D", Self::DigitMap),
+        ("ES", Self::EventStates),
+        ("L", Self::LocalConnectionOptions),
+        ("LC", Self::LocalConnectionDescriptor),
+        ("MD", Self::MaxDatagram),
+        ("N", Self::NotifiedEntity),
+        ("O", Self::ObservedEvents),
+        ("PL", Self::PackageList),
+        ("Q", Self::QuarantineHandling),
+        ("E", Self::ReasonCode),
+        ("RC", Self::RemoteConnectionDescriptor),
+        ("X", Self::RequestIdentifier),
+        ("R", Self::RequestedEvents),
+        ("RD", Self::RestartDelay),
+        ("RM", Self::RestartMethod),
+        ("S", Self::SignalRequests),
+    ];
+}
+
+impl InfoCode<'_> {
+    /// Its letters.
+    pub fn name(&self) -> &str {
+        if let Self::Other(name) = self {
+            return name;
+        }
+        let known = InfoCode::NAMES.iter().find(|(_, code)| code == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
 /// An inclusive range of transaction ids in K (RFC 3435 §3.2.2.19).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TransactionRange {
@@ -384,6 +424,20 @@ pub enum RestartMethod<'a> {
     CancelGraceful,
     /// An extension's.
     Other(&'a str),
+}
+
+impl RestartMethod<'_> {
+    /// Its word.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Graceful => "graceful",
+            Self::Forced => "forced",
+            Self::Restart => "restart",
+            Self::Disconnected => "disconnected",
+            Self::CancelGraceful => "cancel-graceful",
+            Self::Other(word) => word,
+        }
+    }
 }
 
 /// Where a datagram came from and which of our addresses it was sent to: answers go back this way.

@@ -39,8 +39,7 @@ pub struct EndpointName {
 impl EndpointName {
     /// The domain without a port and without brackets: what tells whose endpoint it is.
     pub fn host(&self) -> &str {
-        let host = split_port(&self.domain).0;
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        unbracketed(split_port(&self.domain).0)
     }
 
     /// Whether it is `*` or `$` alone: every endpoint of the gateway.
@@ -243,8 +242,7 @@ pub struct EntityName {
 impl EntityName {
     /// The host to look up, or its address, without brackets.
     pub fn host(&self) -> &str {
-        let domain = self.domain.as_str();
-        domain.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(domain)
+        unbracketed(&self.domain)
     }
 
     /// Whether both say the same, whatever their case.
@@ -291,6 +289,10 @@ impl fmt::Display for EntityName {
     }
 }
 
+fn unbracketed(domain: &str) -> &str {
+    domain.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(domain)
+}
+
 /// `host:port` as host and port; a bare IPv6 address has no port.
 fn split_port(domain: &str) -> (&str, Option<u16>) {
     match domain.rsplit_once(':') {
@@ -306,8 +308,10 @@ fn split_port(domain: &str) -> (&str, Option<u16>) {
 ///
 /// Underscores and bare IPv6 addresses are not in the grammar, but are in use.
 fn check_domain(domain: &str) -> Result<(), NameError> {
-    let is_domain = (1..=NAME_OCTETS_MAX).contains(&domain.len())
-        && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_#[]:%".contains(&b));
+    let host = unbracketed(split_port(domain).0);
+    let is_domain = domain.len() <= NAME_OCTETS_MAX
+        && !host.is_empty()
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_#:%".contains(&b));
     if is_domain { Ok(()) } else { Err(NameError("DomainName")) }
 }
 
@@ -453,8 +457,11 @@ mod tests {
             ("ds/1*@gw", "NameString"),
             ("ds/1 2@gw", "NameString"),
             ("ds/1@", "DomainName"),
+            ("ds/1@:2427", "DomainName"),
+            ("ds/1@[]", "DomainName"),
             ("ds/1@a@b", "DomainName"),
             ("ds/1@a b", "DomainName"),
+            ("ds/1@[10.0.0.1", "DomainName"),
             (&format!("{long}@gw"), "LocalEndpointName"),
             (&format!("1@{long}"), "DomainName"),
         ] {
