@@ -1,1 +1,165 @@
-//! (to come)
+//! One DS0: its law, its connections, and who hears whom on it.
+//!
+//! All octets here are in the law of the line. Where one source goes to one place, its octets pass as
+//! they are; only where several meet are they added up in linear (RFC 3435 Appendix D).
+
+use drivers::line::Law;
+use drivers::span::Block;
+
+use crate::codec::g711;
+use crate::connection::Connection;
+use crate::limits::CONNECTIONS_PER_ENDPOINT;
+use crate::mode::{Circuit, Mix, Mode, Places, Sources};
+use crate::stats::Stats;
+
+/// What an engine keeps of one timeslot, idle or not. Most of it changes with orders only.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    /// The law of its octets on the line.
+    pub law: Law,
+    /// Who hears whom among its connections.
+    pub mix: Mix,
+    /// The pairs of its connections, oldest first; their places in `mix`.
+    pairs: [Option<u32>; CONNECTIONS_PER_ENDPOINT],
+}
+
+impl Channel {
+    /// An idle timeslot.
+    pub(crate) fn new(law: Law) -> Self {
+        Self { law, mix: Mix::IDLE, pairs: [None; CONNECTIONS_PER_ENDPOINT] }
+    }
+
+    /// Takes a connection on.
+    ///
+    /// # Panics
+    /// If there is no place for it, which control's plan must have seen.
+    pub(crate) fn attach(&mut self, pair: u32) {
+        let free = self.pairs.iter_mut().find(|place| place.is_none());
+        *free.expect("control keeps to CONNECTIONS_PER_ENDPOINT") = Some(pair);
+    }
+
+    /// Lets a connection go; the younger ones move up.
+    pub(crate) fn detach(&mut self, pair: u32) {
+        let place = self.pairs.iter().position(|&held| held == Some(pair)).expect("it was attached here");
+        self.pairs[place..].rotate_left(1);
+        self.pairs[CONNECTIONS_PER_ENDPOINT - 1] = None;
+    }
+
+    /// Works out the mix anew from what mode each pair is in.
+    pub(crate) fn remix(&mut self, mode_of: impl Fn(u32) -> Mode) {
+        self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)));
+    }
+
+    /// Fills `tx` with what the line is to be sent next. `rx` is what came from it last.
+    pub(crate) fn play(
+        &self,
+        connections: &mut [Connection],
+        rows: &mut Rows,
+        rx: &[u8],
+        tx: &mut [u8],
+        stats: &Stats,
+    ) {
+        let forwarded = self.mix.forwarded();
+        if let (Some(place), true) = (self.mix.to_circuit.only(), forwarded.is_empty()) {
+            connections[self.pair(place)].play(tx, stats);
+            return;
+        }
+        for place in self.mix.inputs().iter() {
+            let pair = self.pair(place);
+            connections[pair].play(rows.row_mut(pair, tx.len()), stats);
+        }
+        match self.mix.circuit {
+            Circuit::Open => self.sum(None, self.mix.to_circuit, rows, tx),
+            Circuit::Loopback => tx.copy_from_slice(rx),
+            Circuit::Transponder(place) => {
+                connections[self.pair(place)].transponder.process(self.law, rx, tx);
+            }
+        }
+    }
+
+    /// Gives each connection what goes out on it: of `rx`, which came from the line at `clock`, and
+    /// of what was played just before. Calls `ready` with the pairs that have a whole packet.
+    pub(crate) fn feed(
+        &self,
+        connections: &mut [Connection],
+        rows: &Rows,
+        clock: u64,
+        rx: &[u8],
+        mut ready: impl FnMut(u32),
+    ) {
+        let mut scratch = [0; Block::FRAMES_MAX];
+        for (place, sources) in self.mix.to_connection.iter().enumerate() {
+            let sum = &mut scratch[..rx.len()];
+            let octets: &[u8] = match *sources {
+                Sources { circuit: false, connections: Places::NONE, .. } => continue,
+                Sources { circuit: true, connections: Places::NONE, .. } => rx,
+                Sources { transponder: true, .. } => {
+                    let pair = self.pair(place);
+                    connections[pair].transponder.process(self.law, rows.row(pair, rx.len()), sum);
+                    sum
+                }
+                Sources { circuit, connections: heard, .. } => {
+                    self.sum(circuit.then_some(rx), heard, rows, sum);
+                    sum
+                }
+            };
+            let pair = self.pair(place);
+            if connections[pair].push(clock, octets) {
+                ready(pair as u32);
+            }
+        }
+    }
+
+    /// The sum of the line, if given, and of what some connections were heard to say.
+    fn sum(&self, line: Option<&[u8]>, places: Places, rows: &Rows, out: &mut [u8]) {
+        let mut voices: [&[u8]; CONNECTIONS_PER_ENDPOINT + 1] = [&[]; _];
+        let mut n = 0;
+        let heard = places.iter().map(|place| rows.row(self.pair(place), out.len()));
+        for (voice, octets) in voices.iter_mut().zip(line.into_iter().chain(heard)) {
+            *voice = octets;
+            n += 1;
+        }
+        g711::mix(self.law, &voices[..n], out);
+    }
+
+    /// Whether the line hears something of it, or some connection's media must be drawn.
+    pub(crate) fn plays(&self) -> bool {
+        self.mix.circuit != Circuit::Open || !self.mix.inputs().is_empty()
+    }
+
+    /// Whether some connection is sent something.
+    pub(crate) fn feeds(&self) -> bool {
+        self.mix.to_connection.iter().any(|sources| !sources.is_none())
+    }
+
+    /// Its connections: places and pairs.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.pairs.iter().enumerate().filter_map(|(place, pair)| pair.map(|pair| (place, pair as usize)))
+    }
+
+    fn pair(&self, place: usize) -> usize {
+        self.pairs[place].expect("the mix names only places that are taken") as usize
+    }
+}
+
+/// What connections said in the block that is being played, where more than the line hears it: a row
+/// a pair.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    octets: Box<[u8]>,
+}
+
+impl Rows {
+    /// Room for blocks of any length.
+    pub(crate) fn new(pairs: usize) -> Self {
+        Self { octets: vec![0; pairs * Block::FRAMES_MAX].into() }
+    }
+
+    fn row(&self, pair: usize, frames: usize) -> &[u8] {
+        &self.octets[pair * Block::FRAMES_MAX..][..frames]
+    }
+
+    fn row_mut(&mut self, pair: usize, frames: usize) -> &mut [u8] {
+        &mut self.octets[pair * Block::FRAMES_MAX..][..frames]
+    }
+}

@@ -1,16 +1,34 @@
 //! One core's media: pure, never allocating, driven by a [`Worker`](crate::worker::Worker).
+//!
+//! Time, octets and datagrams are handed in; datagrams, octets and reports are taken out. An order
+//! cannot fail here: control keeps to the [`Limits`], and an order that breaks them is a bug there.
+//! What comes from outside can only be counted.
+//!
+//! ```text
+//!  channels:    [ span 0: ts 0..31 ][ span 1: ts 0..31 ]...   each names its connections' pairs
+//!  connections: [ pair 0 ][ pair 1 ]...                       each names its channel
+//!  spans:       bitmaps of the timeslots that play or feed: the tick walks these, never all
+//! ```
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use drivers::line::{Line, SpanId};
+use drivers::line::{Ds0, FRAME, Law, Line, SpanId, TIMESLOTS_MAX, Timeslot};
 use drivers::net::{PortSlot, RtpSockets};
 use drivers::span::{Block, SpanEvent};
 use drivers::time::{Epoch, Instant};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
-use crate::limits::Limits;
-use crate::link::{Order, Report};
-use crate::stats::Stats;
+use crate::channel::{Channel, Rows};
+use crate::connection::{Collision, Connection, is_same};
+use crate::limits::{Limits, ORDERS_PER_TICK};
+use crate::link::{Action, ConnectionStats, Identity, Leg, Order, Outcome, Report};
+use crate::outbox::{self, Outbox};
+use crate::reporting::{Refused, Reporting};
+use crate::rtp::packet::Header;
+use crate::stats::{Counter, Stats};
 
 /// What an engine has to know of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,45 +43,359 @@ pub struct SpanShape {
 
 /// One core's channels and connections.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    spans: Box<[Trunk]>,
+    /// By span, then timeslot, timeslot 0 included: a channel's place is a shift and an add.
+    channels: Box<[Channel]>,
+    /// By pair.
+    connections: Box<[Connection]>,
+    rows: Rows,
+    reporting: Reporting,
+    outbox: Outbox,
+    reports: VecDeque<Report>,
+    /// The next pair that `close` has to look at.
+    closing: usize,
+    rng: StdRng,
+    stats: Arc<Stats>,
+}
+
+/// One span's part of the tick.
+#[derive(Debug)]
+struct Trunk {
+    id: SpanId,
+    frames: usize,
+    /// Timeslots that play something: bit 17 is timeslot 17.
+    plays: u32,
+    /// Timeslots that feed some connection.
+    feeds: u32,
+    /// Timeslots whose row in `tx` is not known to be silence.
+    unsilenced: u32,
+    /// Octets of each timeslot taken so far: the media's clock.
+    clock: u64,
+    /// When the last block was taken.
+    clocked_at: Instant,
+}
 
 impl Engine {
     /// An engine without connections. Allocates all it will ever need.
-    pub fn new(
-        _limits: &Limits,
-        _spans: &[SpanShape],
-        _seed: u64,
-        _epoch: Epoch,
-        _stats: Arc<Stats>,
-    ) -> Self {
-        Self {}
+    pub fn new(limits: &Limits, spans: &[SpanShape], seed: u64, epoch: Epoch, stats: Arc<Stats>) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let channels = spans.iter().flat_map(|span| (0..TIMESLOTS_MAX).map(|_| Channel::new(span.line.law)));
+        Self {
+            spans: spans.iter().map(Trunk::new).collect(),
+            channels: channels.collect(),
+            connections: (0..limits.pairs).map(|_| Connection::new(limits)).collect(),
+            rows: Rows::new(limits.pairs),
+            reporting: Reporting::new(limits.pairs, epoch, &mut rng),
+            outbox: Outbox::new(limits.pairs),
+            reports: VecDeque::with_capacity(REPORTS_MAX),
+            closing: 0,
+            rng,
+            stats,
+        }
     }
 
-    /// Carries out an order; its report can be polled at once.
-    pub fn apply(&mut self, _now: Instant, _order: Order) {}
+    /// Carries out an order; its report waits to be polled then.
+    ///
+    /// To be called [`ORDERS_PER_TICK`] times at most before reports are polled and
+    /// [`transmit`](Self::transmit) is called.
+    ///
+    /// # Panics
+    /// If the order is not for a DS0 of this core, an idle pair (Connect) or a pair that carries a
+    /// connection (all others): control keeps the account of these.
+    pub fn apply(&mut self, now: Instant, order: &Order) {
+        let outcome = match order.action {
+            Action::Connect { ds0, port, ref identity, leg } => self.connect(now, ds0, port, identity, leg),
+            Action::Modify { port, leg } => self.modify(port, leg),
+            Action::Disconnect { port } => self.disconnect(now, port),
+            Action::Survey { port } => Outcome::Seen(self.seen(port)),
+            Action::Encode { ds0, law } => self.encode(ds0, law),
+        };
+        assert!(self.reports.len() < REPORTS_MAX, "reports are polled after ORDERS_PER_TICK orders");
+        self.reports.push_back(Report::Done { id: order.id, outcome });
+    }
 
     /// Takes a datagram that came to one of the core's ports.
-    pub fn receive(&mut self, _slot: PortSlot, _from: SocketAddr, _arrived: Instant, _octets: &[u8]) {}
+    pub fn receive(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
+        let pair = slot.pair();
+        let Some(connection) = self.connections.get_mut(pair).filter(|one| one.channel.is_some()) else {
+            self.stats.add(Counter::DroppedIdle, 1);
+            return;
+        };
+        if !slot.is_rtp() {
+            self.receive_rtcp(pair, from, arrived, octets);
+        } else if connection.receive(from, arrived, octets, &self.stats) == Err(Collision) {
+            self.rename(arrived, pair);
+        }
+    }
 
-    /// Fills `tx` with what the line is to be sent next.
-    pub fn playout(&mut self, _span: usize, _rx: &Block, _tx: &mut Block) {}
+    /// Fills `tx` with what the line is to be sent next. `rx` is what came from it last, which is
+    /// what a circuit in loopback hears again.
+    ///
+    /// `tx` must be the same block each time: rows that are silence already are not written again.
+    pub fn playout(&mut self, span: usize, rx: &Block, tx: &mut Block) {
+        let Self { spans, channels, connections, rows, stats, .. } = self;
+        let trunk = &mut spans[span];
+        let channels = &channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        for timeslot in timeslots(trunk.unsilenced & !trunk.plays) {
+            tx.timeslot_mut(timeslot).fill(channels[timeslot.index()].law.silence());
+        }
+        trunk.unsilenced = trunk.plays;
+        for timeslot in timeslots(trunk.plays) {
+            let channel = &channels[timeslot.index()];
+            channel.play(connections, rows, rx.timeslot(timeslot), tx.timeslot_mut(timeslot), stats);
+        }
+    }
 
-    /// Takes what came from the line.
-    pub fn capture(&mut self, _now: Instant, _span: usize, _rx: &Block) {}
+    /// Takes what came from the line. [`transmit`](Self::transmit) is to be called before the next
+    /// block of the same span.
+    pub fn capture(&mut self, now: Instant, span: usize, rx: &Block) {
+        let Self { spans, channels, connections, rows, outbox, .. } = self;
+        let trunk = &mut spans[span];
+        let channels = &channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        for timeslot in timeslots(trunk.feeds) {
+            let rx = rx.timeslot(timeslot);
+            channels[timeslot.index()].feed(connections, rows, trunk.clock, rx, |pair| outbox.ready(pair));
+        }
+        trunk.clock += rx.frames() as u64;
+        trunk.clocked_at = now;
+    }
 
     /// Takes what a span says of itself.
-    pub fn span_event(&mut self, _span: usize, _event: SpanEvent) {}
+    pub fn span_event(&mut self, span: usize, event: SpanEvent) {
+        if let SpanEvent::Slip(_) = event {
+            self.stats.add(Counter::Slips, 1);
+        }
+        // The places of a tick's orders stay free.
+        if self.reports.len() + ORDERS_PER_TICK < REPORTS_MAX {
+            self.reports.push_back(Report::Span { span: self.spans[span].id, event });
+        } else {
+            self.stats.add(Counter::ReportsLost, 1);
+        }
+    }
 
-    /// Sends what is ready.
-    pub fn transmit(&mut self, _now: Instant, _sockets: &mut impl RtpSockets) {}
+    /// Sends what is ready: BYEs, RTP, and the RTCP that is due.
+    pub fn transmit(&mut self, now: Instant, sockets: &mut impl RtpSockets) {
+        self.outbox.apply_marks(sockets);
+        self.outbox.send_letters(sockets, &self.stats);
+        self.send_packets(sockets);
+        self.send_reports(now, sockets);
+    }
 
-    /// Ends connections with a BYE, as many as the sockets take at once; whether none is left.
-    pub fn close(&mut self, _now: Instant, _sockets: &mut impl RtpSockets) -> bool {
-        true
+    /// Ends connections with a BYE, as many as can be sent at once; whether none is left.
+    pub fn close(&mut self, now: Instant, sockets: &mut impl RtpSockets) -> bool {
+        while self.closing < self.connections.len() && !self.outbox.is_full() {
+            if self.connections[self.closing].channel.is_some() {
+                self.disconnect(now, PortSlot(self.closing as u32 * 2));
+            }
+            self.closing += 1;
+        }
+        self.outbox.send_letters(sockets, &self.stats);
+        self.closing == self.connections.len() && self.outbox.is_empty()
     }
 
     /// The next report.
     pub fn poll_report(&mut self) -> Option<Report> {
-        None
+        self.reports.pop_front()
+    }
+
+    fn connect(&mut self, now: Instant, ds0: Ds0, port: PortSlot, identity: &Identity, leg: Leg) -> Outcome {
+        let index = self.channel_index(ds0);
+        let pair = port.pair();
+        let connection = &mut self.connections[pair];
+        assert!(connection.channel.is_none(), "a connection is made on an idle pair");
+        let trunk = &self.spans[index / TIMESLOTS_MAX];
+        let law = self.channels[index].law;
+        connection.open(index as u32, identity, leg, law, trunk.clock, phase(index, trunk.frames));
+        self.reporting.open(now, pair, identity, &mut self.rng);
+        self.outbox.mark(port, leg.dscp);
+        self.channels[index].attach(pair as u32);
+        self.remix(index);
+        Outcome::Done
+    }
+
+    fn modify(&mut self, port: PortSlot, leg: Leg) -> Outcome {
+        let (index, connection) = self.live(port);
+        connection.modify(leg);
+        self.outbox.mark(port, leg.dscp);
+        self.remix(index);
+        Outcome::Done
+    }
+
+    fn disconnect(&mut self, now: Instant, port: PortSlot) -> Outcome {
+        let seen = self.seen(port);
+        let pair = port.pair();
+        self.say_bye(now, pair);
+        let (index, connection) = self.live(port);
+        connection.close();
+        self.reporting.close(pair);
+        self.channels[index].detach(pair as u32);
+        self.remix(index);
+        Outcome::Seen(seen)
+    }
+
+    fn encode(&mut self, ds0: Ds0, law: Law) -> Outcome {
+        let index = self.channel_index(ds0);
+        let channel = &mut self.channels[index];
+        if channel.law != law {
+            channel.law = law;
+            for (_, pair) in channel.connections() {
+                self.connections[pair].set_law(law);
+            }
+            self.spans[index / TIMESLOTS_MAX].unsilenced |= 1 << (index % TIMESLOTS_MAX);
+        }
+        Outcome::Done
+    }
+
+    /// What a connection has seen.
+    fn seen(&mut self, port: PortSlot) -> ConnectionStats {
+        let latency = self.reporting.latency(port.pair());
+        ConnectionStats { latency, ..self.live(port).1.seen() }
+    }
+
+    /// Works out anew who hears whom on a channel, after an order that concerns it.
+    fn remix(&mut self, index: usize) {
+        let Self { spans, channels, connections, .. } = self;
+        let channel = &mut channels[index];
+        channel.remix(|pair| connections[pair as usize].leg.mode);
+        let inputs = channel.mix.inputs();
+        for (place, pair) in channel.connections() {
+            connections[pair].set_heard(inputs.has(place));
+        }
+        let trunk = &mut spans[index / TIMESLOTS_MAX];
+        let bit = 1 << (index % TIMESLOTS_MAX);
+        set(&mut trunk.plays, bit, channel.plays());
+        set(&mut trunk.feeds, bit, channel.feeds());
+    }
+
+    fn receive_rtcp(&mut self, pair: usize, from: SocketAddr, arrived: Instant, octets: &[u8]) {
+        let connection = &mut self.connections[pair];
+        if connection.leg.remote.is_some_and(|remote| !is_same(remote.rtcp, from)) {
+            self.stats.add(Counter::DroppedSource, 1);
+            return;
+        }
+        let counter = match self.reporting.receive(pair, connection, arrived, octets) {
+            Ok(()) => Counter::RtcpReceived,
+            Err(Refused::Malformed) => Counter::DroppedMalformed,
+            Err(Refused::Own) => Counter::OwnSsrc,
+        };
+        self.stats.add(counter, 1);
+    }
+
+    /// Gives a connection another SSRC.
+    fn rename(&mut self, now: Instant, pair: usize) {
+        self.say_bye(now, pair);
+        let connection = &mut self.connections[pair];
+        connection.set_ssrc(self.rng.random());
+        self.reporting.renamed(pair, connection);
+    }
+
+    fn say_bye(&mut self, now: Instant, pair: usize) {
+        let timestamp = self.media_timestamp(now, pair);
+        let connection = &mut self.connections[pair];
+        if let Some(letter) = self.reporting.farewell(now, pair, connection, timestamp) {
+            self.outbox.post(letter);
+        }
+    }
+
+    fn send_packets(&mut self, sockets: &mut impl RtpSockets) {
+        let Self { connections, outbox, stats, .. } = self;
+        let mut sent = Tally64::default();
+        while let Some(pair) = outbox.poll_ready() {
+            let connection = &mut connections[pair as usize];
+            while let Some((to, packet)) = connection.packet() {
+                // What finds no room is lost, as on any full link; the sockets count it.
+                let from = PortSlot(pair * 2);
+                if sockets.send(from, to, packet.len(), |out| out.copy_from_slice(packet)).is_ok() {
+                    let payload = packet.len() - Header::LEN;
+                    connection.sent.add(payload);
+                    sent.packets += 1;
+                    sent.octets += payload as u64;
+                }
+            }
+        }
+        stats.add(Counter::RtpSent, sent.packets);
+        stats.add(Counter::RtpSentOctets, sent.octets);
+    }
+
+    fn send_reports(&mut self, now: Instant, sockets: &mut impl RtpSockets) {
+        for pair in self.reporting.turn() {
+            if !self.reporting.is_due(now, pair) {
+                continue;
+            }
+            let timestamp = self.media_timestamp(now, pair);
+            let connection = &mut self.connections[pair];
+            if let Some(letter) = self.reporting.poll(now, pair, connection, timestamp, &mut self.rng) {
+                // One that finds no room is made up for by the next.
+                let _ = outbox::send(&letter, sockets, &self.stats);
+            }
+        }
+    }
+
+    /// What a live connection's media clock shows at `now`.
+    // RFC 3550 §6.4.1: the timestamp of a report is that of its NTP time, not of any packet.
+    fn media_timestamp(&self, now: Instant, pair: usize) -> u32 {
+        let connection = &self.connections[pair];
+        let channel = connection.channel.expect("only live connections report");
+        let trunk = &self.spans[channel as usize / TIMESLOTS_MAX];
+        let since = now.since(trunk.clocked_at).as_nanos() / FRAME.as_nanos();
+        connection.timestamp_at(trunk.clock).wrapping_add(since as u32)
+    }
+
+    /// A connection that lives, and its channel.
+    fn live(&mut self, port: PortSlot) -> (usize, &mut Connection) {
+        let connection = &mut self.connections[port.pair()];
+        let channel = connection.channel.expect("control orders only what it has connected");
+        (channel as usize, connection)
+    }
+
+    fn channel_index(&self, ds0: Ds0) -> usize {
+        let span = self.spans.iter().position(|trunk| trunk.id == ds0.span);
+        span.expect("control orders only DS0s of this core") * TIMESLOTS_MAX + ds0.timeslot.index()
     }
 }
+
+impl Trunk {
+    fn new(shape: &SpanShape) -> Self {
+        let unsilenced = shape.line.carrier.timeslots().fold(0, |set, timeslot| set | 1 << timeslot.index());
+        Self {
+            id: shape.id,
+            frames: shape.frames,
+            plays: 0,
+            feeds: 0,
+            unsilenced,
+            clock: 0,
+            clocked_at: Instant::ZERO,
+        }
+    }
+}
+
+/// Where in ptime a channel's packets end: whole blocks apart, so that of any run of timeslots as many
+/// end in one block as in another, and none waits for the rest of its block.
+fn phase(channel: usize, frames: usize) -> u64 {
+    let usable = TIMESLOTS_MAX - 1;
+    ((channel / TIMESLOTS_MAX * usable + channel % TIMESLOTS_MAX) * frames) as u64
+}
+
+/// The timeslots in a bitmap, lowest first.
+fn timeslots(mut bits: u32) -> impl Iterator<Item = Timeslot> {
+    std::iter::from_fn(move || {
+        let number = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        Timeslot::new(number as u8)
+    })
+}
+
+fn set(bits: &mut u32, bit: u32, is_set: bool) {
+    if is_set { *bits |= bit } else { *bits &= !bit }
+}
+
+/// What one tick has sent.
+#[derive(Default)]
+struct Tally64 {
+    packets: u64,
+    octets: u64,
+}
+
+/// Reports that can wait within a tick.
+const REPORTS_MAX: usize = ORDERS_PER_TICK + 256;

@@ -145,6 +145,9 @@ impl Formats {
     /// How many there is room for.
     pub const MAX: usize = 4;
 
+    /// No format.
+    pub const NONE: Self = Self([None; Self::MAX]);
+
     /// The first [`Self::MAX`] of `formats`.
     pub fn new(formats: impl IntoIterator<Item = Format>) -> Self {
         let mut all = Self::default();

@@ -90,8 +90,8 @@ pub(crate) enum Circuit {
     Open,
     /// Its own octets go back to it.
     Loopback,
-    /// It answers the tones of a continuity test.
-    Transponder,
+    /// It answers the tones of a continuity test, for the connection at this place.
+    Transponder(usize),
 }
 
 /// What goes out on one connection.
@@ -111,14 +111,14 @@ pub(crate) struct Places(u8);
 
 impl Mix {
     /// Nothing goes anywhere.
-    pub const IDLE: Self = Self {
+    pub(crate) const IDLE: Self = Self {
         circuit: Circuit::Open,
         to_circuit: Places::NONE,
         to_connection: [Sources::NONE; CONNECTIONS_PER_ENDPOINT],
     };
 
     /// Who hears whom on an endpoint whose connections have these modes, oldest first.
-    pub fn of(modes: &[Option<Mode>; CONNECTIONS_PER_ENDPOINT]) -> Self {
+    pub(crate) fn of(modes: &[Option<Mode>; CONNECTIONS_PER_ENDPOINT]) -> Self {
         let places = |is: fn(Mode) -> bool| {
             modes
                 .iter()
@@ -150,12 +150,12 @@ impl Mix {
     }
 
     /// The connections whose incoming media go anywhere at all.
-    pub fn inputs(&self) -> Places {
+    pub(crate) fn inputs(&self) -> Places {
         self.to_connection.iter().fold(self.to_circuit, |all, sources| all.and(sources.connections))
     }
 
     /// The connections whose incoming media go to other connections, or back out on their own.
-    pub fn forwarded(&self) -> Places {
+    pub(crate) fn forwarded(&self) -> Places {
         self.to_connection.iter().fold(Places::NONE, |all, sources| all.and(sources.connections))
     }
 }
@@ -166,9 +166,10 @@ impl Circuit {
     fn of(modes: &[Option<Mode>]) -> Self {
         modes
             .iter()
-            .find_map(|mode| match mode {
+            .enumerate()
+            .find_map(|(place, mode)| match mode {
                 Some(Mode::Loopback) => Some(Self::Loopback),
-                Some(Mode::ContinuityTest) => Some(Self::Transponder),
+                Some(Mode::ContinuityTest) => Some(Self::Transponder(place)),
                 _ => None,
             })
             .unwrap_or(Self::Open)
@@ -177,48 +178,53 @@ impl Circuit {
 
 impl Sources {
     /// Nothing.
-    pub const NONE: Self = Self { circuit: false, connections: Places::NONE, transponder: false };
+    pub(crate) const NONE: Self = Self { circuit: false, connections: Places::NONE, transponder: false };
 
     /// Whether there is nothing to send.
-    pub const fn is_none(&self) -> bool {
+    pub(crate) const fn is_none(&self) -> bool {
         !self.circuit && self.connections.is_empty()
     }
 }
 
 impl Places {
     /// No connection.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// This set and `place`.
     #[must_use]
-    pub const fn with(self, place: usize) -> Self {
+    pub(crate) const fn with(self, place: usize) -> Self {
         Self(self.0 | 1 << place)
     }
 
     /// This set, but not `place`.
     #[must_use]
-    pub const fn without(self, place: usize) -> Self {
+    pub(crate) const fn without(self, place: usize) -> Self {
         Self(self.0 & !(1 << place))
     }
 
     /// This set and `other`.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether `place` is in it.
-    pub const fn has(self, place: usize) -> bool {
+    pub(crate) const fn has(self, place: usize) -> bool {
         self.0 & 1 << place != 0
     }
 
     /// Whether nothing is in it.
-    pub const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
+    /// What is in it, if it is one alone.
+    pub(crate) const fn only(self) -> Option<usize> {
+        if self.0.is_power_of_two() { Some(self.0.trailing_zeros() as usize) } else { None }
+    }
+
     /// What is in it, lowest first.
-    pub fn iter(self) -> impl Iterator<Item = usize> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
         (0..CONNECTIONS_PER_ENDPOINT).filter(move |&place| self.has(place))
     }
 }
@@ -315,7 +321,7 @@ mod tests {
             assert_eq!(streams(&mix(&[mode]), 1), expected, "{mode}");
         }
         assert_eq!(mix(&[Loopback]).circuit, Circuit::Loopback);
-        assert_eq!(mix(&[ContinuityTest]).circuit, Circuit::Transponder);
+        assert_eq!(mix(&[ContinuityTest]).circuit, Circuit::Transponder(0));
         assert!(mix(&[NetworkContinuityTest]).to_connection[0].transponder);
     }
 
@@ -343,7 +349,7 @@ mod tests {
     #[test]
     fn of_two_tests_the_oldest_connections_goes_on() {
         assert_eq!(mix(&[Loopback, ContinuityTest]).circuit, Circuit::Loopback);
-        assert_eq!(mix(&[ContinuityTest, Loopback]).circuit, Circuit::Transponder);
+        assert_eq!(mix(&[ContinuityTest, Loopback]).circuit, Circuit::Transponder(0));
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Packetizer {
         self.header.payload_type = payload_type;
     }
 
+    /// Packets have this SSRC from the next one on.
+    pub fn set_ssrc(&mut self, ssrc: u32) {
+        self.header.ssrc = ssrc;
+    }
+
     /// Appends octets of the line, through a table if the peer's law is not the line's.
     ///
     /// # Panics
@@ -102,9 +107,14 @@ impl Packetizer {
         self.end += octets.len();
     }
 
+    /// Whether there are octets for a whole packet.
+    pub fn is_ready(&self) -> bool {
+        self.end - self.start >= self.ptime
+    }
+
     /// The next whole packet, header and all, if there are octets for one.
     pub fn packet(&mut self) -> Option<&[u8]> {
-        if self.end - self.start < self.ptime {
+        if !self.is_ready() {
             return None;
         }
         let octets = self.start - Header::LEN..self.start + self.ptime;

@@ -52,6 +52,8 @@ counters! {
     DroppedMode = "dropped_mode",
     /// RTP packets that came more than once.
     Duplicate = "rtp_duplicate_packets",
+    /// RTP or RTCP packets under the SSRC of the connection they came to (RFC 3550 §8.2).
+    OwnSsrc = "own_ssrc_packets",
     /// RTP octets that came after their place in the line had passed.
     LateOctets = "rtp_late_octets",
     /// Octets played to the line in place of ones that did not come.

@@ -86,7 +86,7 @@ impl<N: RtpSockets> Worker<N> {
         let Self { engine, sockets, spans, link, stats, lateness } = self;
         stats.add(Counter::Ticks, 1);
         for order in link.orders(ORDERS_PER_TICK) {
-            engine.apply(now, order);
+            engine.apply(now, &order);
         }
         sockets.receive(|slot, from, arrived, octets| engine.receive(slot, from, arrived, octets));
         let mut wake_at = now + SLEEP_MAX;

@@ -92,6 +92,11 @@ impl Source {
         Verdict::Drop
     }
 
+    /// Forgets the source: another peer speaks from now on. What was lost stays counted.
+    pub fn forget(&mut self) {
+        *self = Self { lost_before: self.lost(), ..Self::new() };
+    }
+
     /// Notes a sender report of SSRC `ssrc` that came at `arrived` and said `ntp`.
     // RFC 3550 §6.4.1, LSR: the middle 32 bits of the 64-bit NTP time.
     pub fn sender_report(&mut self, arrived: Instant, ssrc: u32, ntp: u64) {

@@ -1,0 +1,231 @@
+//! RTCP of each leg: when to report, what of, and what the peer's reports tell.
+//!
+//! Kept apart from the connections, because it is looked at every five seconds and they in every
+//! tick. When each is due stands in one dense row; a tick looks at a sixteenth of it, so that no
+//! report is more than sixteen ticks late, which is nothing beside the seconds it is drawn over.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use drivers::net::PortSlot;
+use drivers::time::{Epoch, Instant};
+use rand::Rng;
+
+use crate::connection::{Connection, Tally};
+use crate::link::Identity;
+use crate::rtp::Malformed;
+use crate::rtp::rtcp::{Compound, Heard, ReportBlock, Role, Schedule, SenderInfo};
+
+/// The RTCP of all pairs.
+#[derive(Debug)]
+pub(crate) struct Reporting {
+    legs: Box<[Rtcp]>,
+    /// When each pair has something to consider; never for an idle one.
+    due_at: Box<[Instant]>,
+    /// Where the next tick goes on looking.
+    cursor: usize,
+    epoch: Epoch,
+}
+
+/// The RTCP of one leg.
+#[derive(Clone, Copy, Debug)]
+struct Rtcp {
+    cname: [u8; 16],
+    schedule: Schedule,
+    /// Half the last round trip.
+    latency: Duration,
+    /// What had been sent under SSRCs we have given up.
+    sent_before: Tally,
+    /// Whether any RTCP has been sent.
+    has_reported: bool,
+}
+
+/// A compound packet with its address and all that it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Letter {
+    /// The RTCP port it leaves from.
+    pub from: PortSlot,
+    /// Where it goes.
+    pub to: SocketAddr,
+    ssrc: u32,
+    sender: Option<SenderInfo>,
+    block: Option<ReportBlock>,
+    cname: [u8; 16],
+    bye: bool,
+}
+
+impl Reporting {
+    /// Room for all pairs, all idle.
+    pub(crate) fn new(pairs: usize, epoch: Epoch, rng: &mut impl Rng) -> Self {
+        let idle = Rtcp::new([0; 16], Schedule::start(Instant::ZERO, rng));
+        Self {
+            legs: vec![idle; pairs].into(),
+            due_at: vec![Instant::FAR_FUTURE; pairs].into(),
+            cursor: 0,
+            epoch,
+        }
+    }
+
+    /// A leg begins.
+    pub(crate) fn open(&mut self, now: Instant, pair: usize, identity: &Identity, rng: &mut impl Rng) {
+        let schedule = Schedule::start(now, rng);
+        self.legs[pair] = Rtcp::new(identity.cname, schedule);
+        self.due_at[pair] = schedule.next_at();
+    }
+
+    /// A leg ends.
+    pub(crate) fn close(&mut self, pair: usize) {
+        self.due_at[pair] = Instant::FAR_FUTURE;
+    }
+
+    /// A leg has a new SSRC: what it has sent counts from zero again.
+    // RFC 3550 §6.4.1: the sender's counts are reset when its SSRC changes.
+    pub(crate) fn renamed(&mut self, pair: usize, connection: &Connection) {
+        self.legs[pair].sent_before = connection.sent;
+    }
+
+    /// Takes an RTCP datagram of the leg's peer.
+    pub(crate) fn receive(
+        &mut self,
+        pair: usize,
+        connection: &mut Connection,
+        arrived: Instant,
+        octets: &[u8],
+    ) -> Result<(), Refused> {
+        let rtcp = &mut self.legs[pair];
+        let heard = Heard::parse(octets, connection.ssrc).map_err(|Malformed| Refused::Malformed)?;
+        // RFC 3550 §8.2: what says it is from us is our own, come back.
+        if heard.ssrc == connection.ssrc {
+            return Err(Refused::Own);
+        }
+        rtcp.schedule.passed(octets.len());
+        if let Some(sender) = heard.sender {
+            connection.source.sender_report(arrived, heard.ssrc, sender.ntp);
+        }
+        let round_trip = heard.about_us.and_then(|block| block.round_trip(self.epoch.ntp(arrived)));
+        if let Some(round_trip) = round_trip {
+            rtcp.latency = round_trip / 2;
+        }
+        Ok(())
+    }
+
+    /// The pairs that this tick has to look at.
+    pub(crate) fn turn(&mut self) -> Range<usize> {
+        let end = (self.cursor + self.due_at.len().div_ceil(TURNS)).min(self.due_at.len());
+        let turn = self.cursor..end;
+        self.cursor = if end == self.due_at.len() { 0 } else { end };
+        turn
+    }
+
+    /// Whether a pair has something to consider.
+    pub(crate) fn is_due(&self, now: Instant, pair: usize) -> bool {
+        self.due_at[pair] <= now
+    }
+
+    /// The report that a leg owes its peer now, if any; `timestamp` is its media clock's time.
+    pub(crate) fn poll(
+        &mut self,
+        now: Instant,
+        pair: usize,
+        connection: &mut Connection,
+        timestamp: u32,
+        rng: &mut impl Rng,
+    ) -> Option<Letter> {
+        let rtcp = &mut self.legs[pair];
+        let role = rtcp.schedule.poll(now, connection.sent.packets, rng);
+        self.due_at[pair] = rtcp.schedule.next_at();
+        let letter = self.compose(now, pair, connection, timestamp, role?)?;
+        let rtcp = &mut self.legs[pair];
+        rtcp.schedule.passed(letter.len());
+        rtcp.has_reported = true;
+        Some(letter)
+    }
+
+    /// The BYE of a leg that ends or gives up its SSRC.
+    // RFC 3550 §6.3.7: in so small a session it may leave at once; who has never sent anything must
+    // not say it.
+    pub(crate) fn farewell(
+        &mut self,
+        now: Instant,
+        pair: usize,
+        connection: &mut Connection,
+        timestamp: u32,
+    ) -> Option<Letter> {
+        let rtcp = &self.legs[pair];
+        if connection.sent.packets == 0 && !rtcp.has_reported {
+            return None;
+        }
+        let role = rtcp.schedule.role(connection.sent.packets);
+        let letter = self.compose(now, pair, connection, timestamp, role)?;
+        Some(Letter { bye: true, ..letter })
+    }
+
+    fn compose(
+        &self,
+        now: Instant,
+        pair: usize,
+        connection: &mut Connection,
+        timestamp: u32,
+        role: Role,
+    ) -> Option<Letter> {
+        let rtcp = &self.legs[pair];
+        let to = connection.leg.remote?.rtcp;
+        let sender = (role == Role::Sender).then(|| SenderInfo {
+            ntp: self.epoch.ntp(now),
+            timestamp,
+            packets: connection.sent.packets.wrapping_sub(rtcp.sent_before.packets),
+            octets: connection.sent.octets.wrapping_sub(rtcp.sent_before.octets),
+        });
+        Some(Letter {
+            from: PortSlot(pair as u32 * 2).rtcp(),
+            to,
+            ssrc: connection.ssrc,
+            sender,
+            block: connection.source.report(now),
+            cname: rtcp.cname,
+            bye: false,
+        })
+    }
+
+    /// Half the last round-trip time of a leg; zero if none is known.
+    pub(crate) fn latency(&self, pair: usize) -> Duration {
+        self.legs[pair].latency
+    }
+}
+
+impl Rtcp {
+    const fn new(cname: [u8; 16], schedule: Schedule) -> Self {
+        let sent_before = Tally { packets: 0, octets: 0 };
+        Self { cname, schedule, latency: Duration::ZERO, sent_before, has_reported: false }
+    }
+}
+
+impl Letter {
+    /// Octets of the datagram.
+    pub(crate) fn len(&self) -> usize {
+        self.compound().len()
+    }
+
+    /// Writes the datagram, exactly [`len`](Self::len) octets.
+    pub(crate) fn emit(&self, out: &mut [u8]) {
+        self.compound().emit(out);
+    }
+
+    fn compound(&self) -> Compound<'_> {
+        let &Self { ssrc, sender, block, ref cname, bye, .. } = self;
+        Compound { ssrc, sender, block, cname, bye }
+    }
+}
+
+/// Ticks in which each pair is looked at once.
+const TURNS: usize = 16;
+
+/// Why an RTCP datagram was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// It is not RTCP.
+    Malformed,
+    /// It is one of ours.
+    Own,
+}
