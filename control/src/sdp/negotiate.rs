@@ -84,14 +84,16 @@ pub enum Refusal {
 impl Refusal {
     /// The return code for it (RFC 3435 §2.4).
     pub const fn code(self) -> ReturnCode {
-        ReturnCode(match self {
-            Self::Broken(ParseError { fault: Fault::Wrong(_), .. }) => 509,
-            Self::Broken(ParseError { fault: Fault::Unsupported(_), .. }) | Self::Unsupported(_) => 505,
-            Self::Conflict => 506,
-            Self::Inconsistent => 524,
-            Self::NoCommonCodec => 534,
-            Self::Packetization => 535,
-        })
+        match self {
+            Self::Broken(ParseError { fault: Fault::Wrong(_), .. }) => ReturnCode::REMOTE_ERROR,
+            Self::Broken(ParseError { fault: Fault::Unsupported(_), .. }) | Self::Unsupported(_) => {
+                ReturnCode::REMOTE_UNSUPPORTED
+            }
+            Self::Conflict => ReturnCode::LOCAL_AND_REMOTE_CONFLICT,
+            Self::Inconsistent => ReturnCode::OPTIONS_INCONSISTENT,
+            Self::NoCommonCodec => ReturnCode::NO_COMMON_CODEC,
+            Self::Packetization => ReturnCode::UNSUPPORTED_PTIME,
+        }
     }
 }
 
@@ -233,7 +235,7 @@ const ALL: [Codec; 3] = [Codec::G711(Law::A), Codec::G711(Law::Mu), Codec::Clear
 
 const _: () = assert!(ALL.len() <= Formats::MAX, "a list of formats has room for all codecs");
 
-/// The codec of an encoding name, whatever its case (RFC 4566 §6, RFC 3551 §6, RFC 4040 §3).
+/// The codec of an encoding name, whatever its case (RFC 4566 §6, RFC 3551 §6, RFC 4040 §5).
 fn codec_named(name: &str) -> Option<Codec> {
     match name {
         _ if name.eq_ignore_ascii_case("PCMA") => Some(Codec::G711(Law::A)),
@@ -519,7 +521,7 @@ mod tests {
         assert_eq!((list(agreed.receive), agreed.ptime_ms), (vec![(0, MU), (8, A)], ms(30)));
     }
 
-    /// RFC 3264 §6.1, RFC 4040 §4.
+    /// RFC 3264 §6.1, RFC 4040 §5.
     #[test]
     fn the_offers_payload_types_are_kept() {
         let remote = offer("121 97\na=rtpmap:97 pcma/8000/1\na=rtpmap:121 Clearmode/8000");
