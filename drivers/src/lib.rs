@@ -4,7 +4,7 @@
 //! it is pure and runs under simulated time:
 //!
 //! * [`time`] is the host's clock, as a number that is handed around;
-//! * [`line`] is the vocabulary of an E1 or T1 line;
+//! * [`mod@line`] is the vocabulary of an E1 or T1 line;
 //! * [`span`] is a line that octets move over: simulated here, a card elsewhere;
 //! * [`net`] is the RTP and RTCP sockets of one core: io_uring, or a simulated network;
 //! * [`cpu`] pins threads and locks memory.

@@ -76,8 +76,26 @@ impl Clock {
     }
 
     /// A pair of monotonic and wall time, read together.
+    ///
+    /// If the thread is put aside between the two readings, they are taken again.
     pub fn epoch(self) -> Epoch {
-        Epoch { at: self.now(), unix_nanos: nanos(ClockId::CLOCK_REALTIME) }
+        let read = || {
+            let before = self.now();
+            let unix_nanos = nanos(ClockId::CLOCK_REALTIME);
+            let apart = self.now().since(before);
+            (apart, Epoch { at: before + apart / 2, unix_nanos })
+        };
+        let mut closest = read();
+        for _ in 0..EPOCH_RETRIES_MAX {
+            if closest.0 <= EPOCH_READ_MAX {
+                break;
+            }
+            let again = read();
+            if again.0 < closest.0 {
+                closest = again;
+            }
+        }
+        closest.1
     }
 
     /// CPU time the calling thread has used since it started.
@@ -85,6 +103,12 @@ impl Clock {
         Duration::from_nanos(nanos(ClockId::CLOCK_THREAD_CPUTIME_ID))
     }
 }
+
+/// The longest that reading both clocks takes when nothing comes between.
+const EPOCH_READ_MAX: Duration = Duration::from_micros(2);
+
+/// How often a pair of readings is taken again; then the closest has to do.
+const EPOCH_RETRIES_MAX: usize = 3;
 
 fn nanos(id: ClockId) -> u64 {
     let t = clock_gettime(id).expect("Linux has this clock");

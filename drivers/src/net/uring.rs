@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 pub use self::bind::{BindError, BoundSockets};
@@ -89,19 +89,21 @@ impl UringSockets {
         Ok(this)
     }
 
-    /// Arms the receive of every socket that has none. Buffers were given back before, or this
-    /// would only end them again.
+    /// Arms the receive of every socket that has none, or leaves the rest to the next time if the
+    /// kernel takes no more. Buffers were given back before, or this would only end them again.
     fn arm(&mut self) -> io::Result<()> {
         while let Some(slot) = self.deaf.pop() {
             let receive = opcode::RecvMsgMulti::new(Fixed(slot.0), &raw const *self.request, buffers::GROUP)
                 .ioprio(POLL_FIRST)
                 .build()
                 .user_data(Tag::Receive(slot).into());
-            if let Err(e) = self.push(&receive) {
-                self.deaf.push(slot);
-                return Err(e);
+            match self.push(&receive) {
+                Ok(()) => self.armed += 1,
+                Err(e) => {
+                    self.deaf.push(slot);
+                    return if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) };
+                }
             }
-            self.armed += 1;
         }
         Ok(())
     }
@@ -119,7 +121,9 @@ impl UringSockets {
 
     /// Hands all that is queued to the kernel. Does not wait.
     fn submit(&mut self) -> io::Result<()> {
-        go_on(self.ring.submit())?;
+        if !self.ring.submission().is_empty() {
+            go_on(self.ring.submit())?;
+        }
         if self.ring.submission().is_empty() {
             self.sends.clear();
         }
@@ -131,6 +135,10 @@ impl UringSockets {
     /// Apart from [`submit`](Self::submit), because the kernel counts this time from when it begins
     /// to wait: sending some thousand datagrams first would shift it by milliseconds. What is left
     /// until `until` is taken anew each time, so nothing adds up.
+    ///
+    /// Datagrams are taken in when the time is up, all in one go, so with 4,096 calls the worker
+    /// comes to its tick 1.4 ms late, every time alike. Waking for each 64 of them as well was
+    /// measured at 0.1 ms, and 14 % more of the core.
     fn wait(&mut self, until: Instant) -> io::Result<()> {
         let left = until.since(Clock.now()).min(SLEEP_MAX);
         let left = Timespec::new().sec(left.as_secs()).nsec(left.subsec_nanos());
@@ -145,12 +153,17 @@ impl UringSockets {
     /// Closing a socket does not end its receive: the port would stay bound and go on receiving
     /// until the ring is torn down, which the kernel does when it likes.
     fn disarm(&mut self) -> io::Result<()> {
-        let until = Clock.now() + DISARM_TIME_MAX;
-        let timeout = Timespec::new().sec(DISARM_TIME_MAX.as_secs());
-        match self.ring.submitter().register_sync_cancel(Some(timeout), CancelBuilder::any()) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+        // One by one: the kernel finds each by its user data, but walks a whole table for each of
+        // "any" (8,192 sockets: 0.45 s).
+        for slot in 0..self.sockets.len() as u32 {
+            let cancel = opcode::AsyncCancel::new(Tag::Receive(PortSlot(slot)).into())
+                .build()
+                .flags(squeue::Flags::SKIP_SUCCESS)
+                .user_data(Tag::Cancel.into());
+            self.push(&cancel)?;
         }
+        self.submit()?;
+        let until = Clock.now() + DISARM_TIME_MAX;
         while self.armed > 0 && Clock.now() < until {
             self.wait(Instant::ZERO)?;
             self.receive(|_, _, _, _| ());
@@ -183,6 +196,8 @@ impl RtpSockets for UringSockets {
                     counters.refused += 1;
                     continue;
                 }
+                // There was nothing to cancel.
+                Tag::Cancel => continue,
             };
             if let Some(id) = cqueue::buffer_select(completion.flags()) {
                 let len = usize::try_from(completion.result()).unwrap_or(0);
@@ -272,24 +287,28 @@ impl Drop for UringSockets {
 enum Tag {
     Receive(PortSlot),
     Send,
+    Cancel,
 }
 
 const SEND_TAG: u64 = u64::MAX;
+const CANCEL_TAG: u64 = u64::MAX - 1;
 
 impl From<Tag> for u64 {
     fn from(tag: Tag) -> Self {
         match tag {
             Tag::Receive(slot) => Self::from(slot.0),
             Tag::Send => SEND_TAG,
+            Tag::Cancel => CANCEL_TAG,
         }
     }
 }
 
 impl From<u64> for Tag {
     fn from(user_data: u64) -> Self {
-        match u32::try_from(user_data) {
-            Ok(slot) => Self::Receive(PortSlot(slot)),
-            Err(_) => Self::Send,
+        match user_data {
+            SEND_TAG => Self::Send,
+            CANCEL_TAG => Self::Cancel,
+            slot => Self::Receive(PortSlot(slot as u32)),
         }
     }
 }
