@@ -1,23 +1,59 @@
-//! (to come)
+//! A ring of octets addressed by RTP timestamp, between the network's clock and the line's.
+//!
+//! A packet's octets are copied to where their timestamps say; the line takes its blocks from where
+//! it stands. There are no packets in here, so reordering, duplicates and any mixture of ptimes cost
+//! nothing, and nothing is allocated after construction.
+//!
+//! ```text
+//!        history (for concealment,       │ what has come and waits to be played
+//!        and for stepping back)          │
+//!  ──────────────────────────────────────┼──▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓────▓▓▓▓▓▓▓▓▓▓─────────────
+//!                                    next octet   margin of a packet: its first octet's
+//!                                    of the line  distance from here when it comes
+//! ```
+//!
+//! **Delay.** The first packet is placed `nominal` ahead of the line, or a block if that is more: the
+//! line takes a whole block at a time, so less would run dry between two packets that come in step.
+//! An octet waits at most its ptime (at the sender), `nominal` and one block. On a clean network
+//! (nothing lost, arrival in step with the line) nothing is ever adjusted, repeated or left out.
+//!
+//! **Adapting** (if the bounds say so) goes by margins. Packets that come *late*, all of those
+//! between two blocks, make the line step back over the octets it had to fill: the delay grows by
+//! the lateness, up to `max`, and what came late is played after all. When *every* packet of a
+//! second had a margin of more than twice `nominal`, the delay shrinks to `nominal` again, by cutting
+//! out a pitch period at most every 100 ms. A sender whose clock drifts makes both happen, a few
+//! times a minute and a few octets at a time. Without adaption the buffer is placed afresh when
+//! every packet of a second was late, or waited longer than the bounds allow.
+//!
+//! **Jumps.** A timestamp out of reach is a stray, until a second packet, at least one block later,
+//! agrees with it: then the buffer is placed afresh. So it is after a second without packets.
+
+mod bits;
+mod margins;
+
 use std::time::Duration;
 
-use drivers::line::Law;
+use drivers::line::{FRAME, Law};
 
+use crate::dsp::concealment::{self, Concealment};
 use crate::link::JitterBounds;
+use bits::Bits;
+use margins::{Margins, Move};
 
 /// What octets that did not come become on the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fill {
-    /// A guess from what was heard before, fading to silence: for speech in this law.
+    /// A guess from what was heard before, fading to silence: for sounds in this law.
     Conceal(Law),
-    /// This octet: for data.
+    /// This octet: for data (RFC 4040 carries any; 0xFF is what an idle line sends).
     Idle(u8),
 }
 
 /// What became of a packet's octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[must_use]
 pub struct Inserted {
-    /// Octets that came after their place in the line had passed.
+    /// Octets whose place in the line had passed, or is out of reach.
     pub late: usize,
     /// Octets that had come before.
     pub duplicate: usize,
@@ -25,42 +61,348 @@ pub struct Inserted {
 
 /// What a block played consists of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[must_use]
 pub struct Played {
-    /// Octets that had not come, and were filled.
+    /// Octets that had not come and were filled.
     pub missing: usize,
-    /// Whether the delay was changed before or in this block.
+    /// Whether the delay has changed since the block before.
     pub adjusted: bool,
 }
 
-/// A ring of octets addressed by RTP timestamp.
+/// The jitter buffer of one leg.
 #[derive(Debug)]
-pub struct JitterBuffer {}
+pub struct JitterBuffer {
+    octets: Box<[u8]>,
+    /// Which of the octets have come.
+    come: Bits,
+    /// The timestamp of the line's next octet, once `is_placed`.
+    next: u32,
+    is_placed: bool,
+    /// Octets still to be played before the first packet's: not missing, there never were any.
+    lead: usize,
+    /// Octets played since a packet last found its place.
+    idle: usize,
+    /// A packet out of reach, which the next may confirm: its margin, and `blocks` when it came.
+    jump: Option<(i32, u32)>,
+    blocks: u32,
+    adjusted: bool,
+    margins: Margins,
+    /// Makes up what is missing, if it is sounds that are carried.
+    concealment: Option<Concealment>,
+    /// What an idle line sends.
+    idle_octet: u8,
+}
 
 impl JitterBuffer {
-    /// Room for `capacity` octets, a power of two.
+    /// The smallest capacity.
+    pub const CAPACITY_MIN: usize = 8 * HISTORY;
+
+    /// Room for `capacity` octets, of which an eighth is history and another eighth spare.
+    ///
+    /// # Panics
+    /// If `capacity` is no power of two, or less than [`Self::CAPACITY_MIN`].
     pub fn new(capacity: usize) -> Self {
-        assert!(capacity.is_power_of_two());
-        Self {}
+        assert!(
+            capacity.is_power_of_two() && capacity >= Self::CAPACITY_MIN,
+            "a jitter buffer's capacity is a power of two and at least {}, not {capacity}",
+            Self::CAPACITY_MIN
+        );
+        Self {
+            octets: vec![0; capacity].into(),
+            come: Bits::new(capacity),
+            next: 0,
+            is_placed: false,
+            lead: 0,
+            idle: 0,
+            jump: None,
+            blocks: 0,
+            adjusted: false,
+            margins: Margins::default(),
+            concealment: None,
+            idle_octet: 0xFF,
+        }
     }
 
-    /// Begins anew, empty.
-    pub fn start(&mut self, _bounds: JitterBounds, _fill: Fill) {}
+    /// Begins a leg, empty. Bounds that the capacity has no room for are cut to it.
+    pub fn start(&mut self, bounds: JitterBounds, fill: Fill) {
+        (self.concealment, self.idle_octet) = match fill {
+            Fill::Conceal(law) => (Some(Concealment::new(law)), law.silence()),
+            Fill::Idle(octet) => (None, octet),
+        };
+        self.octets.fill(self.idle_octet);
+        self.is_placed = false;
+        self.lead = 0;
+        self.jump = None;
+        self.adjusted = false;
+        let room = self.reach() - PACKET;
+        let in_octets = |ms: u16| (usize::from(ms) * OCTETS_PER_MS).min(room);
+        let nominal = in_octets(bounds.nominal_ms);
+        self.margins = Margins::new(nominal, in_octets(bounds.max_ms).max(nominal), bounds.adaptive);
+    }
 
-    /// The next packet's timestamp says nothing about those before: it is placed afresh.
-    pub fn resync(&mut self) {}
+    /// What has come so far says nothing about what comes next (another SSRC, a restart): the next
+    /// packet is placed afresh, and what waits to be played is forgotten.
+    pub fn resync(&mut self) {
+        self.is_placed = false;
+        self.jump = None;
+    }
 
     /// Puts a packet's octets in their places, through `translate` if there is one.
-    pub fn insert(&mut self, _timestamp: u32, _payload: &[u8], _translate: Option<&[u8; 256]>) -> Inserted {
-        Inserted::default()
+    pub fn insert(&mut self, timestamp: u32, payload: &[u8], translate: Option<&[u8; 256]>) -> Inserted {
+        let len = payload.len();
+        if len == 0 || len > self.reach() - self.margins.target() {
+            return Inserted { late: len, duplicate: 0 };
+        }
+        if !self.is_placed {
+            self.place(timestamp);
+        }
+        if !self.is_in_reach(timestamp, len) {
+            if !self.confirms_jump(timestamp) {
+                return Inserted { late: len, duplicate: 0 };
+            }
+            self.place(timestamp);
+            self.adjusted = true;
+        }
+        self.jump = None;
+        self.idle = 0;
+        let margin = self.margin(timestamp);
+        let late = (-margin).clamp(0, len as i32) as usize;
+        let duplicate = self.come.count(timestamp, len);
+        if duplicate == 0 {
+            self.margins.note(margin);
+        }
+        if duplicate < len {
+            self.write(timestamp, payload, translate);
+            self.come.set(timestamp, len);
+        }
+        Inserted { late, duplicate }
     }
 
-    /// Takes exactly `out.len()` octets for the line; silence before the first packet.
-    pub fn play(&mut self, _out: &mut [u8]) -> Played {
-        Played::default()
+    /// Takes exactly `out.len()` octets for the line.
+    pub fn play(&mut self, out: &mut [u8]) -> Played {
+        self.blocks = self.blocks.wrapping_add(1);
+        self.widen_to(out.len());
+        if self.idle >= IDLE_MAX {
+            self.resync();
+        }
+        if self.is_placed {
+            self.adjust(out.len());
+        }
+        let adjusted = std::mem::take(&mut self.adjusted);
+        if !self.is_placed {
+            self.fill(out);
+            return Played { missing: 0, adjusted };
+        }
+        let missing = match self.come.run(self.next, out.len()) {
+            // The clean path: one copy.
+            (true, len) if len == out.len() && !self.is_concealing() => {
+                self.read(self.next, out);
+                0
+            }
+            _ => self.play_in_runs(out),
+        };
+        self.advance(out.len());
+        self.idle += out.len();
+        self.lead = self.lead.saturating_sub(out.len());
+        Played { missing, adjusted }
     }
 
-    /// How long the packet that came last had to wait for the line.
+    /// How long the packet that came last had to wait for the line, less the block it is played in.
     pub fn delay(&self) -> Duration {
-        Duration::ZERO
+        FRAME * self.margins.last().max(0) as u32
+    }
+
+    /// Puts `timestamp` at its distance from the line's next octet.
+    fn place(&mut self, timestamp: u32) {
+        // The history moves along, so that a loss that begins right here is concealed from it.
+        let mut history = [0; concealment::HISTORY];
+        self.read(self.next.wrapping_sub(history.len() as u32), &mut history);
+        let lead = self.margins.target();
+        self.next = timestamp.wrapping_sub(lead as u32);
+        self.write(self.next.wrapping_sub(history.len() as u32), &history, None);
+        self.come.clear_all();
+        self.is_placed = true;
+        self.lead = lead;
+        self.idle = 0;
+        self.margins.restart();
+    }
+
+    /// Makes the target hold a block of `len` octets, which is only known once one is played.
+    fn widen_to(&mut self, len: usize) {
+        let wider = self.margins.widen_to(len);
+        if self.is_placed {
+            self.next = self.next.wrapping_sub(wider as u32);
+            self.lead += wider;
+        }
+    }
+
+    fn adjust(&mut self, len: usize) {
+        match self.margins.step(len) {
+            Move::Stay => {}
+            Move::Grow(by) => {
+                self.next = self.next.wrapping_sub(by as u32);
+                self.adjusted = true;
+            }
+            Move::Shrink(most) => {
+                if let Some(by) = self.cut(most) {
+                    self.margins.shrunk(by);
+                    self.adjusted = true;
+                }
+            }
+            Move::Replace => {
+                self.resync();
+                self.adjusted = true;
+            }
+        }
+    }
+
+    /// Leaves out up to `most` octets where they are missed least; says how many.
+    fn cut(&mut self, most: usize) -> Option<usize> {
+        let by = match &self.concealment {
+            None => most,
+            Some(concealment) => {
+                let mut ahead = [0; concealment::CUT];
+                if self.is_concealing() || self.come.run(self.next, ahead.len()) != (true, ahead.len()) {
+                    return None;
+                }
+                self.read(self.next, &mut ahead);
+                let (by, joint) = concealment.cut(&ahead, most)?;
+                self.write(self.next.wrapping_add(by as u32), &joint, None);
+                by
+            }
+        };
+        self.advance(by);
+        Some(by)
+    }
+
+    /// Plays a block with holes; says how many octets were missing.
+    fn play_in_runs(&mut self, out: &mut [u8]) -> usize {
+        let (mut at, mut missing) = (0, 0);
+        while at < out.len() {
+            let from = self.next.wrapping_add(at as u32);
+            let (has_come, len) = self.come.run(from, out.len() - at);
+            let run = &mut out[at..at + len];
+            if has_come {
+                self.rejoin(from);
+                self.read(from, run);
+            } else {
+                self.conceal(from, run);
+                missing += (at + len).saturating_sub(at.max(self.lead));
+            }
+            at += len;
+        }
+        missing
+    }
+
+    /// Fills a hole, and keeps what it was filled with: it is history too.
+    fn conceal(&mut self, from: u32, out: &mut [u8]) {
+        if !self.is_concealing() {
+            let mut history = [0; concealment::HISTORY];
+            self.read(from.wrapping_sub(history.len() as u32), &mut history);
+            if let Some(concealment) = &mut self.concealment {
+                concealment.begin(&history);
+            }
+        }
+        self.fill(out);
+        self.write(from, out, None);
+    }
+
+    /// Blends the first octets after a hole into what filled it.
+    fn rejoin(&mut self, from: u32) {
+        if !self.is_concealing() {
+            return;
+        }
+        let (_, len) = self.come.run(from, concealment::OVERLAP);
+        let mut joint = [0; concealment::OVERLAP];
+        let joint = &mut joint[..len];
+        self.read(from, joint);
+        if let Some(concealment) = &mut self.concealment {
+            concealment.rejoin(joint);
+        }
+        self.write(from, joint, None);
+    }
+
+    fn fill(&mut self, out: &mut [u8]) {
+        match &mut self.concealment {
+            Some(concealment) => concealment.fill(out),
+            None => out.fill(self.idle_octet),
+        }
+    }
+
+    fn is_concealing(&self) -> bool {
+        self.concealment.as_ref().is_some_and(Concealment::is_active)
+    }
+
+    /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
+    fn advance(&mut self, len: usize) {
+        self.come.clear(self.next.wrapping_sub(self.history() as u32), len);
+        self.next = self.next.wrapping_add(len as u32);
+    }
+
+    fn confirms_jump(&mut self, timestamp: u32) -> bool {
+        let margin = self.margin(timestamp);
+        // Packets that were held up together come together; only the last of them says where the
+        // sender is now. So the witness must come in a later block.
+        let is_confirmed = self.jump.is_some_and(|(before, blocks)| {
+            blocks != self.blocks && margin.abs_diff(before) <= PACKET as u32
+        });
+        self.jump = Some((margin, self.blocks));
+        is_confirmed
+    }
+
+    fn write(&mut self, timestamp: u32, payload: &[u8], translate: Option<&[u8; 256]>) {
+        let at = timestamp as usize & (self.octets.len() - 1);
+        let (head, tail) = payload.split_at(payload.len().min(self.octets.len() - at));
+        for (at, part) in [(at, head), (0, tail)] {
+            let room = &mut self.octets[at..at + part.len()];
+            match translate {
+                None => room.copy_from_slice(part),
+                Some(table) => {
+                    for (to, from) in room.iter_mut().zip(part) {
+                        *to = table[usize::from(*from)];
+                    }
+                }
+            }
+        }
+    }
+
+    fn read(&self, timestamp: u32, out: &mut [u8]) {
+        let at = timestamp as usize & (self.octets.len() - 1);
+        let len = out.len();
+        let (head, tail) = out.split_at_mut(len.min(self.octets.len() - at));
+        head.copy_from_slice(&self.octets[at..at + head.len()]);
+        tail.copy_from_slice(&self.octets[..tail.len()]);
+    }
+
+    /// How far ahead of the line's next octet a timestamp is.
+    fn margin(&self, timestamp: u32) -> i32 {
+        timestamp.wrapping_sub(self.next) as i32
+    }
+
+    fn is_in_reach(&self, timestamp: u32, len: usize) -> bool {
+        let margin = self.margin(timestamp);
+        margin >= -(self.history() as i32) && margin <= (self.reach() - len) as i32
+    }
+
+    /// Octets kept behind the line.
+    fn history(&self) -> usize {
+        self.octets.len() / 8
+    }
+
+    /// Octets that can wait ahead of it; as many again as the history stay free to step back over.
+    fn reach(&self) -> usize {
+        self.octets.len() - 2 * self.history()
     }
 }
+
+const OCTETS_PER_MS: usize = 8;
+/// Octets of a long packet, 60 ms: what the bounds leave free of the reach, and how far two packets
+/// that agree on a jump may be apart.
+const PACKET: usize = 480;
+/// The least history: what concealment looks at.
+const HISTORY: usize = concealment::HISTORY.next_power_of_two();
+/// Octets played without a packet after which the next is placed afresh: 1 s.
+const IDLE_MAX: usize = 8_000;
+
+#[cfg(test)]
+mod tests;

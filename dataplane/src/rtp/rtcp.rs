@@ -74,6 +74,7 @@ pub struct Heard {
 
 impl Compound<'_> {
     /// Octets of the whole packet.
+    #[expect(clippy::len_without_is_empty, reason = "a compound packet is never empty")]
     pub fn len(&self) -> usize {
         let report = HEADER + 4 + self.sender.map_or(0, |_| SENDER_INFO) + self.block.map_or(0, |_| BLOCK);
         report + self.sdes_len() + if self.bye { HEADER + 4 } else { 0 }

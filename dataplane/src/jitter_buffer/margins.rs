@@ -1,0 +1,147 @@
+//! What the margins of packets say about the delay: the adaptive part of the jitter buffer.
+//!
+//! Pure bookkeeping: it sees each packet's margin and each block's length, and says how to move.
+
+/// How the line's place is to be moved before the next block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Move {
+    /// Not at all.
+    Stay,
+    /// Back by so many octets.
+    Grow(usize),
+    /// On by up to so many octets; [`Margins::shrunk`] is told how many they were.
+    Shrink(usize),
+    /// The next packet is to be placed afresh.
+    Replace,
+}
+
+/// The margins of the last second or two.
+#[derive(Debug, Default)]
+pub(super) struct Margins {
+    nominal: usize,
+    max: usize,
+    is_adaptive: bool,
+    /// The longest block played.
+    block: usize,
+    last: i32,
+    /// The best margin since the last block.
+    best: Option<i32>,
+    /// The least and greatest margins in this window, and the greatest in the one before.
+    window: Option<(i32, i32)>,
+    high_before: i32,
+    elapsed: usize,
+    /// Octets that the delay is too long by.
+    surplus: usize,
+    /// Octets played since the last cut.
+    since_cut: usize,
+}
+
+impl Margins {
+    /// All lengths in octets.
+    pub(super) fn new(nominal: usize, max: usize, is_adaptive: bool) -> Self {
+        Self { nominal, max, is_adaptive, high_before: i32::MIN, ..Self::default() }
+    }
+
+    /// Forgets the packets: another one is placed afresh.
+    pub(super) fn restart(&mut self) {
+        *self = Self { block: self.block, ..Self::new(self.nominal, self.max, self.is_adaptive) };
+    }
+
+    /// Notes the longest block, and says by how much the target grows.
+    pub(super) fn widen_to(&mut self, block: usize) -> usize {
+        let before = self.target();
+        self.block = self.block.max(block);
+        self.target() - before
+    }
+
+    /// Notes a packet.
+    pub(super) fn note(&mut self, margin: i32) {
+        self.last = margin;
+        self.best = Some(self.best.map_or(margin, |best| best.max(margin)));
+        let (low, high) = self.window.unwrap_or((margin, margin));
+        self.window = Some((low.min(margin), high.max(margin)));
+        self.surplus = self.surplus.min(self.above_target(margin));
+    }
+
+    /// What to do before a block of `len` octets.
+    pub(super) fn step(&mut self, len: usize) -> Move {
+        if let Some(by) = self.best.take().and_then(|best| self.growth(best)) {
+            self.shift(by as i32);
+            return Move::Grow(by);
+        }
+        self.elapsed += len;
+        self.since_cut += len;
+        if self.elapsed >= WINDOW {
+            self.elapsed = 0;
+            if let Some((low, high)) = self.window.take() {
+                self.high_before = high;
+                if self.must_replace(low, high) {
+                    return Move::Replace;
+                }
+                if self.is_adaptive && self.above_target(low) > self.target() {
+                    self.surplus = self.above_target(low);
+                }
+            }
+        }
+        if self.surplus > 0 && self.since_cut >= CUT_SPACING {
+            return Move::Shrink(self.surplus);
+        }
+        Move::Stay
+    }
+
+    /// Notes that `by` octets were cut out.
+    pub(super) fn shrunk(&mut self, by: usize) {
+        self.surplus = self.surplus.saturating_sub(by);
+        self.since_cut = 0;
+        self.shift(-(by as i32));
+    }
+
+    /// The margin that the first packet is given.
+    pub(super) fn target(&self) -> usize {
+        self.nominal.max(self.block)
+    }
+
+    /// The margin of the packet that came last.
+    pub(super) fn last(&self) -> i32 {
+        self.last
+    }
+
+    /// By how much to step back, if all packets since the last block were late: by as much as the
+    /// least late, and a little so that the next is not late again by a trifle, but not so far that
+    /// one as early as the earliest of late would wait longer than allowed.
+    fn growth(&self, best: i32) -> Option<usize> {
+        if !self.is_adaptive || best >= 0 {
+            return None;
+        }
+        let high = self.window.map_or(best, |(_, high)| high).max(self.high_before);
+        let room = (self.max as i32).saturating_sub(high);
+        let by = (GUARD - best).min(room);
+        (by > 0).then_some(by as usize)
+    }
+
+    fn must_replace(&self, low: i32, high: i32) -> bool {
+        if self.is_adaptive {
+            low > (self.max + self.target()) as i32
+        } else {
+            high < 0 || low > (self.max.max(2 * self.nominal) + self.block) as i32
+        }
+    }
+
+    fn above_target(&self, margin: i32) -> usize {
+        usize::try_from(margin - self.target() as i32).unwrap_or(0)
+    }
+
+    /// All margins are longer by this.
+    fn shift(&mut self, by: i32) {
+        self.last += by;
+        self.window = self.window.map(|(low, high)| (low + by, high + by));
+        self.high_before = self.high_before.saturating_add(by);
+    }
+}
+
+/// Octets played while margins are gathered: 1 s.
+const WINDOW: usize = 8_000;
+/// Octets beyond the lateness to step back: 2 ms.
+const GUARD: i32 = 16;
+/// Octets played between two cuts, 100 ms: the sound is never more than 15 % faster.
+const CUT_SPACING: usize = 800;
