@@ -150,16 +150,18 @@ fn the_longest_datagram_passes_and_longer_ones_are_counted_and_dropped() {
 #[test]
 fn arrival_is_when_the_kernel_took_it_not_when_it_was_looked_at() {
     let (mut sockets, addresses, peer) = sockets_and_peer();
-    // The kernel turns time stamps on a moment after the first socket asks for them.
-    peer.send_to(b"warm", addresses[0]).unwrap();
-    receive(&mut sockets, 1);
-    let before = Clock.now();
-    peer.send_to(b"now", addresses[0]).unwrap();
-    let after = Clock.now();
-    sockets.flush(after + Duration::from_millis(30)).unwrap();
-    let arrived = receive(&mut sockets, 1)[0].2;
-    let slack = Duration::from_micros(200);
-    assert!(before - slack <= arrived && arrived <= after + slack, "{before:?} {arrived:?} {after:?}");
+    let mut arrived_when_sent = || {
+        let before = Clock.now();
+        peer.send_to(b"now", addresses[0]).unwrap();
+        let after = Clock.now();
+        sockets.flush(after + Duration::from_millis(10)).unwrap();
+        let arrived = receive(&mut sockets, 1)[0].2;
+        let slack = Duration::from_micros(200);
+        before - slack <= arrived && arrived <= after + slack
+    };
+    // The kernel turns time stamps on some time after the first socket asks for them.
+    assert!((0..50).any(|_| arrived_when_sent()));
+    assert!(arrived_when_sent());
 }
 
 #[test]
