@@ -529,6 +529,20 @@ ptime_ms = 25
     }
 
     #[test]
+    fn a_wav_file_that_cannot_be_played_is_refused() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let errors = |file: &str| {
+            let text = format!("[[span]]\nfar_end = {{ kind = \"file\", play = \"{file}\" }}\n");
+            Config::parse(&text, base)
+        };
+        assert!(errors("../deploy/assets/speech.wav").is_ok());
+        let missing = errors("no.wav").unwrap_err();
+        assert!(missing[0].reason.starts_with("cannot read "), "{missing:?}");
+        let text = errors("Cargo.toml").unwrap_err();
+        assert!(text[0].reason.ends_with("not a WAV file"), "{text:?}");
+    }
+
+    #[test]
     fn two_spans_of_one_number_and_two_addresses_of_one_family_are_refused() {
         let errors =
             errors("[media]\naddresses = [\"127.0.0.1\", \"127.0.0.2\"]\n[[span]]\n[[span]]\nnumber = 1\n");

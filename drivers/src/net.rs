@@ -4,6 +4,7 @@
 //! comes for a slot that carries no call is still received, counted and dropped above, so no
 //! socket is made, closed or cancelled while calls come and go.
 
+pub mod fault;
 pub mod sim;
 pub mod uring;
 

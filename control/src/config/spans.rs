@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use drivers::line::{Carrier, Law, Timeslot};
+use drivers::wav::Wav;
 
 use super::reader::{Section, Value};
 use super::{FarEndConfig, SimConfig, SpanConfig, SpanDriver};
@@ -219,8 +220,13 @@ fn timeslots(value: &Value<'_>, carrier: Carrier) -> Option<Vec<Timeslot>> {
 /// A path to a WAV file that can be played.
 fn file_to_play(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
     let path = base.join(value.text()?);
-    if let Err(error) = std::fs::File::open(&path) {
-        value.error(format!("cannot read {}: {error}", path.display()));
+    match std::fs::read(&path) {
+        Err(error) => value.error(format!("cannot read {}: {error}", path.display())),
+        Ok(file) => {
+            if let Err(error) = Wav::parse(&file) {
+                value.error(format!("cannot play {}: {error}", path.display()));
+            }
+        }
     }
     Some(path)
 }

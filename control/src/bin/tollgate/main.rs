@@ -1,3 +1,105 @@
-//! The `tollgate` binary.
+//! The `tollgate` binary: runs a gateway, checks its configuration, shows it at work.
+//!
+//! The only place that sees everything: it builds and wires, and decides nothing.
 
-fn main() {}
+mod cli;
+mod compose;
+mod recorder;
+mod spans;
+mod summary;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use control::config::{Config, ConfigError};
+use control::run::Signals;
+use tracing::level_filters::LevelFilter;
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+use cli::{CheckArgs, Cli, Command, RunArgs};
+use compose::Assembly;
+use recorder::Recorder;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => check(&args),
+        Command::Demo(_) => Err("not yet".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tollgate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is told on standard error before the exit code says that something went wrong.
+type Failure = Box<dyn std::error::Error>;
+
+/// `tollgate run`.
+fn run(args: &RunArgs) -> Result<(), Failure> {
+    let config = match &args.config {
+        Some(file) => read(file)?,
+        None => Config::default(),
+    };
+    log_to_stderr(config.log.level);
+    // Before any other thread: they inherit that these signals wait to be read.
+    let signals = Signals::catch()?;
+    let lines = spans::build(&config)?;
+    let assembly = Assembly::new(&config, lines.spans, Some(signals))?;
+    let recorder = Recorder::start(lines.recordings)?;
+    info!(version = env!("CARGO_PKG_VERSION"), "starting");
+    let started = assembly.start()?;
+    summary::log_start(&config, args.config.as_deref());
+    let ended = started.run();
+    recorder.stop();
+    summary::log_end(&ended, &lines.patterns);
+    match ended.outcome {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            error!(%error, "the gateway has failed");
+            Err(error.into())
+        }
+    }
+}
+
+/// `tollgate check`.
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let config = read(&args.file)?;
+    println!("{} is right:", args.file.display());
+    for (subject, text) in summary::lines(&config) {
+        println!("  {subject:<8} {text}");
+    }
+    Ok(())
+}
+
+/// A configuration file, or all that is wrong with it.
+fn read(file: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    Config::parse(&text, base).map_err(|errors| listed(file, &errors).into())
+}
+
+fn listed(file: &Path, errors: &[ConfigError]) -> String {
+    let file = file.display();
+    let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
+    match errors.len() {
+        1 => format!("{file} has one error:{lines}"),
+        n => format!("{file} has {n} errors:{lines}"),
+    }
+}
+
+/// Logs what is at least as grave as `level`, or what RUST_LOG says.
+fn log_to_stderr(level: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .init();
+}

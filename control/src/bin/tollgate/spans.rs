@@ -1,0 +1,153 @@
+//! Makes the configured spans and what is at their far ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::config::{Config, FarEndConfig, SimConfig, SpanConfig, SpanDriver};
+use dataplane::codec::g711::translate;
+use drivers::line::{FRAME, Law, Line, Timeslot};
+use drivers::span::Span;
+use drivers::span::sim::{
+    CableEnd, FarEnd, Pattern, Play, PrbsResult, Recording, SimSettings, SimSpan, cable,
+};
+use drivers::time::{Clock, Instant};
+use drivers::wav::Wav;
+
+use crate::Failure;
+use crate::recorder::RecordTo;
+
+/// The configured spans, and what is to be done about their far ends.
+pub(crate) struct Lines {
+    /// The spans, in the configuration's order.
+    pub(crate) spans: Vec<Box<dyn Span>>,
+    /// What is to be written to files.
+    pub(crate) recordings: Vec<RecordTo>,
+    /// The results of patterns, each with its endpoint's name.
+    pub(crate) patterns: Vec<(String, Arc<PrbsResult>)>,
+}
+
+/// How long a recording waits for the file to be written: 4 s.
+const RECORDING_OCTETS: usize = 32_000;
+
+/// How late the threads at a cable's ends may be with no octet lost. It is the cable's delay, too.
+const CABLE_DELAY: Duration = Duration::from_millis(20);
+
+/// Makes the spans of a configuration.
+///
+/// # Errors
+/// A file that cannot be played, by name.
+pub(crate) fn build(config: &Config) -> Result<Lines, Failure> {
+    let start = Clock.now();
+    let mut cables = cables(config);
+    let mut lines = Lines { spans: Vec::new(), recordings: Vec::new(), patterns: Vec::new() };
+    for (place, span) in config.spans.iter().enumerate() {
+        let SpanDriver::Sim(sim) = &span.driver;
+        let settings = SimSettings { clock_ppm: sim.clock_ppm, ..settings(span, place, start) };
+        let carried = std::mem::take(&mut cables[place]);
+        let far_ends = far_ends(span, sim, &mut lines)?;
+        let far_end = |at: Timeslot| far_ends[at.index() - 1].clone();
+        lines.spans.push(Box::new(SimSpan::new(&settings, carried, far_end)));
+    }
+    Ok(lines)
+}
+
+/// A span's settings, with a clock as exact as the host's. Blocks begin a millisecond apart from span
+/// to span, as far as a block lasts, so that a core's packets do not all leave at once.
+pub(crate) fn settings(span: &SpanConfig, place: usize, start: Instant) -> SimSettings {
+    let phase = Duration::from_millis(place as u64 % u64::from(span.block_ms));
+    SimSettings {
+        line: Line { carrier: span.carrier, law: span.law },
+        frames: usize::from(span.block_ms) * FRAMES_PER_MS,
+        clock_ppm: 0.0,
+        start: start + phase,
+    }
+}
+
+const FRAMES_PER_MS: usize = (Duration::from_millis(1).as_nanos() / FRAME.as_nanos()) as usize;
+
+/// Each span's ends of cables.
+fn cables(config: &Config) -> Vec<Vec<CableEnd>> {
+    let mut ends: Vec<Vec<CableEnd>> = config.spans.iter().map(|_| Vec::new()).collect();
+    for (place, span) in config.spans.iter().enumerate() {
+        let SpanDriver::Sim(sim) = &span.driver;
+        let FarEndConfig::Cable { to } = sim.far_end else { continue };
+        // The configuration has each cable twice, once from each end.
+        if place < to {
+            let SpanDriver::Sim(other) = &config.spans[to].driver;
+            let carries = |at: &Timeslot| is_cabled(sim, *at) && is_cabled(other, *at);
+            let (near, far) = cable(span.carrier.timeslots().filter(carries), CABLE_DELAY);
+            ends[place].push(near);
+            ends[to].push(far);
+        }
+    }
+    ends
+}
+
+fn is_cabled(sim: &SimConfig, timeslot: Timeslot) -> bool {
+    matches!(sim.far_end(timeslot), FarEndConfig::Cable { .. })
+}
+
+/// What is at the far end of each timeslot, from timeslot 1 on.
+fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec<FarEnd>, Failure> {
+    // A file that is played into every timeslot is read and kept once.
+    let mut played: Vec<(PathBuf, Play)> = Vec::new();
+    let mut far_end = |at: Timeslot| -> Result<FarEnd, Failure> {
+        let config = sim.far_end(at);
+        Ok(match config {
+            FarEndConfig::Loop => FarEnd::Loop,
+            // A timeslot that only one end of the cable wants to be carried is carried by neither.
+            FarEndConfig::Idle | FarEndConfig::Cable { .. } => FarEnd::Idle,
+            FarEndConfig::Tone { hz, dbm0 } => FarEnd::Tone { hz: *hz, dbm0: *dbm0 },
+            FarEndConfig::Prbs { order } => {
+                let pattern = if *order == 11 { Pattern::Prbs11 } else { Pattern::Prbs15 };
+                let result = Arc::new(PrbsResult::default());
+                lines.patterns.push((format!("ds/{}/{at}", span.name()), Arc::clone(&result)));
+                FarEnd::Prbs { pattern, result }
+            }
+            FarEndConfig::File { play, .. } => {
+                let play = match play {
+                    None => Play::Nothing,
+                    Some(path) => match played.iter().find(|(known, _)| known == path) {
+                        Some((_, play)) => play.clone(),
+                        None => {
+                            let play = Play::Forever(octets(path, span.law)?.into());
+                            played.push((path.clone(), play.clone()));
+                            play
+                        }
+                    },
+                };
+                let record = config.recording(at).map(|path| {
+                    let recording = Arc::new(Recording::new(RECORDING_OCTETS));
+                    lines.recordings.push(RecordTo {
+                        path,
+                        law: span.law,
+                        recording: Arc::clone(&recording),
+                    });
+                    recording
+                });
+                FarEnd::File { play, record }
+            }
+        })
+    };
+    span.carrier.timeslots().map(&mut far_end).collect()
+}
+
+/// The octets of a WAV file in a line's law.
+fn octets(path: &Path, law: Law) -> Result<Vec<u8>, Failure> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let file = std::fs::read(path).map_err(|error| named(&error))?;
+    let wav = Wav::parse(&file).map_err(|error| named(&error))?;
+    Ok(in_law(wav, law))
+}
+
+/// A WAV file's octets in a law.
+pub(crate) fn in_law(wav: Wav, law: Law) -> Vec<u8> {
+    match wav {
+        Wav::Linear(samples) => samples.into_iter().map(|sample| law.encode(sample)).collect(),
+        Wav::Companded(from, octets) => match translate(from, law) {
+            Some(table) => octets.into_iter().map(|octet| table[usize::from(octet)]).collect(),
+            None => octets,
+        },
+    }
+}

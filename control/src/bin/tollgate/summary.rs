@@ -1,0 +1,152 @@
+//! What an operator needs to know of a gateway: at a check, at the start, at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::config::{Config, FarEndConfig, SpanConfig, SpanDriver};
+use control::topology::{CoreId, Topology};
+use dataplane::limits::Limits;
+use dataplane::stats::Counter;
+use drivers::net::uring::Settings;
+use drivers::span::sim::PrbsResult;
+use hdrhistogram::Histogram;
+use tracing::{info, warn};
+
+use crate::compose::Ended;
+
+/// What a configuration amounts to, by subject.
+pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
+    let mut lines = spans(config);
+    // What the configuration was read from has been laid out once already.
+    let Ok(topology) = Topology::new(config) else { return lines };
+    for (place, core) in config.cores.iter().enumerate() {
+        let ds0s = topology.ds0s(CoreId(place as u16));
+        let pin = core.cpu.map_or_else(|| "not pinned".to_owned(), |cpu| format!("on CPU {cpu}"));
+        let ports: Vec<_> = topology.ports[place]
+            .0
+            .iter()
+            .map(|range| format!("{}:{}-{}", range.address, range.first, range.first + range.pairs * 2 - 1))
+            .collect();
+        lines.push(("core", format!("{place} {pin}: {ds0s} DS0s, RTP on {}", ports.join(" and "))));
+    }
+    let sockets: usize = topology.ports.iter().map(|ports| ports.slots()).sum();
+    lines.push(("ports", format!("{sockets} sockets, for {} connections at a time", sockets / 2)));
+    lines.push(("memory", format!("{} for media", mebibytes(memory(&topology)))));
+    let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
+    lines.push(("mgcp", format!("{} on {}", config.gateway.name, listen.join(" and "))));
+    let allow: Vec<_> = config.mgcp.allow.iter().map(ToString::to_string).collect();
+    lines.push(("control", format!("by {}", allow.join(", "))));
+    let notified = config.mgcp.notified_entity.as_deref();
+    lines.push(("notifies", notified.unwrap_or("nobody, until a call agent has named itself").to_owned()));
+    lines
+}
+
+/// Logs a start.
+pub(crate) fn log_start(config: &Config, file: Option<&Path>) {
+    match file {
+        Some(file) => info!(file = %file.display(), "configuration"),
+        None => info!("configuration: none given; the embedded default"),
+    }
+    for (subject, text) in lines(config) {
+        info!("{subject}: {text}");
+    }
+    info!("in service");
+}
+
+/// Logs an end.
+pub(crate) fn log_end(ended: &Ended, patterns: &[(String, Arc<PrbsResult>)]) {
+    for (place, (summary, stats)) in ended.cores.iter().enumerate() {
+        let cpu = Duration::from_nanos(stats.value(Counter::CpuNanos));
+        info!(
+            core = place,
+            ticks = stats.value(Counter::Ticks),
+            rtp_sent = stats.value(Counter::RtpSent),
+            rtp_received = stats.value(Counter::RtpReceived),
+            late = %quantiles(&summary.lateness),
+            work = %quantiles(&summary.work),
+            cpu_s = cpu.as_secs_f64(),
+            "core has ended"
+        );
+        if let Err(error) = &summary.end {
+            warn!(core = place, %error, "its sockets failed");
+        }
+    }
+    for (endpoint, result) in patterns {
+        let (bits, errors, losses) = (result.bits(), result.errors(), result.losses());
+        info!(endpoint, in_sync = result.is_in_sync(), bits, errors, losses, "pattern");
+    }
+}
+
+/// The median, the 99th percentile and the maximum of times in ns.
+pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
+    let ms = |ns: u64| ns as f64 / 1e6;
+    format!(
+        "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
+        ms(histogram.value_at_quantile(0.5)),
+        ms(histogram.value_at_quantile(0.99)),
+        ms(histogram.max())
+    )
+}
+
+/// Octets of memory that all cores' tables and rings take.
+fn memory(topology: &Topology) -> usize {
+    topology
+        .ports
+        .iter()
+        .map(|ports| {
+            let limits = Limits::for_ports(ports);
+            limits.pairs * limits.jitter_buffer_octets
+                + Settings::for_slots(ports.slots()).memory(ports.slots())
+        })
+        .sum()
+}
+
+fn mebibytes(octets: usize) -> String {
+    format!("{:.1} MiB", octets as f64 / f64::from(1 << 20))
+}
+
+/// The spans, runs of like ones in one line.
+fn spans(config: &Config) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let mut rest = &config.spans[..];
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|span| is_like(first, span)).count();
+        let last = &rest[run - 1];
+        let name = if run == 1 { first.name() } else { format!("{} to {}", first.name(), last.name()) };
+        let ds0s = run * usize::from(first.carrier.timeslot_max());
+        lines.push((
+            "span",
+            format!(
+                "{name}: {run} {} of {}, {ds0s} DS0s, blocks of {} ms, {}",
+                first.carrier,
+                first.law,
+                first.block_ms,
+                driver(first)
+            ),
+        ));
+        rest = &rest[run..];
+    }
+    lines
+}
+
+fn is_like(one: &SpanConfig, other: &SpanConfig) -> bool {
+    (one.carrier, one.law, one.block_ms) == (other.carrier, other.law, other.block_ms)
+        && driver(one) == driver(other)
+}
+
+fn driver(span: &SpanConfig) -> String {
+    let SpanDriver::Sim(sim) = &span.driver;
+    let far_end = match &sim.far_end {
+        FarEndConfig::Loop => "loop".to_owned(),
+        FarEndConfig::Cable { .. } => "cable".to_owned(),
+        FarEndConfig::Tone { hz, dbm0 } => format!("tone of {hz} Hz at {dbm0} dBm0"),
+        FarEndConfig::File { .. } => "file".to_owned(),
+        FarEndConfig::Prbs { order } => format!("pattern of 2^{order}-1 bits"),
+        FarEndConfig::Idle => "idle".to_owned(),
+    };
+    match sim.timeslots.len() {
+        0 => format!("simulated, far end: {far_end}"),
+        n => format!("simulated, far end: {far_end}, and others on {n} timeslots"),
+    }
+}
