@@ -1,0 +1,99 @@
+//! What control counts.
+
+/// Declares [`Counter`] with each counter's name and meaning written once.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)?) => {
+        /// What control counts. Each only grows.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Counter { $($(#[doc = $doc])+ $variant),+ }
+
+        impl Counter {
+            /// All counters.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its name in logs and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// What it counts, in words.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams from those who may control the gateway.
+    Datagrams = "mgcp_datagrams",
+    /// Datagrams dropped unread: their source is on no allow list.
+    DroppedSource = "mgcp_dropped_source",
+    /// Messages that break MGCP's grammar.
+    Malformed = "mgcp_malformed",
+    /// EPCF commands received.
+    EndpointConfiguration = "mgcp_epcf",
+    /// CRCX commands received.
+    CreateConnection = "mgcp_crcx",
+    /// MDCX commands received.
+    ModifyConnection = "mgcp_mdcx",
+    /// DLCX commands received.
+    DeleteConnection = "mgcp_dlcx",
+    /// RQNT commands received.
+    NotificationRequest = "mgcp_rqnt",
+    /// AUEP commands received.
+    AuditEndpoint = "mgcp_auep",
+    /// AUCX commands received.
+    AuditConnection = "mgcp_aucx",
+    /// Commands received that no gateway carries out.
+    OtherCommand = "mgcp_other_command",
+    /// Commands that had come before and were not carried out again.
+    Repeated = "mgcp_repeated",
+    /// Commands answered 2xx.
+    Succeeded = "mgcp_answered_2xx",
+    /// Commands answered 4xx.
+    RefusedForNow = "mgcp_answered_4xx",
+    /// Commands answered 5xx.
+    Refused = "mgcp_answered_5xx",
+    /// Responses received to no command of ours.
+    Stray = "mgcp_stray_responses",
+    /// RSIP commands sent.
+    Announced = "mgcp_rsip_sent",
+    /// Commands of ours that nobody answered.
+    Unanswered = "mgcp_unanswered",
+    /// Connections made.
+    ConnectionsMade = "connections_made",
+    /// Connections ended because their span failed.
+    ConnectionsLost = "connections_lost",
+}
+
+impl Counter {
+    const N: usize = Self::ALL.len();
+}
+
+/// Control's counters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counters([u64; Counter::N]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([0; Counter::N])
+    }
+}
+
+impl Counters {
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts `n`.
+    pub fn add(&mut self, counter: Counter, n: u64) {
+        self.0[counter as usize] += n;
+    }
+
+    /// A counter's value.
+    pub fn value(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+}
