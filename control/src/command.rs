@@ -1,1 +1,570 @@
-//! (to come)
+//! What commands do: plan, then commit.
+//!
+//! A *plan* reads the [`State`] and returns what is to be done, or the return code that says why not;
+//! it changes nothing. Its *commit* cannot fail: it takes from the ledger, changes endpoints and gives
+//! orders. So a refused command leaves all as it was (RFC 3435 §4.4.3), and a wildcard is carried out
+//! for all endpoints or for none.
+//!
+//! A command whose orders are under way is an [`Execution`]. Its response leaves when the last of its
+//! orders is done. Until then another command can abort it (§4.4.4); then what it did is undone, in
+//! further orders.
+
+pub mod aucx;
+pub mod auep;
+pub mod check;
+pub mod crcx;
+pub mod dlcx;
+pub mod epcf;
+pub mod mdcx;
+pub mod options;
+pub mod rqnt;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
+
+use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
+use dataplane::link::{Action, ConnectionStats, JitterBounds};
+use drivers::line::Law;
+use drivers::net::{Dscp, PortSlot};
+use drivers::time::{Epoch, Instant};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::config::{Config, EchoCancellation};
+use crate::endpoint::table::Table;
+use crate::endpoint::{Connection, Endpoint, EndpointId};
+use crate::ledger::Ledger;
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::{Command, ConnectionParameters, Response, TransactionId, Verb};
+use crate::mgcp::name::{ConnectionId, EndpointName, EntityName, RequestId};
+use crate::mgcp::transaction::Ticket;
+use crate::notified_entity::NotifiedEntity;
+use crate::orders::Orders;
+use crate::sdp::LocalDescription;
+use crate::timer::TimerId;
+use crate::topology::{CoreId, Topology};
+
+/// A command whose orders are under way, by the order in which they came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ExecutionId(pub u64);
+
+/// All that commands read and change.
+#[derive(Debug)]
+pub struct State {
+    /// What the configuration says of them.
+    pub settings: Settings,
+    /// The endpoints.
+    pub endpoints: Table,
+    /// What can run out.
+    pub ledger: Ledger,
+    /// Orders to the cores, and whose they are: nobody's if nobody waits for their end.
+    pub orders: Orders<Option<ExecutionId>>,
+    /// The commands under way.
+    pub executions: BTreeMap<ExecutionId, Execution>,
+    /// The only source of chance.
+    pub rng: StdRng,
+    /// Wall time, for session descriptions.
+    pub epoch: Epoch,
+    next_execution: ExecutionId,
+    last_session: u64,
+}
+
+/// What the configuration says of commands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// The gateway's own domain.
+    pub name: String,
+    /// The domains it goes by, in lower case, without brackets; any if there are none.
+    pub domains: Vec<String>,
+    /// Its RTP addresses, the default first.
+    pub addresses: Vec<IpAddr>,
+    /// Packetization unless asked otherwise.
+    pub ptime_ms: NonZeroU8,
+    /// The jitter buffers' bounds.
+    pub jitter: JitterBounds,
+    /// The mark on RTP unless asked otherwise.
+    pub dscp: Dscp,
+    /// Where echo is cancelled.
+    pub echo_cancellation: EchoCancellation,
+}
+
+/// A command that has been carried out but for its orders' reports.
+#[derive(Debug)]
+pub struct Execution {
+    /// What its response is handed back with.
+    pub ticket: Ticket,
+    /// Its transaction.
+    pub transaction: TransactionId,
+    /// Which command it is.
+    pub verb: Verb,
+    /// Orders whose reports have not come.
+    pub outstanding: usize,
+    /// What connection statistics its last report brought.
+    pub stats: Option<ConnectionStats>,
+    /// What it will answer.
+    pub reply: Reply,
+    /// How to undo it, in the order in which it was done.
+    pub undo: Vec<Undo>,
+    /// Port pairs it no longer needs once it is done.
+    pub release: Vec<(CoreId, PortSlot)>,
+    /// The endpoints it changes.
+    pub endpoints: Vec<EndpointId>,
+    /// When it is given up.
+    pub deadline: Option<TimerId>,
+}
+
+/// How to undo one change.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Undo {
+    /// A connection was made.
+    Created(EndpointId, ConnectionId),
+    /// A connection was changed, and was like this before.
+    Modified(EndpointId, Box<Connection>),
+    /// An endpoint was changed.
+    Endpoint {
+        /// Which.
+        endpoint: EndpointId,
+        /// Its law before.
+        law: Law,
+        /// Whom it notified before.
+        notified: NotifiedEntity,
+        /// Its request before.
+        request: Option<RequestId>,
+    },
+}
+
+/// A response but for what its orders have yet to bring.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// A code alone.
+    Code(ReturnCode),
+    /// CRCX
+    Created {
+        /// The connection.
+        id: ConnectionId,
+        /// The endpoint, if it was chosen by the gateway.
+        specific: Option<EndpointName>,
+        /// What the gateway says of the connection.
+        local: LocalDescription,
+    },
+    /// MDCX
+    Modified {
+        /// What the gateway says of the connection, if that is new.
+        local: Option<LocalDescription>,
+    },
+    /// DLCX of one connection, whose statistics are to come.
+    Deleted,
+    /// AUCX whose statistics are to come.
+    Audited(aucx::Query),
+}
+
+impl State {
+    /// All endpoints in service, all else free.
+    pub fn new(config: &Config, topology: &Topology, seed: u64, epoch: Epoch) -> Self {
+        let endpoints = Table::new(topology);
+        let connections = endpoints.ids().count() * CONNECTIONS_PER_ENDPOINT;
+        Self {
+            settings: Settings::new(config),
+            ledger: Ledger::new(&topology.ports, connections),
+            orders: Orders::new(topology.ports.iter().map(|ports| Limits::for_ports(ports).orders)),
+            executions: BTreeMap::new(),
+            rng: StdRng::seed_from_u64(seed),
+            epoch,
+            endpoints,
+            next_execution: ExecutionId(0),
+            last_session: 0,
+        }
+    }
+
+    /// Undoes what a command did, and forgets it.
+    pub fn abort(&mut self, id: ExecutionId) -> Option<Execution> {
+        let mut execution = self.forget(id)?;
+        for undo in execution.undo.drain(..).rev() {
+            self.undo(undo);
+        }
+        Some(execution)
+    }
+
+    /// Ends a command whose last order is done.
+    pub fn finish(&mut self, id: ExecutionId) -> Option<Execution> {
+        let mut execution = self.forget(id)?;
+        for (core, port) in execution.release.drain(..) {
+            self.ledger.give_pair(core, port);
+        }
+        Some(execution)
+    }
+
+    /// Ends all connections of an endpoint, with nobody waiting for it. How many there were.
+    pub fn drop_connections(&mut self, id: EndpointId) -> usize {
+        let core = self.endpoints[id].core;
+        let gone = std::mem::take(&mut self.endpoints[id].connections);
+        for connection in &gone {
+            self.ledger.give_pair(core, connection.port);
+            self.ledger.give_connection();
+            self.orders.push(core, Action::Disconnect { port: connection.port }, None);
+        }
+        gone.len()
+    }
+
+    /// Whether the command that makes this connection is still under way.
+    pub fn is_being_created(&self, id: EndpointId, connection: ConnectionId) -> bool {
+        let created = Undo::Created(id, connection);
+        self.endpoints[id]
+            .executing
+            .iter()
+            .any(|execution| self.executions[execution].undo.contains(&created))
+    }
+
+    /// A number for `o=`: an NTP timestamp, unless that was given already.
+    // RFC 3435 §3.4: the session id is recommended to be an NTP timestamp.
+    pub fn session_id(&mut self, now: Instant) -> u64 {
+        self.last_session = self.epoch.ntp(now).max(self.last_session + 1);
+        self.last_session
+    }
+
+    fn forget(&mut self, id: ExecutionId) -> Option<Execution> {
+        let execution = self.executions.remove(&id)?;
+        for endpoint in &execution.endpoints {
+            self.endpoints[*endpoint].executing.retain(|other| *other != id);
+        }
+        Some(execution)
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Created(id, connection) => {
+                let endpoint = &mut self.endpoints[id];
+                let place = endpoint.connections.iter().position(|other| other.id == connection);
+                let gone = endpoint.connections.remove(place.expect("what is under way is there"));
+                self.ledger.give_pair(endpoint.core, gone.port);
+                self.ledger.give_connection();
+                self.orders.push(endpoint.core, Action::Disconnect { port: gone.port }, None);
+            }
+            Undo::Modified(id, before) => self.restore(id, *before),
+            Undo::Endpoint { endpoint: id, law, notified, request } => {
+                let endpoint = &mut self.endpoints[id];
+                if endpoint.law != law {
+                    self.orders.push(endpoint.core, Action::Encode { ds0: endpoint.ds0, law }, None);
+                }
+                endpoint.law = law;
+                endpoint.control.notified = notified;
+                endpoint.control.request = request;
+            }
+        }
+    }
+
+    fn restore(&mut self, id: EndpointId, before: Connection) {
+        let jitter = self.settings.jitter;
+        let endpoint = &mut self.endpoints[id];
+        let (core, ds0, leg) = (endpoint.core, endpoint.ds0, before.leg(jitter));
+        let (port, identity) = (before.port, before.identity);
+        let connection = endpoint.connection_mut(before.id).expect("what is under way is there");
+        let after = std::mem::replace(connection, before);
+        if after.port == port {
+            self.orders.push(core, Action::Modify { port, leg }, None);
+        } else {
+            // It had moved to another pair; the old one was kept for this.
+            self.ledger.give_pair(core, after.port);
+            self.orders.push(core, Action::Disconnect { port: after.port }, None);
+            self.orders.push(core, Action::Connect { ds0, port, identity, leg }, None);
+        }
+    }
+}
+
+impl Settings {
+    fn new(config: &Config) -> Self {
+        let gateway = &config.gateway;
+        let plain =
+            |domain: &String| domain.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let domains = match gateway.aliases.is_empty() {
+            true => Vec::new(),
+            false => gateway.aliases.iter().chain([&gateway.name]).map(plain).collect(),
+        };
+        Self {
+            name: gateway.name.clone(),
+            domains,
+            addresses: config.media.addresses.clone(),
+            ptime_ms: NonZeroU8::new(config.media.ptime_ms).expect("the configuration allows 5 to 60 ms"),
+            jitter: config.media.jitter,
+            dscp: config.media.dscp,
+            echo_cancellation: config.media.echo_cancellation,
+        }
+    }
+
+    /// Whether a domain, without port and brackets, is this gateway's.
+    pub fn is_own_domain(&self, host: &str) -> bool {
+        self.domains.is_empty() || self.domains.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+}
+
+/// What is left of a command once its parameters are checked, and goes for its endpoints.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Common {
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// N, which may be there and empty.
+    pub notified: Option<Option<EntityName>>,
+    /// X
+    pub request: Option<RequestId>,
+    /// The law that B gives.
+    pub law: Option<Law>,
+}
+
+/// A plan that is being carried out.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// What it changes.
+    pub state: &'a mut State,
+    /// The time.
+    pub now: Instant,
+    id: ExecutionId,
+    orders: usize,
+    undo: Vec<Undo>,
+    release: Vec<(CoreId, PortSlot)>,
+    endpoints: Vec<EndpointId>,
+}
+
+impl<'a> Commit<'a> {
+    fn new(state: &'a mut State, now: Instant) -> Self {
+        let id = state.next_execution;
+        state.next_execution.0 += 1;
+        Self { state, now, id, orders: 0, undo: Vec::new(), release: Vec::new(), endpoints: Vec::new() }
+    }
+
+    /// Gives an order that the response waits for.
+    pub fn order(&mut self, core: CoreId, action: Action) {
+        self.state.orders.push(core, action, Some(self.id));
+        self.orders += 1;
+    }
+
+    /// Notes how to undo a change.
+    pub fn can_undo(&mut self, undo: Undo) {
+        self.undo.push(undo);
+    }
+
+    /// Gives a pair back when all is done.
+    pub fn release(&mut self, core: CoreId, port: PortSlot) {
+        self.release.push((core, port));
+    }
+
+    /// Changes what a command's common parameters change of an endpoint.
+    pub fn apply(&mut self, id: EndpointId, common: &Common) {
+        self.endpoints.push(id);
+        let execution = self.id;
+        let endpoint = &mut self.state.endpoints[id];
+        endpoint.executing.push(execution);
+        let undo = Undo::Endpoint {
+            endpoint: id,
+            law: endpoint.law,
+            notified: endpoint.control.notified.clone(),
+            request: endpoint.control.request,
+        };
+        let encode = common.law.filter(|law| *law != endpoint.law);
+        common.change(endpoint);
+        let (core, ds0) = (endpoint.core, endpoint.ds0);
+        self.can_undo(undo);
+        if let Some(law) = encode {
+            self.order(core, Action::Encode { ds0, law });
+        }
+    }
+}
+
+impl Common {
+    fn change(&self, endpoint: &mut Endpoint) {
+        endpoint.law = self.law.unwrap_or(endpoint.law);
+        endpoint.control.notified.heard(self.source);
+        if let Some(name) = &self.notified {
+            endpoint.control.notified.name(name.clone());
+        }
+        endpoint.control.request = self.request.or(endpoint.control.request);
+    }
+
+    /// Orders that [`Commit::apply`] gives at most.
+    pub const fn orders(&self) -> usize {
+        self.law.is_some() as usize
+    }
+}
+
+/// A plan.
+#[derive(Debug)]
+pub enum Plan {
+    /// CRCX
+    Create(Box<crcx::Plan>),
+    /// MDCX
+    Modify(Box<mdcx::Plan>),
+    /// DLCX
+    Delete(dlcx::Plan),
+    /// EPCF, and RQNT
+    Configure(epcf::Plan),
+    /// AUCX that asks for statistics.
+    Audit(aucx::Plan),
+    /// There is nothing to do but to answer: an audit.
+    Answer(Vec<u8>),
+}
+
+/// Plans a command.
+///
+/// # Errors
+/// The return code for what is wrong with it.
+pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+    // RFC 3435 §3.2.1.4: profiles change what commands mean; an unknown one is refused.
+    if command.profile.is_some() {
+        return Err(ReturnCode::INCOMPATIBLE_VERSION);
+    }
+    check::parameters(command)?;
+    match command.verb {
+        Verb::CreateConnection => crcx::plan(state, source, command).map(Box::new).map(Plan::Create),
+        Verb::ModifyConnection => mdcx::plan(state, source, command).map(Box::new).map(Plan::Modify),
+        Verb::DeleteConnection => dlcx::plan(state, source, command).map(Plan::Delete),
+        Verb::EndpointConfiguration => epcf::plan(state, source, command).map(Plan::Configure),
+        Verb::NotificationRequest => rqnt::plan(state, source, command).map(Plan::Configure),
+        Verb::AuditEndpoint => auep::answer(state, command).map(Plan::Answer),
+        Verb::AuditConnection => aucx::plan(state, command),
+        // Only gateways send these two.
+        Verb::Notify | Verb::RestartInProgress | Verb::Other(_) => Err(ReturnCode::UNKNOWN_COMMAND),
+    }
+}
+
+/// What has become of a plan.
+#[derive(Debug)]
+pub enum Committed {
+    /// Its orders are under way.
+    UnderWay(ExecutionId),
+    /// It is done; this is the response.
+    Done(Vec<u8>),
+}
+
+/// Carries a plan out.
+pub fn commit(
+    state: &mut State,
+    now: Instant,
+    ticket: Ticket,
+    command: &Command<'_>,
+    plan: Plan,
+) -> Committed {
+    let (verb, transaction) = (command.verb, command.transaction);
+    let mut commit = Commit::new(state, now);
+    let reply = match plan {
+        Plan::Create(plan) => plan.commit(&mut commit),
+        Plan::Modify(plan) => plan.commit(&mut commit),
+        Plan::Delete(plan) => plan.commit(&mut commit),
+        Plan::Configure(plan) => plan.commit(&mut commit),
+        Plan::Audit(plan) => plan.commit(&mut commit),
+        Plan::Answer(octets) => return Committed::Done(octets),
+    };
+    let Commit { state, id, orders: outstanding, undo, release, endpoints, .. } = commit;
+    let execution = Execution {
+        ticket,
+        transaction,
+        verb,
+        outstanding,
+        stats: None,
+        reply,
+        undo,
+        release,
+        endpoints,
+        deadline: None,
+    };
+    state.executions.insert(id, execution);
+    if outstanding > 0 {
+        return Committed::UnderWay(id);
+    }
+    let execution = state.finish(id).expect("it was put there just now");
+    Committed::Done(execution.response(state, false))
+}
+
+/// The commands under way that a new one aborts.
+// RFC 3435 §4.4.4: DLCX aborts what is being made or changed at its endpoints; MDCX, EPCF and their
+// like abort an older one of their kind. Whether the new one succeeds then does not matter.
+pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
+    let aborts = |execution: &Execution| match command.verb {
+        Verb::DeleteConnection => {
+            matches!(execution.verb, Verb::CreateConnection | Verb::ModifyConnection)
+        }
+        Verb::ModifyConnection => {
+            let connection = command.parameters.connections.as_ref().and_then(|ids| ids.first());
+            let same = |undo: &Undo| match undo {
+                Undo::Modified(_, before) => Some(&before.id) == connection,
+                Undo::Created(..) | Undo::Endpoint { .. } => false,
+            };
+            execution.verb == Verb::ModifyConnection && execution.undo.iter().any(same)
+        }
+        Verb::EndpointConfiguration => execution.verb == Verb::EndpointConfiguration,
+        _ => false,
+    };
+    if state.executions.is_empty() {
+        return Vec::new();
+    }
+    let meant = check::meant(state, &command.endpoint);
+    let executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
+    let mut ids: Vec<_> = executing.copied().filter(|id| aborts(&state.executions[id])).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+impl Execution {
+    /// Its final response.
+    pub fn response(&self, state: &State, acknowledge: bool) -> Vec<u8> {
+        let mut response = Response::new(ReturnCode::OK, self.transaction);
+        let mut description = Vec::new();
+        match &self.reply {
+            Reply::Code(code) => response = Response::new(*code, self.transaction),
+            Reply::Created { id, specific, local } => {
+                response.parameters.connections = Some(vec![*id]);
+                response.parameters.specific_endpoints.extend(specific.clone());
+                local.emit(&mut description);
+            }
+            Reply::Modified { local } => {
+                if let Some(local) = local {
+                    local.emit(&mut description);
+                }
+            }
+            Reply::Deleted => {
+                response = Response::new(ReturnCode::DELETED, self.transaction);
+                response.parameters.connection_parameters = self.stats.as_ref().map(parameters_of);
+            }
+            Reply::Audited(query) => {
+                return aucx::answer(state, self.transaction, query, self.stats.as_ref(), acknowledge);
+            }
+        }
+        // RFC 3435 §3.5.6: after a provisional response, the final one asks to be acknowledged.
+        response.parameters.response_ack = acknowledge.then(Vec::new);
+        if !description.is_empty() {
+            response.descriptions.push(&description);
+        }
+        octets_of(&response)
+    }
+
+    /// The response that says that it came to nothing.
+    pub fn refusal(&self, code: ReturnCode, acknowledge: bool) -> Vec<u8> {
+        let mut response = Response::new(code, self.transaction);
+        response.parameters.response_ack = acknowledge.then(Vec::new);
+        octets_of(&response)
+    }
+}
+
+/// A response's octets.
+pub fn octets_of(response: &Response<'_>) -> Vec<u8> {
+    let mut octets = Vec::new();
+    response.write_to(&mut octets);
+    octets
+}
+
+/// Statistics as P has them.
+// RFC 3435 §3.2.2.7: values have up to nine digits and stay at the highest.
+pub fn parameters_of(stats: &ConnectionStats) -> ConnectionParameters<'static> {
+    let capped = |n: u32| Some(n.min(999_999_999));
+    let millis = |time: std::time::Duration| capped(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+    ConnectionParameters {
+        packets_sent: capped(stats.packets_sent),
+        octets_sent: capped(stats.octets_sent),
+        packets_received: capped(stats.packets_received),
+        octets_received: capped(stats.octets_received),
+        packets_lost: capped(stats.packets_lost),
+        jitter_ms: millis(stats.jitter),
+        latency_ms: millis(stats.latency),
+        others: Vec::new(),
+    }
+}

@@ -1,1 +1,135 @@
-//! (to come)
+//! An endpoint: one DS0 as call agents see it, and the connections that end there.
+//!
+//! What is here is what any control protocol would keep: the circuit, its service state, its
+//! connections. What only MGCP knows of an endpoint is in [`Control`]. [`table`] holds them all,
+//! [`naming`] knows what they are called, [`restart`] tells call agents of their service state.
+
+pub mod naming;
+pub mod restart;
+pub mod table;
+
+use dataplane::link::{Identity, JitterBounds, Leg};
+use dataplane::mode::Mode;
+use drivers::line::{Ds0, Law};
+use drivers::net::{Dscp, PortSlot};
+
+use crate::command::ExecutionId;
+use crate::command::options::Options;
+use crate::mgcp::name::{CallId, ConnectionId, RequestId};
+use crate::notified_entity::NotifiedEntity;
+use crate::sdp::{LocalDescription, Negotiated};
+use crate::topology::CoreId;
+
+/// An endpoint, by its place in the [`table`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EndpointId(pub u32);
+
+/// One DS0 and what ends there.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The circuit.
+    pub ds0: Ds0,
+    /// The core that carries it.
+    pub core: CoreId,
+    /// The law of its octets on the line (RFC 3435 §2.3.2).
+    pub law: Law,
+    /// Why it is out of service; in service if `None`. Out of service it has no connections.
+    pub outage: Option<Outage>,
+    /// Its connections, oldest first.
+    pub connections: Vec<Connection>,
+    /// The transactions that change it or its connections just now.
+    pub executing: Vec<ExecutionId>,
+    /// What MGCP keeps of it.
+    pub control: Control,
+}
+
+/// Why an endpoint is out of service.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outage {
+    /// Its span has an alarm that leaves no usable octets.
+    Alarm,
+    /// Its span's driver cannot go on.
+    Failure,
+    /// The gateway is being shut down.
+    Shutdown,
+}
+
+/// What MGCP keeps of an endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Control {
+    /// Who is told what happens here (RFC 3435 §2.1.4).
+    pub notified: NotifiedEntity,
+    /// X of the last notification request; none since the start if `None`.
+    pub request: Option<RequestId>,
+    /// Whether the call agent knows of the service state.
+    pub announcement: restart::Announcement,
+}
+
+/// One connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// Its name: unique in the gateway, and never used again.
+    pub id: ConnectionId,
+    /// The call it is of.
+    pub call: CallId,
+    /// The RTP slot of its port pair.
+    pub port: PortSlot,
+    /// How it presents itself to its peer.
+    pub identity: Identity,
+    /// Who hears whom.
+    pub mode: Mode,
+    /// The mark on what it sends.
+    pub dscp: Dscp,
+    /// What media were agreed on.
+    pub agreed: Negotiated,
+    /// What the gateway has said of it.
+    pub local: LocalDescription,
+    /// The remote description, as it was given.
+    pub remote: Option<Box<[u8]>>,
+    /// The options that were given for it.
+    pub options: Options,
+}
+
+impl Endpoint {
+    /// An endpoint in service, without connections.
+    pub fn new(ds0: Ds0, core: CoreId, law: Law) -> Self {
+        Self {
+            ds0,
+            core,
+            law,
+            outage: None,
+            connections: Vec::new(),
+            executing: Vec::new(),
+            control: Control {
+                notified: NotifiedEntity::default(),
+                request: None,
+                announcement: restart::Announcement::Settled,
+            },
+        }
+    }
+
+    /// The connection of this name.
+    pub fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.id == id)
+    }
+
+    /// The connection of this name.
+    pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.iter().find(|connection| connection.id == id)
+    }
+}
+
+impl Connection {
+    /// What its core has to know of it.
+    pub fn leg(&self, jitter: JitterBounds) -> Leg {
+        Leg {
+            mode: self.mode,
+            remote: self.agreed.remote,
+            send: self.agreed.send,
+            receive: self.agreed.receive,
+            ptime_ms: self.agreed.ptime_ms,
+            jitter,
+            dscp: self.dscp,
+        }
+    }
+}

@@ -1,14 +1,48 @@
 //! The gateway's decisions: pure, driven by whoever owns the sockets and the clock.
+//!
+//! [`Gateway::handle`] takes what happened, the `poll_*` give what to do. Time, chance and addresses
+//! come from outside, so the configuration, the topology, a seed and the inputs decide everything;
+//! the [`journal`](crate::journal) keeps the inputs.
 
+mod announce;
+
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dataplane::link::{Order, Report};
+use dataplane::link::{Order, OrderId, Outcome, Report};
+use drivers::line::SpanId;
+use drivers::span::SpanEvent;
 use drivers::time::{Epoch, Instant};
+use tracing::{debug, info, trace, warn};
 
-use crate::config::Config;
-use crate::mgcp::message::Path;
+use crate::command::{self, Committed, ExecutionId, State};
+use crate::config::{Config, Network};
+use crate::endpoint::Outage;
+use crate::journal::Journal;
+use crate::ledger::Ledger;
+use crate::metrics::{Counter, Counters};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::{Command, Message, Path, Response, Verb};
+use crate::mgcp::parse::{ParseError, parse_datagram};
+use crate::mgcp::transaction::{
+    Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, Ticket,
+};
+use crate::notified_entity::Directory;
+use crate::timer::Timers;
 use crate::topology::{CoreId, Topology};
+
+use self::announce::Announcer;
+
+/// A transaction that takes longer is answered 100 meanwhile. Some call agents take that for the end, so
+/// only what is really slow says so.
+const PROVISIONAL_AFTER: Duration = Duration::from_millis(200);
+
+/// Commands of ours that can be under way at a time. There are no more than spans in most cases.
+const OUTGOING_MAX: usize = 1_024;
+
+/// What is sent at the end is waited for no longer than this.
+const SHUTDOWN_MAX: Duration = Duration::from_millis(400);
 
 /// What happens to the gateway.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,50 +81,379 @@ pub enum Input<'a> {
 /// Whoever drives it calls [`handle`](Self::handle) with what happened, then drains the `poll_*`.
 #[derive(Debug)]
 pub struct Gateway {
-    finished: bool,
+    allow: Vec<Network>,
+    state: State,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// Responses to what never became a transaction.
+    refusals: VecDeque<(Path, Vec<u8>)>,
+    directory: Directory,
+    announcer: Announcer,
+    timers: Timers<Due>,
+    execution_max: Duration,
+    journal: Journal,
+    counters: Counters,
+    phase: Phase,
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    /// To tell call agents what is owed to them.
+    Announce,
+    /// To give up a command whose orders are not carried out.
+    GiveUp(ExecutionId),
+    /// To end, whether all have answered or not.
+    End,
+}
+
+/// Whether the gateway is coming or going.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Running,
+    Stopping,
+    Ended,
 }
 
 impl Gateway {
     /// A gateway with all endpoints idle, about to announce itself.
-    pub fn new(_config: &Config, _topology: &Topology, _seed: u64, _epoch: Epoch, _now: Instant) -> Self {
-        Self { finished: false }
+    pub fn new(config: &Config, topology: &Topology, seed: u64, epoch: Epoch, now: Instant) -> Self {
+        let mgcp = &config.mgcp;
+        let incoming = IncomingSettings {
+            response_history: mgcp.response_history,
+            transactions_max: mgcp.transactions_max,
+            provisional_after: Some(PROVISIONAL_AFTER),
+        };
+        let outgoing = OutgoingSettings {
+            transaction_max: mgcp.transaction_max,
+            response_history: mgcp.response_history,
+            transactions_max: OUTGOING_MAX,
+        };
+        // RFC 3435 §3.5.6: a transaction runs no longer than about T-HIST less T-MAX.
+        let execution_max = mgcp.response_history.saturating_sub(mgcp.transaction_max);
+        let mut gateway = Self {
+            allow: mgcp.allow.clone(),
+            state: State::new(config, topology, seed, epoch),
+            incoming: Incoming::new(incoming),
+            outgoing: Outgoing::new(outgoing, seed),
+            refusals: VecDeque::new(),
+            directory: Directory::new(&mgcp.listen),
+            announcer: Announcer::new(mgcp.restart_wait_max),
+            timers: Timers::default(),
+            execution_max: execution_max.max(Duration::from_secs(1)),
+            journal: Journal::new(config.journal.octets_max, seed, epoch, now),
+            counters: Counters::default(),
+            phase: Phase::Running,
+        };
+        gateway.begin(now, mgcp.notified_entity.as_deref());
+        gateway
     }
 
     /// Takes in what happened at `now`.
-    pub fn handle(&mut self, _now: Instant, input: Input<'_>) {
-        if input == Input::Shutdown {
-            self.finished = true;
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match &input {
+            Input::Datagram { path, .. } if !self.is_allowed(path.remote.ip()) => {
+                self.counters.count(Counter::DroppedSource);
+                if self.counters.value(Counter::DroppedSource).is_power_of_two() {
+                    let n = self.counters.value(Counter::DroppedSource);
+                    warn!(from = %path.remote, n, "MGCP from elsewhere dropped");
+                }
+                return;
+            }
+            Input::Timeout if self.poll_timeout().is_none_or(|at| at > now) => return,
+            _ => self.journal.record(now, &input),
         }
+        match input {
+            Input::Datagram { path, octets } => self.datagram(now, path, octets),
+            Input::Report { core, report } => self.report(now, core, report),
+            Input::Resolved { host, addresses, ttl } => {
+                self.directory.resolved(now, &host, addresses, ttl);
+                self.announce_unless_waiting(now);
+            }
+            Input::Timeout => self.timeout(now),
+            Input::Shutdown => self.shut_down(now),
+        }
+        self.notice_lost();
     }
 
     /// A datagram to send, written over what `octets` held, and the way it goes.
     pub fn poll_transmit(&mut self, octets: &mut Vec<u8>) -> Option<Path> {
+        // RFC 3435 §4.4.6: RSIP is to be seen before responses, so our own commands go first.
+        if let Some(path) = self.outgoing.poll_transmit(octets) {
+            return Some(path);
+        }
+        if let Some(path) = self.incoming.poll_transmit(octets) {
+            return Some(path);
+        }
+        let (path, refusal) = self.refusals.pop_front()?;
         octets.clear();
-        None
+        octets.extend_from_slice(&refusal);
+        Some(path)
     }
 
     /// An order for a core's ring, which has room for it.
     pub fn poll_order(&mut self) -> Option<(CoreId, Order)> {
-        None
+        self.state.orders.poll()
     }
 
     /// A host name to look up; the answer is [`Input::Resolved`].
     pub fn poll_resolve(&mut self) -> Option<String> {
-        None
+        self.directory.poll_resolve()
     }
 
     /// The next lines of the journal, each ended by a line feed, for a file.
     pub fn poll_journal(&mut self) -> Option<String> {
-        None
+        self.journal.poll()
     }
 
     /// When [`Input::Timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let all = [self.timers.next(), self.incoming.poll_timeout(), self.outgoing.poll_timeout()];
+        all.into_iter().flatten().min()
     }
 
-    /// Whether a [`Input::Shutdown`] has been carried out: nothing more will be sent.
+    /// Whether an [`Input::Shutdown`] has been carried out: nothing more will be sent.
     pub fn is_finished(&self) -> bool {
-        self.finished
+        let settled = self.announcer.is_settled() && self.state.orders.is_empty();
+        match self.phase {
+            Phase::Running => false,
+            Phase::Stopping => settled,
+            Phase::Ended => true,
+        }
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What can run out, and how much of it is used.
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Endpoints, connections and the ledger in words: the same for gateways in the same state.
+    pub fn digest(&self) -> String {
+        let endpoints: Vec<_> = self.state.endpoints.iter().collect();
+        format!("{:?} {:?} {:?}", endpoints, self.state.ledger, self.state.executions)
+    }
+
+    /// Drops all that there is to do, because it has been done before.
+    pub(crate) fn drain(&mut self) {
+        let mut octets = Vec::new();
+        while self.poll_order().is_some() {}
+        while self.poll_transmit(&mut octets).is_some() {}
+        while self.poll_resolve().is_some() {}
+    }
+
+    fn datagram(&mut self, now: Instant, path: Path, octets: &[u8]) {
+        self.counters.count(Counter::Datagrams);
+        trace!(from = %path.remote, message = %octets.escape_ascii(), "received");
+        // RFC 3435 §4.4.4: messages of one datagram are processed in order.
+        for part in parse_datagram(octets) {
+            match part.message {
+                Ok(Message::Command(command)) => self.command(now, path, &command, part.octets),
+                Ok(Message::Response(response)) => self.response(now, path, &response),
+                Err(error) => self.malformed(path, &error),
+            }
+        }
+    }
+
+    fn malformed(&mut self, path: Path, error: &ParseError) {
+        self.counters.count(Counter::Malformed);
+        if self.counters.value(Counter::Malformed).is_power_of_two() {
+            let n = self.counters.value(Counter::Malformed);
+            warn!(from = %path.remote, n, offset = error.offset, rule = error.rule, "malformed MGCP");
+        }
+        if let Some(transaction) = error.transaction {
+            let octets = command::octets_of(&Response::new(error.code, transaction));
+            self.refuse(path, error.code, octets);
+        }
+    }
+
+    fn command(&mut self, now: Instant, path: Path, command: &Command<'_>, octets: &[u8]) {
+        if let Some(ranges) = &command.parameters.response_ack {
+            self.incoming.acknowledged(now, path.remote, ranges);
+        }
+        let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
+            Disposition::New(ticket) => ticket,
+            Disposition::Known => return self.counters.count(Counter::Repeated),
+            Disposition::Full => {
+                let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
+                return self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
+            }
+        };
+        self.counters.count(counter_of(command.verb));
+        self.announce_first(now, command);
+        for id in command::conflicts(&self.state, command) {
+            self.abort(now, id, ReturnCode::ABORTED);
+        }
+        let planned = command::plan(&self.state, path.remote, command);
+        let code = planned.as_ref().map_or_else(|code| *code, |_| ReturnCode::OK);
+        debug!(from = %path.remote, verb = %command.verb, transaction = command.transaction.0,
+            endpoint = %command.endpoint, %code, "command");
+        match planned {
+            Ok(plan) => {
+                match command::commit(&mut self.state, now, ticket, command, plan) {
+                    Committed::UnderWay(id) => self.watch(now, id),
+                    Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
+                }
+                if command.verb == Verb::CreateConnection {
+                    self.counters.count(Counter::ConnectionsMade);
+                }
+            }
+            Err(code) => {
+                let octets = command::octets_of(&Response::new(code, command.transaction));
+                self.answer(now, ticket, code, octets);
+            }
+        }
+    }
+
+    /// Sees to it that a command whose orders are not carried out ends.
+    fn watch(&mut self, now: Instant, id: ExecutionId) {
+        let timer = self.timers.set(now + self.execution_max, Due::GiveUp(id));
+        if let Some(execution) = self.state.executions.get_mut(&id) {
+            execution.deadline = Some(timer);
+        }
+    }
+
+    fn abort(&mut self, now: Instant, id: ExecutionId, code: ReturnCode) {
+        if let Some(execution) = self.state.abort(id) {
+            execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
+            let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
+            self.answer(now, execution.ticket, code, execution.refusal(code, acknowledge));
+        }
+    }
+
+    fn finish(&mut self, now: Instant, id: ExecutionId) {
+        if let Some(execution) = self.state.finish(id) {
+            execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
+            let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
+            let octets = execution.response(&self.state, acknowledge);
+            self.answer(now, execution.ticket, ReturnCode::OK, octets);
+        }
+    }
+
+    fn answer(&mut self, now: Instant, ticket: Ticket, code: ReturnCode, octets: Vec<u8>) {
+        self.count_answer(code);
+        self.incoming.answer(now, ticket, octets);
+    }
+
+    fn refuse(&mut self, path: Path, code: ReturnCode, octets: Vec<u8>) {
+        self.count_answer(code);
+        self.refusals.push_back((path, octets));
+    }
+
+    fn count_answer(&mut self, code: ReturnCode) {
+        self.counters.count(match code {
+            code if code.is_success() => Counter::Succeeded,
+            code if code.is_transient() => Counter::RefusedForNow,
+            _ => Counter::Refused,
+        });
+    }
+
+    fn response(&mut self, now: Instant, path: Path, response: &Response<'_>) {
+        // RFC 3435 §3.5.6: 000 acknowledges a final response of ours.
+        if response.code.is_acknowledgement() {
+            let id = response.transaction;
+            let range = crate::mgcp::message::TransactionRange { from: id, to: id };
+            return self.incoming.acknowledged(now, path.remote, &[range]);
+        }
+        match self.outgoing.receive(now, path, response) {
+            Answer::Final => self.answered(now, response),
+            Answer::Provisional => {}
+            Answer::Stray => self.counters.count(Counter::Stray),
+        }
+    }
+
+    fn report(&mut self, now: Instant, core: CoreId, report: Report) {
+        match report {
+            Report::Done { id, outcome } => self.done(now, core, id, &outcome),
+            Report::Span { span, event } => self.span_event(now, span, event),
+        }
+    }
+
+    fn done(&mut self, now: Instant, core: CoreId, id: OrderId, outcome: &Outcome) {
+        let Some(id) = self.state.orders.done(core, id) else { return };
+        // An aborted command is gone; its orders come in all the same.
+        let Some(execution) = self.state.executions.get_mut(&id) else { return };
+        if let Outcome::Seen(stats) = outcome {
+            execution.stats = Some(*stats);
+        }
+        execution.outstanding -= 1;
+        if execution.outstanding == 0 {
+            self.finish(now, id);
+        }
+    }
+
+    fn span_event(&mut self, now: Instant, span: SpanId, event: SpanEvent) {
+        let outage = match event {
+            SpanEvent::Alarms(alarms) => {
+                info!(span = span.0, ?alarms, "alarms");
+                alarms.is_down().then_some(Outage::Alarm)
+            }
+            SpanEvent::Slip(slip) => return debug!(span = span.0, ?slip, "slip"),
+            SpanEvent::Failed => {
+                warn!(span = span.0, "the driver of this span cannot go on");
+                Some(Outage::Failure)
+            }
+        };
+        if self.phase == Phase::Running {
+            let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
+            self.set_outage(now, &endpoints, outage);
+            self.announce_unless_waiting(now);
+        }
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        self.incoming.handle_timeout(now);
+        self.outgoing.handle_timeout(now);
+        while let Some(due) = self.timers.pop_due(now) {
+            match due {
+                Due::Announce => self.announce(now),
+                Due::GiveUp(id) => {
+                    warn!("a core does not carry out its orders");
+                    self.abort(now, id, ReturnCode::TIMED_OUT);
+                }
+                Due::End => self.phase = Phase::Ended,
+            }
+        }
+    }
+
+    /// Takes all endpoints out of service and tells their call agents so.
+    // RFC 3435 §2.3.12: RSIP `forced` is a courtesy; nobody can rely on it, so it is not waited for
+    // longer than an operator would.
+    fn shut_down(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        info!("taking all endpoints out of service");
+        self.phase = Phase::Stopping;
+        let endpoints: Vec<_> = self.state.endpoints.ids().collect();
+        self.set_outage(now, &endpoints, Some(Outage::Shutdown));
+        self.announce(now);
+        self.timers.set(now + SHUTDOWN_MAX, Due::End);
+    }
+
+    fn is_allowed(&self, source: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(source))
+    }
+}
+
+const fn counter_of(verb: Verb) -> Counter {
+    match verb {
+        Verb::EndpointConfiguration => Counter::EndpointConfiguration,
+        Verb::CreateConnection => Counter::CreateConnection,
+        Verb::ModifyConnection => Counter::ModifyConnection,
+        Verb::DeleteConnection => Counter::DeleteConnection,
+        Verb::NotificationRequest => Counter::NotificationRequest,
+        Verb::AuditEndpoint => Counter::AuditEndpoint,
+        Verb::AuditConnection => Counter::AuditConnection,
+        Verb::Notify | Verb::RestartInProgress | Verb::Other(_) => Counter::OtherCommand,
     }
 }

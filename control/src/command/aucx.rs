@@ -1,0 +1,128 @@
+//! AUCX: what a connection is and has seen (RFC 3435 §2.3.11).
+
+use dataplane::link::{Action, ConnectionStats};
+
+use super::{Commit, Reply, State, check, octets_of, parameters_of};
+use crate::endpoint::{Connection, EndpointId};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::{Command, InfoCode, ModeName, Parameters, Response, TransactionId};
+use crate::mgcp::name::ConnectionId;
+
+/// What is asked of which connection.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Query {
+    endpoint: EndpointId,
+    connection: ConnectionId,
+    items: Vec<Item>,
+}
+
+/// What can be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Item {
+    CallId,
+    NotifiedEntity,
+    LocalConnectionOptions,
+    Mode,
+    LocalConnectionDescriptor,
+    RemoteConnectionDescriptor,
+    ConnectionParameters,
+}
+
+/// A connection's core is to be asked what it has seen.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan(Query);
+
+/// Plans an audit, or answers it if no core has to be asked.
+///
+/// # Errors
+/// The return code for what is wrong.
+pub fn plan(state: &State, command: &Command<'_>) -> Result<super::Plan, ReturnCode> {
+    // RFC 3435 §2.3.11: the wildcard conventions must not be used.
+    let endpoint = check::one(state, &command.endpoint)?;
+    let connection = match command.parameters.connections.as_deref() {
+        Some([id]) => *id,
+        _ => return Err(ReturnCode::PROTOCOL_ERROR),
+    };
+    if state.endpoints[endpoint].connection(connection).is_none() {
+        return Err(ReturnCode::CONNECTION_UNKNOWN);
+    }
+    let asked = command.parameters.requested_info.as_deref().unwrap_or_default();
+    let query = Query { endpoint, connection, items: asked.iter().copied().filter_map(item).collect() };
+    if !query.items.contains(&Item::ConnectionParameters) {
+        return Ok(super::Plan::Answer(answer(state, command.transaction, &query, None, false)));
+    }
+    if state.orders.room(state.endpoints[endpoint].core) < 1 {
+        return Err(ReturnCode::OVERLOAD);
+    }
+    Ok(super::Plan::Audit(Plan(query)))
+}
+
+impl Plan {
+    /// Asks the core.
+    pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
+        let endpoint = &commit.state.endpoints[self.0.endpoint];
+        let connection = endpoint.connection(self.0.connection).expect("the plan saw it");
+        let (core, port) = (endpoint.core, connection.port);
+        commit.order(core, Action::Survey { port });
+        Reply::Audited(self.0)
+    }
+}
+
+/// The answer, of what is known when it leaves.
+pub fn answer(
+    state: &State,
+    transaction: TransactionId,
+    query: &Query,
+    stats: Option<&ConnectionStats>,
+    acknowledge: bool,
+) -> Vec<u8> {
+    let endpoint = &state.endpoints[query.endpoint];
+    let Some(connection) = endpoint.connection(query.connection) else {
+        return octets_of(&Response::new(ReturnCode::CONNECTION_UNKNOWN, transaction));
+    };
+    let mut response = Response::new(ReturnCode::OK, transaction);
+    let p: &mut Parameters<'_> = &mut response.parameters;
+    p.response_ack = acknowledge.then(Vec::new);
+    for item in &query.items {
+        match item {
+            Item::CallId => p.call = Some(connection.call),
+            Item::NotifiedEntity => {
+                p.notified_entity = Some(endpoint.control.notified.target().map(|target| target.to_name()));
+            }
+            Item::LocalConnectionOptions => p.local_options = Some(connection.options.to_parameter()),
+            Item::Mode => p.mode = Some(ModeName::Known(connection.mode)),
+            Item::ConnectionParameters => p.connection_parameters = stats.map(parameters_of),
+            Item::LocalConnectionDescriptor | Item::RemoteConnectionDescriptor => {}
+        }
+    }
+    let (local, remote) = descriptions(connection);
+    // RFC 3435 §3.3.7: descriptions come last, the local one first.
+    if query.items.contains(&Item::LocalConnectionDescriptor) {
+        response.descriptions.push(&local);
+    }
+    if query.items.contains(&Item::RemoteConnectionDescriptor) {
+        response.descriptions.push(remote);
+    }
+    octets_of(&response)
+}
+
+/// RFC 3435 §3.3.7: a description that there is not is told as its version line alone.
+fn descriptions(connection: &Connection) -> (Vec<u8>, &[u8]) {
+    let mut local = Vec::new();
+    connection.local.emit(&mut local);
+    (local, connection.remote.as_deref().unwrap_or(b"v=0\r\n"))
+}
+
+fn item(code: InfoCode<'_>) -> Option<Item> {
+    match code {
+        InfoCode::CallId => Some(Item::CallId),
+        InfoCode::NotifiedEntity => Some(Item::NotifiedEntity),
+        InfoCode::LocalConnectionOptions => Some(Item::LocalConnectionOptions),
+        InfoCode::ConnectionMode => Some(Item::Mode),
+        InfoCode::LocalConnectionDescriptor => Some(Item::LocalConnectionDescriptor),
+        InfoCode::RemoteConnectionDescriptor => Some(Item::RemoteConnectionDescriptor),
+        InfoCode::ConnectionParameters => Some(Item::ConnectionParameters),
+        // Those of endpoints are AUEP's; the others are not supported.
+        _ => None,
+    }
+}

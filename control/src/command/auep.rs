@@ -1,0 +1,124 @@
+//! AUEP: what an endpoint is and does (RFC 3435 §2.3.10), or which endpoints there are.
+
+use std::fmt::Write as _;
+
+use dataplane::mode::Mode;
+
+use super::crcx::domain_of;
+use super::{Settings, State, check, octets_of};
+use crate::config::EchoCancellation;
+use crate::endpoint::naming::{Named, Wildcard};
+use crate::endpoint::{Endpoint, Outage};
+use crate::mgcp::code::{ReasonCode, ReturnCode};
+use crate::mgcp::message::{
+    BearerInformation, Command, InfoCode, Parameters, Reason, Response, RestartMethod,
+};
+use crate::mgcp::name::EndpointName;
+
+/// The longest datagram that is taken in and that an answer may be (RFC 3435 §3.5.4: both sides must
+/// be able to take 4,000 octets).
+pub const DATAGRAM_MAX: usize = 4_000;
+
+/// Answers an audit.
+///
+/// # Errors
+/// The return code for what is wrong.
+pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCode> {
+    let selected = check::all(state, &command.endpoint)?;
+    let mut response = Response::new(ReturnCode::OK, command.transaction);
+    let endpoint = &state.endpoints[selected.endpoints[0]];
+    let capabilities = capabilities(&state.settings);
+    match selected.pattern.wildcard {
+        Wildcard::None => {
+            let items = command.parameters.requested_info.as_deref().unwrap_or_default();
+            items.iter().for_each(|item| tell(&mut response.parameters, endpoint, *item, &capabilities));
+        }
+        // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
+        Wildcard::All | Wildcard::Any => {
+            let domain = domain_of(&command.endpoint);
+            response.parameters.specific_endpoints = selected
+                .endpoints
+                .iter()
+                .map(|id| state.endpoints.name(selected.pattern.form, Named::Endpoint(*id)))
+                .map(|local| EndpointName { local, domain: domain.clone() })
+                .collect();
+        }
+    }
+    let octets = octets_of(&response);
+    if octets.len() > DATAGRAM_MAX { Err(ReturnCode::RESPONSE_TOO_LARGE) } else { Ok(octets) }
+}
+
+/// Adds one item. What has no value is told as empty; what is not known is left out (§2.3.10).
+fn tell<'a>(to: &mut Parameters<'a>, endpoint: &Endpoint, item: InfoCode<'_>, capabilities: &'a str) {
+    match item {
+        InfoCode::Capabilities => to.capabilities = vec![capabilities],
+        InfoCode::BearerInformation => {
+            to.bearer = Some(BearerInformation { encoding: Some(endpoint.law), others: Vec::new() });
+        }
+        InfoCode::ConnectionId => {
+            to.connections = Some(endpoint.connections.iter().map(|connection| connection.id).collect());
+        }
+        InfoCode::NotifiedEntity => {
+            to.notified_entity = Some(endpoint.control.notified.target().map(|target| target.to_name()));
+        }
+        InfoCode::RequestIdentifier => {
+            // §2.3.10: zero if no request has come.
+            let none = || "0".parse().expect("a hex digit");
+            to.request = Some(Some(endpoint.control.request.unwrap_or_else(none)));
+        }
+        InfoCode::RequestedEvents => to.requested_events = Some(""),
+        InfoCode::SignalRequests => to.signal_requests = Some(""),
+        InfoCode::DetectEvents => to.detect_events = Some(""),
+        InfoCode::ObservedEvents => to.observed_events = Some(""),
+        InfoCode::EventStates => to.event_states = Some(""),
+        InfoCode::DigitMap => to.digit_map = Some(""),
+        InfoCode::PackageList => to.packages = Some(""),
+        InfoCode::RestartMethod => to.restart_method = Some(restart_method(endpoint)),
+        InfoCode::RestartDelay => to.restart_delay_s = Some(0),
+        InfoCode::ReasonCode => to.reason = Some(reason(endpoint.outage)),
+        InfoCode::MaxDatagram => to.max_datagram = u32::try_from(DATAGRAM_MAX).ok(),
+        // Those of connections are AUCX's; the others are not supported.
+        InfoCode::CallId
+        | InfoCode::ConnectionMode
+        | InfoCode::ConnectionParameters
+        | InfoCode::LocalConnectionOptions
+        | InfoCode::LocalConnectionDescriptor
+        | InfoCode::RemoteConnectionDescriptor
+        | InfoCode::QuarantineHandling
+        | InfoCode::Other(_) => {}
+    }
+}
+
+/// RFC 3435 §4.4.5: `restart` in service, else the method of the RSIP that took it out.
+fn restart_method(endpoint: &Endpoint) -> RestartMethod<'static> {
+    match endpoint.outage {
+        None => RestartMethod::Restart,
+        Some(Outage::Alarm | Outage::Failure | Outage::Shutdown) => RestartMethod::Forced,
+    }
+}
+
+/// Why an endpoint is out of service, as E has it.
+pub fn reason(outage: Option<Outage>) -> Reason<'static> {
+    let code = match outage {
+        None => ReasonCode::NORMAL,
+        Some(Outage::Alarm) => ReasonCode::FACILITY_FAILURE,
+        Some(Outage::Failure) => ReasonCode::MALFUNCTION,
+        Some(Outage::Shutdown) => ReasonCode::OUT_OF_SERVICE,
+    };
+    Reason { code, package: None, text: code.commentary() }
+}
+
+/// The value of A (RFC 3435 §3.2.2.3): what is not there is not supported, but for what is supported
+/// unless it is denied.
+fn capabilities(settings: &Settings) -> String {
+    let echo = match settings.echo_cancellation {
+        EchoCancellation::External => "on",
+        EchoCancellation::None => "off",
+    };
+    let mut text = format!("a:PCMA;PCMU;CLEARMODE, p:5-60, e:{echo}, s:off, gc:0, t:1, nt:IN, m:");
+    for (index, mode) in Mode::ALL.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ";" };
+        write!(text, "{separator}{mode}").expect("a string takes all");
+    }
+    text
+}

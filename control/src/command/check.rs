@@ -1,0 +1,276 @@
+//! What all commands are checked for before they are planned.
+
+use std::net::SocketAddr;
+
+use dataplane::mode::Mode;
+use drivers::line::Law;
+
+use super::{Common, State};
+use crate::endpoint::EndpointId;
+use crate::endpoint::naming::{Pattern, Wildcard};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::{Command, ModeName, Parameters, Verb};
+use crate::mgcp::name::{EndpointName, RequestId};
+
+/// A parameter of RFC 3435, by its code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Code {
+    A,
+    B,
+    C,
+    D,
+    E,
+    Es,
+    F,
+    I,
+    I2,
+    K,
+    L,
+    M,
+    Md,
+    N,
+    O,
+    P,
+    Pl,
+    Q,
+    R,
+    Rd,
+    Rm,
+    S,
+    T,
+    X,
+    Z,
+    Z2,
+}
+
+/// Checks that a command has no parameter that it must not have, and none that nobody knows.
+///
+/// # Errors
+/// 539 for a parameter out of place, 511 for a critical extension, 518 for a package's.
+pub fn parameters(command: &Command<'_>) -> Result<(), ReturnCode> {
+    if present(&command.parameters).any(|code| !allowed(command.verb, code)) {
+        return Err(ReturnCode::UNSUPPORTED_PARAMETER);
+    }
+    // RFC 3435 §3.2.2: only these two have a remote description, and at most one.
+    let descriptions_max = match command.verb {
+        Verb::CreateConnection | Verb::ModifyConnection => 1,
+        _ => 0,
+    };
+    if command.descriptions.len() > descriptions_max {
+        return Err(ReturnCode::UNSUPPORTED_PARAMETER);
+    }
+    command.parameters.others.iter().try_for_each(|(name, _)| extension(name))
+}
+
+/// RFC 3435 §3.2.2: unknown `X-` are ignored, unknown `X+` are not.
+fn extension(name: &str) -> Result<(), ReturnCode> {
+    match name.get(..2) {
+        Some(vendor) if vendor.eq_ignore_ascii_case("X-") => Ok(()),
+        Some(vendor) if vendor.eq_ignore_ascii_case("X+") => Err(ReturnCode::UNKNOWN_EXTENSION),
+        _ if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+        _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
+    }
+}
+
+fn present(parameters: &Parameters<'_>) -> impl Iterator<Item = Code> {
+    let p = parameters;
+    let all = [
+        (Code::A, !p.capabilities.is_empty()),
+        (Code::B, p.bearer.is_some()),
+        (Code::C, p.call.is_some()),
+        (Code::D, p.digit_map.is_some()),
+        (Code::E, p.reason.is_some()),
+        (Code::Es, p.event_states.is_some()),
+        (Code::F, p.requested_info.is_some()),
+        (Code::I, p.connections.is_some()),
+        (Code::I2, p.second_connection.is_some()),
+        (Code::K, p.response_ack.is_some()),
+        (Code::L, p.local_options.is_some()),
+        (Code::M, p.mode.is_some()),
+        (Code::Md, p.max_datagram.is_some()),
+        (Code::N, p.notified_entity.is_some()),
+        (Code::O, p.observed_events.is_some()),
+        (Code::P, p.connection_parameters.is_some()),
+        (Code::Pl, p.packages.is_some()),
+        (Code::Q, p.quarantine.is_some()),
+        (Code::R, p.requested_events.is_some()),
+        (Code::Rd, p.restart_delay_s.is_some()),
+        (Code::Rm, p.restart_method.is_some()),
+        (Code::S, p.signal_requests.is_some()),
+        (Code::T, p.detect_events.is_some()),
+        (Code::X, p.request.is_some()),
+        (Code::Z, !p.specific_endpoints.is_empty()),
+        (Code::Z2, p.second_endpoint.is_some()),
+    ];
+    all.into_iter().filter(|(_, there)| *there).map(|(code, _)| code)
+}
+
+/// The table of RFC 3435 §3.2.2, for commands that a gateway receives.
+fn allowed(verb: Verb, code: Code) -> bool {
+    use Code::{B, C, D, E, F, I, K, L, M, N, Q, R, S, T, X};
+    match verb {
+        Verb::EndpointConfiguration => matches!(code, B | K),
+        // Z2 would be allowed; connections between two endpoints of the gateway are not supported yet.
+        Verb::CreateConnection => matches!(code, B | C | D | K | L | M | N | Q | R | S | T | X),
+        Verb::ModifyConnection => matches!(code, B | C | D | I | K | L | M | N | Q | R | S | T | X),
+        Verb::DeleteConnection => matches!(code, B | C | D | E | I | K | N | Q | R | S | T | X),
+        Verb::NotificationRequest => matches!(code, B | D | K | N | Q | R | S | T | X),
+        Verb::AuditEndpoint => matches!(code, F | K),
+        Verb::AuditConnection => matches!(code, F | I | K),
+        Verb::Notify | Verb::RestartInProgress | Verb::Other(_) => true,
+    }
+}
+
+/// What an endpoint's name stands for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Selected {
+    /// The name, understood.
+    pub pattern: Pattern,
+    /// The endpoints, in order; at least one.
+    pub endpoints: Vec<EndpointId>,
+}
+
+/// Understands the name of one endpoint of this gateway.
+///
+/// # Errors
+/// 500 if there is none, 503 if it has a wildcard.
+pub fn one(state: &State, name: &EndpointName) -> Result<EndpointId, ReturnCode> {
+    let pattern = pattern(state, name)?;
+    match pattern.wildcard {
+        Wildcard::None => state.endpoints.one(&pattern).ok_or(ReturnCode::ENDPOINT_UNKNOWN),
+        // RFC 3661 §2.2: 503 is for wildcards that are understood but not possible here.
+        Wildcard::All | Wildcard::Any => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
+    }
+}
+
+/// Understands the name of one endpoint, or of all that a wildcard matches.
+///
+/// # Errors
+/// 500 if there is none, 503 if its wildcard is any-of.
+pub fn all(state: &State, name: &EndpointName) -> Result<Selected, ReturnCode> {
+    let pattern = pattern(state, name)?;
+    let endpoints = match pattern.wildcard {
+        Wildcard::None => Vec::from_iter(state.endpoints.one(&pattern)),
+        Wildcard::All => state.endpoints.matching(&pattern),
+        Wildcard::Any => return Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
+    };
+    if endpoints.is_empty() { Err(ReturnCode::ENDPOINT_UNKNOWN) } else { Ok(Selected { pattern, endpoints }) }
+}
+
+/// The endpoints that a name could mean, whatever its wildcard; none if it means nothing here.
+pub fn meant(state: &State, name: &EndpointName) -> Vec<EndpointId> {
+    let Ok(pattern) = pattern(state, name) else { return Vec::new() };
+    match pattern.wildcard {
+        Wildcard::None => Vec::from_iter(state.endpoints.one(&pattern)),
+        Wildcard::All | Wildcard::Any => state.endpoints.matching(&pattern),
+    }
+}
+
+/// Understands the local name of an endpoint of this gateway.
+///
+/// # Errors
+/// 500 if the domain is another's or nothing here can have such a name.
+pub fn pattern(state: &State, name: &EndpointName) -> Result<Pattern, ReturnCode> {
+    if !state.settings.is_own_domain(name.host()) {
+        return Err(ReturnCode::ENDPOINT_UNKNOWN);
+    }
+    if name.has_all_of() && name.has_any_of() {
+        return Err(ReturnCode::WILDCARD_TOO_COMPLICATED);
+    }
+    Pattern::parse(&name.local).ok_or(ReturnCode::ENDPOINT_UNKNOWN)
+}
+
+/// Checks that an endpoint is in service.
+///
+/// # Errors
+/// 501 (RFC 3435 §4.4.5).
+pub fn in_service(state: &State, id: EndpointId) -> Result<(), ReturnCode> {
+    if state.endpoints[id].outage.is_some() { Err(ReturnCode::ENDPOINT_NOT_READY) } else { Ok(()) }
+}
+
+/// Checks what many commands can have: N, X with what belongs to it, and B.
+///
+/// # Errors
+/// The return code for what is wrong.
+pub fn common(source: SocketAddr, command: &Command<'_>) -> Result<Common, ReturnCode> {
+    let notified = command.parameters.notified_entity.clone();
+    Ok(Common { source, notified, request: request(command)?, law: law(command)? })
+}
+
+/// Checks an encapsulated notification request, or the whole of one.
+///
+/// No package is supported yet, so all that can be granted is a request for nothing; that, however, is
+/// granted in full: no event is asked for, all signals are to stop, and X is remembered.
+fn request(command: &Command<'_>) -> Result<Option<RequestId>, ReturnCode> {
+    let p = &command.parameters;
+    for events in [p.requested_events, p.signal_requests, p.detect_events].into_iter().flatten() {
+        no_events(events)?;
+    }
+    if p.digit_map.is_some_and(|map| !map.trim().is_empty()) {
+        return Err(ReturnCode::UNSUPPORTED_PARAMETER);
+    }
+    if p.quarantine.is_some_and(|handling| !handling.trim().is_empty()) {
+        return Err(ReturnCode::UNSUPPORTED_QUARANTINE);
+    }
+    let parts = [p.requested_events, p.signal_requests, p.detect_events, p.digit_map, p.quarantine];
+    match p.request {
+        Some(Some(id)) => Ok(Some(id)),
+        Some(None) => Err(ReturnCode::PROTOCOL_ERROR),
+        // RFC 3435 §3.2.2, note: whatever is part of a notification request needs X.
+        None if parts.iter().any(Option::is_some) => Err(ReturnCode::PROTOCOL_ERROR),
+        None => Ok(None),
+    }
+}
+
+/// RFC 3661 §2.2: an unknown package is 518; an event without one is the default package's, and an
+/// endpoint without packages has none of that name.
+fn no_events(events: &str) -> Result<(), ReturnCode> {
+    match events.trim() {
+        "" => Ok(()),
+        events if events.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+        _ => Err(ReturnCode::EVENT_UNKNOWN),
+    }
+}
+
+fn law(command: &Command<'_>) -> Result<Option<Law>, ReturnCode> {
+    let Some(bearer) = &command.parameters.bearer else { return Ok(None) };
+    match bearer.others.first() {
+        None => Ok(bearer.encoding),
+        Some((name, _)) if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+        Some(_) => Err(ReturnCode::UNSUPPORTED_PARAMETER),
+    }
+}
+
+/// Checks M.
+///
+/// # Errors
+/// 518 for a package's mode, 517 for any other that is not one of the nine.
+pub fn mode(name: ModeName<'_>) -> Result<Mode, ReturnCode> {
+    match name {
+        ModeName::Known(mode) => Ok(mode),
+        ModeName::Other(name) if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+        ModeName::Other(_) => Err(ReturnCode::UNSUPPORTED_MODE),
+    }
+}
+
+/// Checks that a connection can be in a mode, having a remote description or not.
+///
+/// # Errors
+/// 527
+// RFC 3435 §2.3.5: without one, a connection can only receive, be inactive, or loop the circuit.
+pub fn mode_fits(mode: Mode, has_remote: bool) -> Result<(), ReturnCode> {
+    match mode {
+        Mode::ReceiveOnly | Mode::Inactive | Mode::Loopback | Mode::ContinuityTest => Ok(()),
+        Mode::SendOnly
+        | Mode::SendReceive
+        | Mode::Conference
+        | Mode::NetworkLoopback
+        | Mode::NetworkContinuityTest => {
+            if has_remote {
+                Ok(())
+            } else {
+                Err(ReturnCode::REMOTE_MISSING)
+            }
+        }
+    }
+}

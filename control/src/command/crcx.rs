@@ -1,0 +1,170 @@
+//! CRCX: makes a connection (RFC 3435 §2.3.5).
+
+use std::net::SocketAddr;
+
+use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
+use dataplane::link::{Action, Identity};
+use dataplane::mode::Mode;
+use drivers::net::{Dscp, PortSlot};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::options::{self, Options};
+use super::{Commit, Common, Reply, State, Undo, check};
+use crate::endpoint::naming::{Named, Wildcard};
+use crate::endpoint::{Connection, Endpoint, EndpointId};
+use crate::ledger::Family;
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::Command;
+use crate::mgcp::name::{CallId, ConnectionId, EndpointName};
+use crate::sdp::{Description, LocalDescription, Negotiated, Refusal, Terms, negotiate};
+
+/// A connection to be made, with all it needs seen to be there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    endpoint: EndpointId,
+    /// The endpoint's name, if the gateway has chosen it.
+    specific: Option<EndpointName>,
+    call: CallId,
+    mode: Mode,
+    port: PortSlot,
+    rtp: SocketAddr,
+    agreed: Negotiated,
+    dscp: Dscp,
+    remote: Option<Box<[u8]>>,
+    options: Options,
+    common: Common,
+}
+
+/// Plans a connection.
+///
+/// # Errors
+/// The return code for what is wrong or missing.
+pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+    let parameters = &command.parameters;
+    let (endpoint, specific) = choose(state, &command.endpoint)?;
+    // RFC 3435 §3.2.2: C and M are mandatory. No code says that a parameter is missing.
+    let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
+    let mode = check::mode(parameters.mode.ok_or(ReturnCode::PROTOCOL_ERROR)?)?;
+    let common = check::common(source, command)?;
+    check::in_service(state, endpoint)?;
+    let remote = command.descriptions.first().copied();
+    check::mode_fits(mode, remote.is_some())?;
+
+    let options = parameters.local_options.as_ref();
+    let dscp = options.map(|options| options::check(&state.settings, options)).transpose()?.flatten();
+    let description = remote.map(Description::parse).transpose().map_err(|_| ReturnCode::REMOTE_ERROR)?;
+    let agreed = negotiate(&Terms {
+        law: common.law.unwrap_or(state.endpoints[endpoint].law),
+        ptime_default_ms: state.settings.ptime_ms,
+        addresses: &state.settings.addresses,
+        options,
+        remote: description.as_ref(),
+        current: None,
+    })
+    .map_err(Refusal::code)?;
+
+    let (core, connections) = (state.endpoints[endpoint].core, state.endpoints[endpoint].connections.len());
+    if connections >= CONNECTIONS_PER_ENDPOINT {
+        return Err(ReturnCode::CONNECTION_LIMIT);
+    }
+    let pair = state.ledger.next_pair(core, Family::of(agreed.local));
+    let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
+    if state.orders.room(core) < 1 + common.orders() {
+        return Err(ReturnCode::OVERLOAD);
+    }
+    let mut kept = Options::default();
+    options.into_iter().for_each(|given| kept.merge(given));
+    Ok(Plan {
+        endpoint,
+        specific,
+        call,
+        mode,
+        port,
+        rtp,
+        agreed,
+        dscp: dscp.unwrap_or(state.settings.dscp),
+        remote: remote.map(Into::into),
+        options: kept,
+        common,
+    })
+}
+
+/// The endpoint that is meant, and its name if it was left to the gateway.
+fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<EndpointName>), ReturnCode> {
+    let pattern = check::pattern(state, name)?;
+    match pattern.wildcard {
+        Wildcard::None => check::one(state, name).map(|id| (id, None)),
+        // RFC 3435 §2.3.5: all-of must not be used.
+        Wildcard::All => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
+        Wildcard::Any => {
+            // RFC 3435 §2.3.5: any-of means one that is in service and without connections.
+            let idle = |endpoint: &Endpoint| endpoint.outage.is_none() && endpoint.connections.is_empty();
+            let has_pair = |endpoint: &Endpoint| {
+                [Family::V4, Family::V6]
+                    .iter()
+                    .any(|family| state.ledger.next_pair(endpoint.core, *family).is_some())
+            };
+            let found = state.endpoints.find(&pattern, |endpoint| idle(endpoint) && has_pair(endpoint));
+            let found = found.or_else(|| state.endpoints.find(&pattern, idle));
+            let none = match state.endpoints.matching(&pattern).is_empty() {
+                true => ReturnCode::ENDPOINT_UNKNOWN,
+                false => ReturnCode::NO_ENDPOINT_AVAILABLE,
+            };
+            let id = found.ok_or(none)?;
+            let local = state.endpoints.name(pattern.form, Named::Endpoint(id));
+            Ok((id, Some(EndpointName { local, domain: domain_of(name) })))
+        }
+    }
+}
+
+/// A name's domain as it was spelt, but without a port, which is none of it.
+pub fn domain_of(name: &EndpointName) -> String {
+    if name.domain.starts_with('[') { format!("[{}]", name.host()) } else { name.host().to_owned() }
+}
+
+impl Plan {
+    /// Makes the connection.
+    pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
+        commit.apply(self.endpoint, &self.common);
+        let session_id = commit.state.session_id(commit.now);
+        let id = ConnectionId::from(commit.state.rng.random::<u64>());
+        let connection = Connection {
+            id,
+            call: self.call,
+            port: self.port,
+            identity: draw_identity(&mut commit.state.rng),
+            mode: self.mode,
+            dscp: self.dscp,
+            local: LocalDescription::new(session_id, self.rtp, &self.agreed),
+            agreed: self.agreed,
+            remote: self.remote,
+            options: self.options,
+        };
+        let local = connection.local;
+        let (leg, identity) = (connection.leg(commit.state.settings.jitter), connection.identity);
+        let endpoint = &mut commit.state.endpoints[self.endpoint];
+        endpoint.connections.push(connection);
+        let (core, ds0) = (endpoint.core, endpoint.ds0);
+        if self.specific.is_some() {
+            commit.state.endpoints.seized(self.endpoint);
+        }
+        commit.state.ledger.take_pair(core, self.port);
+        commit.state.ledger.take_connection();
+        commit.can_undo(Undo::Created(self.endpoint, id));
+        commit.order(core, Action::Connect { ds0, port: self.port, identity, leg });
+        Reply::Created { id, specific: self.specific, local }
+    }
+}
+
+/// RFC 3550 §5.1: SSRC, first sequence number and first timestamp are random; RFC 7022 §4.2: so are
+/// the 96 bits of the CNAME, in base64.
+fn draw_identity(rng: &mut StdRng) -> Identity {
+    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    Identity {
+        ssrc: rng.random(),
+        sequence: rng.random(),
+        timestamp: rng.random(),
+        cname: std::array::from_fn(|_| BASE64[usize::from(rng.random::<u8>() & 63)]),
+    }
+}

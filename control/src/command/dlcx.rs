@@ -1,0 +1,95 @@
+//! DLCX: ends one connection (RFC 3435 §2.3.7), or many (§2.3.9).
+//!
+//! What gives back is never refused for want of something: its orders wait for room in the ring.
+
+use std::net::SocketAddr;
+
+use dataplane::link::Action;
+
+use super::{Commit, Common, Reply, State, check};
+use crate::endpoint::EndpointId;
+use crate::endpoint::naming::Wildcard;
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::Command;
+use crate::mgcp::name::{CallId, ConnectionId};
+
+/// Connections to be ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    endpoints: Vec<EndpointId>,
+    which: Which,
+    common: Common,
+}
+
+/// Which of the endpoints' connections.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Which {
+    One(ConnectionId),
+    OfCall(CallId),
+    All,
+}
+
+/// Plans an end.
+///
+/// # Errors
+/// The return code for what is wrong.
+pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+    let parameters = &command.parameters;
+    let selected = check::all(state, &command.endpoint)?;
+    let common = check::common(source, command)?;
+    let which = match (parameters.connections.as_deref(), parameters.call) {
+        (Some([id]), call) => {
+            // RFC 3435 §2.3.7: one connection is of one endpoint.
+            let endpoint = check::one(state, &command.endpoint)?;
+            check::in_service(state, endpoint)?;
+            let connection =
+                state.endpoints[endpoint].connection(*id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
+            if call.is_some_and(|call| call != connection.call) {
+                return Err(ReturnCode::CALL_UNKNOWN);
+            }
+            Which::One(*id)
+        }
+        (Some(_), _) => return Err(ReturnCode::PROTOCOL_ERROR),
+        (None, Some(call)) => Which::OfCall(call),
+        (None, None) => Which::All,
+    };
+    // RFC 3435 §2.3.9: a DLCX with a wildcard encapsulates no other command.
+    let encapsulates = common.request.is_some() || common.law.is_some();
+    if selected.pattern.wildcard != Wildcard::None && encapsulates {
+        return Err(ReturnCode::PROTOCOL_ERROR);
+    }
+    // RFC 3435 §4.4.5: an endpoint out of service takes no command. It has no connections either, so a
+    // wildcard is not refused for its sake.
+    let mut endpoints = selected.endpoints;
+    endpoints.retain(|id| state.endpoints[*id].outage.is_none());
+    if endpoints.is_empty() {
+        return Err(ReturnCode::ENDPOINT_NOT_READY);
+    }
+    Ok(Plan { endpoints, which, common })
+}
+
+impl Plan {
+    /// Ends the connections.
+    pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
+        for id in &self.endpoints {
+            commit.apply(*id, &self.common);
+            let endpoint = &mut commit.state.endpoints[*id];
+            let core = endpoint.core;
+            let gone = endpoint.connections.extract_if(.., |connection| match self.which {
+                Which::One(id) => connection.id == id,
+                Which::OfCall(call) => connection.call == call,
+                Which::All => true,
+            });
+            for port in gone.map(|connection| connection.port).collect::<Vec<_>>() {
+                commit.state.ledger.give_pair(core, port);
+                commit.state.ledger.give_connection();
+                commit.order(core, Action::Disconnect { port });
+            }
+        }
+        match self.which {
+            Which::One(_) => Reply::Deleted,
+            // RFC 3435 §2.3.9: many at once report no statistics.
+            Which::OfCall(_) | Which::All => Reply::Code(ReturnCode::DELETED),
+        }
+    }
+}

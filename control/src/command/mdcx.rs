@@ -1,0 +1,115 @@
+//! MDCX: changes a connection (RFC 3435 §2.3.6).
+
+use std::net::SocketAddr;
+
+use dataplane::link::Action;
+use drivers::net::PortSlot;
+
+use super::{Commit, Common, Reply, State, Undo, check, options};
+use crate::endpoint::{Connection, EndpointId};
+use crate::ledger::Family;
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::Command;
+use crate::sdp::{Description, LocalDescription, Refusal, Terms, negotiate};
+
+/// A connection as it is to be.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    endpoint: EndpointId,
+    after: Connection,
+    /// Its pair before, if it has to move to one of another address family.
+    moved_from: Option<PortSlot>,
+    /// What there is to say of it, if that is new.
+    local: Option<LocalDescription>,
+    common: Common,
+}
+
+/// Plans a change.
+///
+/// # Errors
+/// The return code for what is wrong or missing.
+pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+    let parameters = &command.parameters;
+    // RFC 3435 §2.3.6: the name must not use wildcards.
+    let endpoint = check::one(state, &command.endpoint)?;
+    let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
+    let id = match parameters.connections.as_deref() {
+        Some([id]) => *id,
+        _ => return Err(ReturnCode::PROTOCOL_ERROR),
+    };
+    let mode = parameters.mode.map(check::mode).transpose()?;
+    let common = check::common(source, command)?;
+    check::in_service(state, endpoint)?;
+    let before = state.endpoints[endpoint].connection(id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
+    if before.call != call {
+        return Err(ReturnCode::CALL_UNKNOWN);
+    }
+    // RFC 3435 §4.4.4: a connection whose CRCX is under way cannot be changed yet.
+    if state.is_being_created(endpoint, id) {
+        return Err(ReturnCode::TRANSIENT_ERROR);
+    }
+
+    let mut after = before.clone();
+    after.mode = mode.unwrap_or(before.mode);
+    let remote = command.descriptions.first().copied();
+    if let Some(remote) = remote {
+        after.remote = Some(remote.into());
+    }
+    check::mode_fits(after.mode, after.remote.is_some())?;
+    let options = parameters.local_options.as_ref();
+    if let Some(options) = options {
+        after.dscp = options::check(&state.settings, options)?.unwrap_or(before.dscp);
+        after.options.merge(options);
+    }
+    if options.is_some() || remote.is_some() {
+        let description = remote.map(Description::parse).transpose().map_err(|_| ReturnCode::REMOTE_ERROR)?;
+        after.agreed = negotiate(&Terms {
+            law: common.law.unwrap_or(state.endpoints[endpoint].law),
+            ptime_default_ms: state.settings.ptime_ms,
+            addresses: &state.settings.addresses,
+            options,
+            remote: description.as_ref(),
+            current: Some(&before.agreed),
+        })
+        .map_err(Refusal::code)?;
+    }
+
+    let core = state.endpoints[endpoint].core;
+    let mut rtp = before.local.rtp;
+    let moves = Family::of(after.agreed.local) != Family::of(rtp.ip());
+    if moves {
+        let pair = state.ledger.next_pair(core, Family::of(after.agreed.local));
+        (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
+    }
+    if state.orders.room(core) < 1 + usize::from(moves) + common.orders() {
+        return Err(ReturnCode::OVERLOAD);
+    }
+    // RFC 3435 §2.3.6: the description is only returned when it has changed.
+    let local = before.local.revised(rtp, &after.agreed);
+    after.local = local.unwrap_or(before.local);
+    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, local, common })
+}
+
+impl Plan {
+    /// Makes the change.
+    pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
+        commit.apply(self.endpoint, &self.common);
+        let leg = self.after.leg(commit.state.settings.jitter);
+        let (port, identity) = (self.after.port, self.after.identity);
+        let endpoint = &mut commit.state.endpoints[self.endpoint];
+        let (core, ds0) = (endpoint.core, endpoint.ds0);
+        let connection = endpoint.connection_mut(self.after.id).expect("the plan saw it");
+        let before = std::mem::replace(connection, self.after);
+        commit.can_undo(Undo::Modified(self.endpoint, Box::new(before)));
+        match self.moved_from {
+            None => commit.order(core, Action::Modify { port, leg }),
+            Some(old) => {
+                commit.state.ledger.take_pair(core, port);
+                commit.release(core, old);
+                commit.order(core, Action::Disconnect { port: old });
+                commit.order(core, Action::Connect { ds0, port, identity, leg });
+            }
+        }
+        Reply::Modified { local: self.local }
+    }
+}

@@ -1,0 +1,149 @@
+//! Telling call agents which endpoints are in service: RSIP (RFC 3435 §2.3.12, §4.4.5, §4.4.6).
+//!
+//! What is to be told follows from an endpoint's service state; here is only kept whether its call
+//! agent knows. [`owed`] groups the endpoints whose call agent does not into as few messages as
+//! wildcards allow.
+//!
+//! ```text
+//!            state changes                 2xx
+//!  Settled ────────────────▶ Owed ──▶ Sent ─────▶ Settled
+//!     ▲                       ▲        │ │
+//!     └── nobody to tell ─────┤  4xx, 521, full
+//!                             │          │
+//!                             └────── Unheard    (5xx, or no answer in T-MAX)
+//!                              a command comes
+//! ```
+//!
+//! The disconnected procedure (§4.4.7) will start where `Unheard` is.
+
+use crate::mgcp::message::TransactionId;
+use crate::notified_entity::Target;
+
+use super::naming::Named;
+use super::table::Table;
+use super::{Endpoint, EndpointId, Outage};
+
+/// Whether an endpoint's call agent knows of its service state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Announcement {
+    /// It knows, or there is nobody to tell.
+    Settled,
+    /// It is to be told.
+    Owed,
+    /// It has been told and has not answered.
+    Sent(TransactionId),
+    /// It did not want to know, or never answered. When a command comes, it is told again (§4.4.6).
+    Unheard,
+}
+
+/// One RSIP: what its endpoints have in common.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// What it names.
+    pub named: Named,
+    /// The endpoints it names.
+    pub endpoints: Vec<EndpointId>,
+    /// Whom it is for.
+    pub target: Target,
+    /// Out of service for this reason, or in service.
+    pub outage: Option<Outage>,
+}
+
+/// The messages that are owed: one for the whole gateway if it can be, else one a span where that
+/// can be, else one an endpoint.
+// RFC 3435 §4.4.6: wildcards are used as far as they go, but only over endpoints of one call agent.
+pub fn owed(table: &Table) -> Vec<Notice> {
+    let all: Vec<_> = table.ids().collect();
+    if all.iter().all(|id| key(&table[*id]).is_none()) {
+        return Vec::new();
+    }
+    if let Some(notice) = notice(table, Named::Gateway, all) {
+        return vec![notice];
+    }
+    let mut notices = Vec::new();
+    for (span, endpoints) in table.spans() {
+        let endpoints: Vec<_> = endpoints.collect();
+        match notice(table, Named::Span(span), endpoints.clone()) {
+            Some(notice) => notices.push(notice),
+            None => notices
+                .extend(endpoints.iter().filter_map(|id| notice(table, Named::Endpoint(*id), vec![*id]))),
+        }
+    }
+    notices
+}
+
+/// One message for these endpoints, if all of them owe the same to the same.
+fn notice(table: &Table, named: Named, endpoints: Vec<EndpointId>) -> Option<Notice> {
+    let (target, outage) = key(&table[*endpoints.first()?])?;
+    let same = |id: &EndpointId| key(&table[*id]).is_some_and(|key| key == (target.clone(), outage));
+    endpoints[1..].iter().all(same).then_some(Notice { named, endpoints, target, outage })
+}
+
+/// What an endpoint owes, to whom.
+fn key(endpoint: &Endpoint) -> Option<(Target, Option<Outage>)> {
+    let owed = endpoint.control.announcement == Announcement::Owed;
+    owed.then(|| endpoint.control.notified.target()).flatten().map(|target| (target, endpoint.outage))
+}
+
+#[cfg(test)]
+mod tests {
+    use drivers::line::{Carrier, Law, SpanId};
+
+    use super::*;
+    use crate::topology::{CoreId, SpanPlace, Topology};
+
+    fn table() -> Table {
+        let place = |span: u16| SpanPlace {
+            span: SpanId(span),
+            core: CoreId(0),
+            number: u32::from(span) + 1,
+            slot: None,
+            carrier: Carrier::E1,
+            law: Law::A,
+        };
+        let mut table = Table::new(&Topology { spans: vec![place(0), place(1)], ports: Vec::new() });
+        for id in table.ids() {
+            table[id].control.notified.name(Some("ca@example.net".parse().expect("a name")));
+            table[id].control.announcement = Announcement::Owed;
+        }
+        table
+    }
+
+    fn names(table: &Table) -> Vec<Named> {
+        owed(table).iter().map(|notice| notice.named).collect()
+    }
+
+    #[test]
+    fn one_message_tells_of_all_endpoints() {
+        assert_eq!(names(&table()), [Named::Gateway]);
+    }
+
+    #[test]
+    fn spans_in_different_states_are_told_apart() {
+        let mut table = table();
+        for id in table.of_span(SpanId(1)) {
+            table[id].outage = Some(Outage::Alarm);
+        }
+        assert_eq!(names(&table), [Named::Span(0), Named::Span(1)]);
+    }
+
+    #[test]
+    fn endpoints_of_different_call_agents_are_told_apart() {
+        let mut table = table();
+        let id = EndpointId(3);
+        table[id].control.notified.name(Some("other@example.net".parse().expect("a name")));
+        let names = names(&table);
+        assert_eq!(names.len(), 31 + 1);
+        assert_eq!(names[3], Named::Endpoint(id));
+        assert_eq!(names[31], Named::Span(1));
+    }
+
+    #[test]
+    fn nothing_is_owed_to_nobody() {
+        let mut table = table();
+        for id in table.ids() {
+            table[id].control.notified.name(None);
+        }
+        assert_eq!(names(&table), []);
+    }
+}

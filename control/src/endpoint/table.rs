@@ -1,0 +1,287 @@
+//! All endpoints of the gateway: one for each DS0, in the order of the spans.
+
+use std::collections::HashMap;
+use std::ops::{Index, IndexMut, Range};
+
+use drivers::line::{Ds0, SpanId, Timeslot};
+
+use super::naming::{Form, Named, Pattern, SpanKey, Wildcard, local_name};
+use super::{Endpoint, EndpointId};
+use crate::mgcp::name::Term;
+use crate::topology::{SpanPlace, Topology};
+
+/// All endpoints.
+#[derive(Debug)]
+pub struct Table {
+    spans: Vec<SpanRow>,
+    endpoints: Vec<Endpoint>,
+    /// Spans by number, and by slot and number.
+    keys: HashMap<SpanKey, usize>,
+    /// Where the search for a free endpoint starts: behind the one found last.
+    cursor: usize,
+}
+
+#[derive(Clone, Debug)]
+struct SpanRow {
+    place: SpanPlace,
+    /// Its endpoints' ids.
+    endpoints: Range<u32>,
+}
+
+impl Table {
+    /// An idle endpoint for each timeslot of each span. On an E1, timeslot 0 carries framing and is
+    /// none; 16 is one like the others, since no signalling is taken from it.
+    pub fn new(topology: &Topology) -> Self {
+        let mut table = Self { spans: Vec::new(), endpoints: Vec::new(), keys: HashMap::new(), cursor: 0 };
+        for place in &topology.spans {
+            table.add(*place);
+        }
+        table
+    }
+
+    fn add(&mut self, place: SpanPlace) {
+        let index = self.spans.len();
+        let first = id_of(self.endpoints.len());
+        for timeslot in place.carrier.timeslots() {
+            let ds0 = Ds0 { span: place.span, timeslot };
+            self.endpoints.push(Endpoint::new(ds0, place.core, place.law));
+        }
+        self.spans.push(SpanRow { place, endpoints: first..id_of(self.endpoints.len()) });
+        self.keys.entry(SpanKey { slot: None, number: place.number }).or_insert(index);
+        if place.slot.is_some() {
+            self.keys.entry(SpanKey { slot: place.slot, number: place.number }).or_insert(index);
+        }
+    }
+
+    /// Says that an endpoint was given for an any-of name.
+    pub fn seized(&mut self, id: EndpointId) {
+        self.cursor = id.0 as usize + 1;
+    }
+
+    /// Finds an endpoint that a pattern matches and `fits`, starting behind the one that was
+    /// [`seized`](Self::seized) last, so that a circuit that was just freed is not the next to go.
+    pub fn find(&self, pattern: &Pattern, fits: impl Fn(&Endpoint) -> bool) -> Option<EndpointId> {
+        let n = self.endpoints.len();
+        let found = (0..n)
+            .map(|step| (self.cursor + step) % n)
+            .find(|index| self.matches(pattern, *index) && fits(&self.endpoints[*index]))?;
+        Some(EndpointId(id_of(found)))
+    }
+
+    /// The endpoints that a pattern matches, in order. At most one span is looked at if the pattern
+    /// says which, and one endpoint if it says which.
+    pub fn matching(&self, pattern: &Pattern) -> Vec<EndpointId> {
+        match pattern.span_key() {
+            Some(key) => {
+                let row = self.keys.get(&key).map(|index| &self.spans[*index]);
+                row.into_iter().flat_map(|row| self.matching_in(row, pattern)).collect()
+            }
+            None => self.spans.iter().flat_map(|row| self.matching_in(row, pattern)).collect(),
+        }
+    }
+
+    /// The one endpoint that a pattern without wildcard names.
+    pub fn one(&self, pattern: &Pattern) -> Option<EndpointId> {
+        debug_assert_eq!(pattern.wildcard, Wildcard::None, "a wildcard names many");
+        let row = &self.spans[*self.keys.get(&pattern.span_key()?)?];
+        let timeslot = Timeslot::new(u8::try_from(pattern.timeslot()?).ok()?)?;
+        let known = pattern.has_span(&row.place) && row.place.carrier.has(timeslot);
+        known.then(|| EndpointId(row.endpoints.start + u32::from(timeslot.number()) - 1))
+    }
+
+    /// The endpoints of a span.
+    pub fn of_span(&self, span: SpanId) -> impl Iterator<Item = EndpointId> + use<> {
+        let rows = self.spans.iter().filter(|row| row.place.span == span);
+        rows.flat_map(|row| row.endpoints.clone()).map(EndpointId).collect::<Vec<_>>().into_iter()
+    }
+
+    /// All endpoints.
+    pub fn ids(&self) -> impl Iterator<Item = EndpointId> + use<> {
+        (0..id_of(self.endpoints.len())).map(EndpointId)
+    }
+
+    /// The endpoints of each span, by the span's place.
+    pub fn spans(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = EndpointId> + use<>)> + '_ {
+        self.spans.iter().enumerate().map(|(index, row)| (index, row.endpoints.clone().map(EndpointId)))
+    }
+
+    /// All endpoints, with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        self.ids().zip(&self.endpoints)
+    }
+
+    /// The local name of an endpoint, a span or everything, in a form.
+    pub fn name(&self, form: Form, named: Named) -> Vec<Term> {
+        match named {
+            Named::Endpoint(id) => {
+                let endpoint = &self[id];
+                let row = self.row_of(id);
+                local_name(form, &row.place, Some(endpoint.ds0.timeslot.number()))
+            }
+            Named::Span(index) => local_name(form, &self.spans[index].place, None),
+            Named::Gateway => vec![Term::All],
+        }
+    }
+
+    fn matching_in<'a>(
+        &'a self,
+        row: &'a SpanRow,
+        pattern: &'a Pattern,
+    ) -> impl Iterator<Item = EndpointId> + 'a {
+        let ids = if pattern.has_span(&row.place) { row.endpoints.clone() } else { 0..0 };
+        let timeslot = |id: u32| u32::from(self[EndpointId(id)].ds0.timeslot.number());
+        ids.filter(move |id| pattern.has_timeslot(timeslot(*id))).map(EndpointId)
+    }
+
+    fn matches(&self, pattern: &Pattern, index: usize) -> bool {
+        let id = EndpointId(id_of(index));
+        pattern.has_span(&self.row_of(id).place)
+            && pattern.has_timeslot(u32::from(self.endpoints[index].ds0.timeslot.number()))
+    }
+
+    fn row_of(&self, id: EndpointId) -> &SpanRow {
+        let index = self.spans.partition_point(|row| row.endpoints.end <= id.0);
+        &self.spans[index]
+    }
+}
+
+impl Index<EndpointId> for Table {
+    type Output = Endpoint;
+
+    fn index(&self, id: EndpointId) -> &Endpoint {
+        &self.endpoints[id.0 as usize]
+    }
+}
+
+impl IndexMut<EndpointId> for Table {
+    fn index_mut(&mut self, id: EndpointId) -> &mut Endpoint {
+        &mut self.endpoints[id.0 as usize]
+    }
+}
+
+fn id_of(index: usize) -> u32 {
+    u32::try_from(index).expect("endpoints are counted in 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use drivers::line::{Carrier, Law};
+
+    use super::*;
+    use crate::topology::CoreId;
+
+    fn place(span: u16, number: u32, slot: Option<u32>, carrier: Carrier) -> SpanPlace {
+        SpanPlace { span: SpanId(span), core: CoreId(0), number, slot, carrier, law: Law::A }
+    }
+
+    /// Two E1s, 1 and 2, and a T1, 3, which is in slot 7.
+    fn table() -> Table {
+        let spans = vec![
+            place(0, 1, None, Carrier::E1),
+            place(1, 2, None, Carrier::E1),
+            place(2, 3, Some(7), Carrier::T1),
+        ];
+        Table::new(&Topology { spans, ports: Vec::new() })
+    }
+
+    fn terms(local: &str) -> Vec<Term> {
+        local.split('/').map(|term| term.parse().expect("a term")).collect()
+    }
+
+    fn one(local: &str) -> Option<Ds0> {
+        let table = table();
+        let pattern = Pattern::parse(&terms(local))?;
+        assert_eq!(pattern.wildcard, Wildcard::None);
+        assert_eq!(table.matching(&pattern), Vec::from_iter(table.one(&pattern)));
+        table.one(&pattern).map(|id| table[id].ds0)
+    }
+
+    fn count(local: &str) -> usize {
+        Pattern::parse(&terms(local)).map_or(0, |pattern| table().matching(&pattern).len())
+    }
+
+    fn ds0(span: u16, timeslot: u8) -> Option<Ds0> {
+        Some(Ds0 { span: SpanId(span), timeslot: Timeslot::new(timeslot)? })
+    }
+
+    #[test]
+    fn each_form_finds_the_same_ds0_in_any_case() {
+        assert_eq!(one("ds/e1-2/17"), ds0(1, 17));
+        assert_eq!(one("DS/DS1-2/17"), ds0(1, 17));
+        assert_eq!(one("ds/ds1-3/24"), ds0(2, 24));
+        assert_eq!(one("S7/DS1-3/1"), ds0(2, 1));
+    }
+
+    #[test]
+    fn names_that_no_endpoint_has_find_none() {
+        let wrong = [
+            "ds/e1-1/0",
+            "ds/e1-1/32",
+            "ds/e1-3/1",
+            "ds/ds1-3/25",
+            "ds/e1-01/1",
+            "ds/e1-1/01",
+            "ds/e1-4/1",
+            "s8/ds1-3/1",
+            "s7/ds1-1/1",
+            "aaln/1",
+            "ds/e1-1",
+            "ds",
+            "ds/e1-1/1/1",
+            "ds/e1-1/4294967297",
+            "s/ds1-3/1",
+        ];
+        for name in wrong {
+            assert_eq!(one(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn timeslot_16_of_an_e1_is_an_endpoint() {
+        assert_eq!(one("ds/e1-1/16"), ds0(0, 16));
+    }
+
+    #[test]
+    fn wildcards_work_at_every_level() {
+        assert_eq!(count("*"), 86);
+        assert_eq!(count("ds/*"), 86);
+        assert_eq!(count("ds/*/*"), 86);
+        assert_eq!(count("ds/e1-1/*"), 31);
+        assert_eq!(count("ds/*/25"), 2);
+        assert_eq!(count("*/e1-2/5"), 1);
+        assert_eq!(count("s7/*"), 24);
+        assert_eq!(count("ds/e1-1/[1-24]"), 24);
+        assert_eq!(count("ds/e1-[1-2]/[1,3-4]"), 6);
+        assert_eq!(count("ds/e1-9/*"), 0);
+        assert_eq!(count("ds/e1-1/[1-"), 0);
+    }
+
+    #[test]
+    fn mixed_wildcards_are_not_understood() {
+        assert_eq!(Pattern::parse(&terms("ds/*/$")), None);
+    }
+
+    #[test]
+    fn any_of_goes_round_instead_of_seizing_the_same_circuit() {
+        let mut table = table();
+        let pattern = Pattern::parse(&terms("ds/e1-2/$")).expect("a name");
+        let mut seize = || {
+            let id = table.find(&pattern, |_| true)?;
+            table.seized(id);
+            Some(id)
+        };
+        let found: Vec<_> = (0..32).filter_map(|_| seize()).collect();
+        assert_eq!(found.iter().map(|id| id.0).collect::<Vec<_>>(), (31..62).chain([31]).collect::<Vec<_>>());
+        assert_eq!(table.find(&pattern, |_| false), None);
+    }
+
+    #[test]
+    fn answers_use_the_form_of_the_question() {
+        let table = table();
+        let named = Named::Endpoint(EndpointId(62));
+        assert_eq!(table.name(Form::Usual, named), terms("ds/ds1-3/1"));
+        assert_eq!(table.name(Form::Slot, named), terms("s7/ds1-3/1"));
+        assert_eq!(table.name(Form::Usual, Named::Endpoint(EndpointId(30))), terms("ds/e1-1/31"));
+        assert_eq!(table.name(Form::Ds1, Named::Span(1)), terms("ds/ds1-2/*"));
+    }
+}
