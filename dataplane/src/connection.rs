@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
+use std::time::Duration;
 
 use drivers::line::Law;
 use drivers::net::Dscp;
@@ -122,7 +123,8 @@ impl Connection {
         };
         let past = ((clock + phase) % ptime as u64) as usize;
         self.packetizer.start(first, ptime, (ptime - past) % ptime);
-        self.set_law(law);
+        self.law = law;
+        self.encode = translation(law, leg.send.codec);
     }
 
     /// Changes how it behaves. SSRC, sequence and timestamps go on.
@@ -137,7 +139,7 @@ impl Connection {
         self.packetizer.set_payload_type(leg.send.payload_type);
         self.encode = translation(self.law, leg.send.codec);
         if leg.jitter != old.jitter || fill(self.law, &leg) != fill(self.law, &old) {
-            self.jitter_buffer.start(leg.jitter, fill(self.law, &leg));
+            self.restart_playout();
         }
         // A new peer is a new source. One that was heard before it was named is the same one.
         let known = old.remote.map(|remote| remote.rtp).or(self.heard_from);
@@ -160,15 +162,21 @@ impl Connection {
     pub(crate) fn set_law(&mut self, law: Law) {
         self.law = law;
         self.encode = translation(law, self.leg.send.codec);
-        self.jitter_buffer.start(self.leg.jitter, fill(law, &self.leg));
+        self.restart_playout();
     }
 
     /// Says whether what comes in goes anywhere from now on. What came before is not played later.
     pub(crate) fn set_heard(&mut self, is_heard: bool) {
-        if is_heard && !self.is_heard {
+        if is_heard != self.is_heard {
+            self.is_heard = is_heard;
+            self.restart_playout();
+        }
+    }
+
+    fn restart_playout(&mut self) {
+        if self.is_heard {
             self.jitter_buffer.start(self.leg.jitter, fill(self.law, &self.leg));
         }
-        self.is_heard = is_heard;
     }
 
     /// Takes a datagram that came to its RTP port.
@@ -304,6 +312,7 @@ impl Connection {
             octets_received: self.received.octets,
             packets_lost: self.source.lost(),
             jitter: self.source.jitter(),
+            playout_delay: if self.is_heard { self.jitter_buffer.delay() } else { Duration::ZERO },
             ..ConnectionStats::default()
         }
     }

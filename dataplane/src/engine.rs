@@ -399,3 +399,6 @@ struct Tally64 {
 
 /// Reports that can wait within a tick.
 const REPORTS_MAX: usize = ORDERS_PER_TICK + 256;
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,8 @@ impl Stats {
     }
 }
 
-/// What one connection has seen: the connection parameters of RFC 3435 §3.2.2.7.
+/// What one connection has seen: the connection parameters of RFC 3435 §3.2.2.7, and what an operator
+/// wants to know besides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ConnectionStats {
     /// RTP packets sent (PS).
@@ -133,4 +134,6 @@ pub struct ConnectionStats {
     pub jitter: Duration,
     /// Half the round-trip time of the last RTCP exchange (RFC 3550 §6.4.1); zero if none (LA).
     pub latency: Duration,
+    /// How long the packet that came last has waited or waits for the line.
+    pub playout_delay: Duration,
 }
