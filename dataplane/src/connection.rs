@@ -147,7 +147,7 @@ impl Connection {
             && !is_same(known, rtp)
         {
             self.source.forget();
-            self.jitter_buffer.resync();
+            self.restart_playout();
         }
     }
 

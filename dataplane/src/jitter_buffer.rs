@@ -80,6 +80,8 @@ pub struct JitterBuffer {
     is_placed: bool,
     /// Octets still to be played before the first packet's: not missing, there never were any.
     lead: usize,
+    /// The leg's very first octet has not been played.
+    has_not_begun: bool,
     /// Octets played since a packet last found its place.
     idle: usize,
     /// A packet out of reach, which the next may confirm: its margin, and `blocks` when it came.
@@ -113,6 +115,7 @@ impl JitterBuffer {
             next: 0,
             is_placed: false,
             lead: 0,
+            has_not_begun: true,
             idle: 0,
             jump: None,
             blocks: 0,
@@ -132,6 +135,7 @@ impl JitterBuffer {
         self.octets.fill(self.idle_octet);
         self.is_placed = false;
         self.lead = 0;
+        self.has_not_begun = true;
         self.jump = None;
         self.adjusted = false;
         let room = self.reach() - PACKET;
@@ -204,6 +208,7 @@ impl JitterBuffer {
         self.advance(out.len());
         self.idle += out.len();
         self.lead = self.lead.saturating_sub(out.len());
+        self.has_not_begun &= self.lead > 0;
         Played { missing, adjusted }
     }
 
@@ -285,6 +290,9 @@ impl JitterBuffer {
             if has_come {
                 self.rejoin(from);
                 self.read(from, run);
+            } else if self.has_not_begun && at < self.lead {
+                // Before a leg's first octet there is nothing to go on from, and nothing to blend it into.
+                run.fill(self.idle_octet);
             } else {
                 self.conceal(from, run);
                 missing += (at + len).saturating_sub(at.max(self.lead));
