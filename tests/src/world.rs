@@ -1,0 +1,391 @@
+//! Both planes, one clock, one seed.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::config::Config;
+use control::gateway::{Gateway, Input};
+use control::mgcp::message::Path as MgcpPath;
+use control::topology::{CoreId, Topology};
+use dataplane::limits::Limits;
+use dataplane::link::{self, ControlEnd};
+use dataplane::stats::{Counter, Stats};
+use dataplane::worker::{Parts, Worker};
+use drivers::line::{Line, SpanId, Timeslot};
+use drivers::net::sim::{SimEndpoint, SimNet, SimSockets};
+use drivers::span::Span;
+use drivers::span::sim::{FarEnd, Play, Recording, SimScript, SimSettings, SimSpan};
+use drivers::time::{Epoch, Instant};
+
+use crate::reply::Reply;
+use crate::rtp_peer::RtpPeer;
+
+/// The gateway's host in the simulated network.
+pub const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+/// The call agent's host.
+pub const CALL_AGENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+
+/// How long a command may take in simulated time before a scenario gives up on it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Datagrams the network can hold.
+const DATAGRAMS: usize = 65_536;
+
+/// What a world is made of.
+pub struct WorldBuilder {
+    seed: u64,
+    extra: String,
+    spans: String,
+    far_ends: HashMap<(usize, u8), FarEnd>,
+}
+
+impl WorldBuilder {
+    /// Settings of `tollgate.toml` beside those of the simulated hosts: whole tables.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Self {
+        self.extra.push_str(toml);
+        self
+    }
+
+    /// The `[[span]]` tables; four E1s unless said.
+    #[must_use]
+    pub fn spans(mut self, toml: &str) -> Self {
+        self.spans = toml.to_owned();
+        self
+    }
+
+    /// What is at the far end of one timeslot, the span counted from 0. A loop unless said.
+    #[must_use]
+    pub fn far_end(mut self, span: usize, timeslot: u8, far_end: FarEnd) -> Self {
+        self.far_ends.insert((span, timeslot), far_end);
+        self
+    }
+
+    /// A far end that says `octets` over and over, and a recording of what it hears.
+    pub fn speaker(self, span: usize, timeslot: u8, octets: &[u8]) -> (Self, Arc<Recording>) {
+        let recording = Arc::new(Recording::new(8_000 * 600));
+        let play = Play::Forever(octets.into());
+        let far_end = FarEnd::File { play, record: Some(Arc::clone(&recording)) };
+        (self.far_end(span, timeslot, far_end), recording)
+    }
+
+    /// The world, at its first moment.
+    ///
+    /// # Panics
+    /// If the configuration is wrong.
+    pub fn build(self) -> World {
+        World::new(self)
+    }
+}
+
+/// A gateway and everything around it.
+pub struct World {
+    seed: u64,
+    now: Instant,
+    gateway: Gateway,
+    ends: Vec<ControlEnd>,
+    workers: Vec<Worker<SimSockets>>,
+    stats: Vec<Arc<Stats>>,
+    scripts: Vec<SimScript>,
+    net: SimNet,
+    mgcp: Vec<SimEndpoint>,
+    agent: SimEndpoint,
+    /// Commands of the gateway's own that the call agent has got, oldest first.
+    pub commands: Vec<String>,
+    /// Whether the call agent answers them.
+    pub agent_answers: bool,
+    replies: Vec<Reply>,
+    transaction: u32,
+    /// RTP peers, by their place.
+    pub peers: Vec<RtpPeer>,
+}
+
+impl World {
+    /// Begins a world; the seed is printed, so that a failing run can be had again.
+    pub fn builder(seed: u64) -> WorldBuilder {
+        println!("world seed: {seed}");
+        WorldBuilder {
+            seed,
+            extra: String::new(),
+            spans: "[[span]]\ncount = 4\n".to_owned(),
+            far_ends: HashMap::new(),
+        }
+    }
+
+    fn new(builder: WorldBuilder) -> Self {
+        let WorldBuilder { seed, extra, spans, mut far_ends } = builder;
+        let text = format!(
+            "[gateway]\nname = \"gw\"\n\
+             [mgcp]\nlisten = [\"{GATEWAY}:2427\"]\nallow = [\"10.0.0.0/24\"]\n\
+             notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = 0\n\
+             [media]\naddresses = [\"{GATEWAY}\"]\n{extra}\n{spans}"
+        );
+        let config = Config::parse(&text, Path::new("")).unwrap_or_else(|errors| {
+            panic!("the world's configuration is wrong: {errors:?}\n{text}");
+        });
+        let topology = Topology::new(&config).expect("the configuration was checked");
+        let now = Instant::from_nanos(1_000_000_000);
+        let epoch = Epoch { at: now, unix_nanos: 1_700_000_000_000_000_000 };
+        let net = SimNet::new(seed, DATAGRAMS);
+        let gateway = Gateway::new(&config, &topology, seed, epoch, now);
+        let mut world = Self {
+            seed,
+            now,
+            gateway,
+            ends: Vec::new(),
+            workers: Vec::new(),
+            stats: Vec::new(),
+            scripts: Vec::new(),
+            mgcp: config.mgcp.listen.iter().map(|listen| net.endpoint(*listen)).collect(),
+            agent: net.endpoint(SocketAddr::new(CALL_AGENT, 2727)),
+            commands: Vec::new(),
+            agent_answers: true,
+            replies: Vec::new(),
+            transaction: 1_000,
+            peers: Vec::new(),
+            net,
+        };
+        for (core, ports) in topology.ports.iter().enumerate() {
+            let limits = Limits::for_ports(ports);
+            let (end, link) = link::pair(&limits, Box::new(|| {}));
+            let mut spans: Vec<(SpanId, Box<dyn Span>)> = Vec::new();
+            for place in topology.spans.iter().filter(|place| place.core == CoreId(core as u16)) {
+                let index = usize::from(place.span.0);
+                let settings = SimSettings {
+                    line: Line { carrier: place.carrier, law: place.law },
+                    frames: usize::from(config.spans[index].block_ms) * 8,
+                    clock_ppm: 0.0,
+                    start: now,
+                };
+                let far_end =
+                    |timeslot: Timeslot| far_ends.remove(&(index, timeslot.number())).unwrap_or(FarEnd::Loop);
+                let span = SimSpan::new(&settings, Vec::new(), far_end);
+                world.scripts.push(span.script());
+                spans.push((place.span, Box::new(span)));
+            }
+            let stats = Arc::new(Stats::default());
+            let parts = Parts { limits, spans, seed: seed ^ core as u64, epoch, stats: stats.clone(), link };
+            world.workers.push(Worker::new(parts, world.net.sockets(ports)));
+            world.ends.push(end);
+            world.stats.push(stats);
+        }
+        world.drain_gateway();
+        world
+    }
+
+    /// The world's clock.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The seed it runs by.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network, to impair it.
+    pub fn net(&self) -> &SimNet {
+        &self.net
+    }
+
+    /// The gateway, to look into.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The handle that makes a span fail, the span counted from 0.
+    pub fn script(&self, span: usize) -> &SimScript {
+        &self.scripts[span]
+    }
+
+    /// The sum of a counter over all cores.
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.stats.iter().map(|stats| stats.value(counter)).sum()
+    }
+
+    /// Puts an RTP peer on the network, and says its place in [`peers`](Self::peers).
+    pub fn add_peer(&mut self, address: &str) -> usize {
+        let address = address.parse().expect("a peer has an address and a port");
+        self.peers.push(RtpPeer::new(&self.net, address));
+        self.peers.len() - 1
+    }
+
+    /// Has a peer send `octets` over and over from now on.
+    pub fn play(&mut self, peer: usize, to: SocketAddr, payload_type: u8, ptime_ms: u64, octets: &[u8]) {
+        self.peers[peer].play(self.now, to, payload_type, Duration::from_millis(ptime_ms), octets);
+    }
+
+    /// Has the call agent send a command under a new transaction: `line` is `CRCX ds/e1-1/1@gw`, and
+    /// `rest` what follows the first line.
+    pub fn send(&mut self, line: &str, rest: &str) -> u32 {
+        self.transaction += 1;
+        let (verb, endpoint) = line.split_once(' ').expect("a verb and an endpoint");
+        let text = format!("{verb} {} {endpoint} MGCP 1.0\r\n{rest}", self.transaction);
+        self.send_text(&text);
+        self.transaction
+    }
+
+    /// Has the call agent send a datagram as it is.
+    pub fn send_text(&mut self, text: &str) {
+        self.agent.send(self.mgcp[0].address(), text.as_bytes());
+    }
+
+    /// [`send`](Self::send), and its response.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn ask(&mut self, line: &str, rest: &str) -> Reply {
+        let transaction = self.send(line, rest);
+        self.reply(transaction)
+    }
+
+    /// The final response to a transaction, waited for.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn reply(&mut self, transaction: u32) -> Reply {
+        let is_it = |reply: &Reply| reply.transaction == transaction && reply.code >= 200;
+        let until = self.now + PATIENCE;
+        loop {
+            if let Some(at) = self.replies.iter().position(is_it) {
+                return self.replies.remove(at);
+            }
+            assert!(self.now < until, "seed {}: no response to {transaction}", self.seed);
+            self.step(until);
+        }
+    }
+
+    /// All responses that have come and were not asked for by [`reply`](Self::reply).
+    pub fn take_replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// A connection of an endpoint, such as `ds/e1-1/1`, towards whatever `sdp` describes.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn connect(&mut self, endpoint: &str, mode: &str, sdp: &str) -> Reply {
+        let body = if sdp.is_empty() { String::new() } else { format!("\r\n{sdp}") };
+        let reply = self.ask(&format!("CRCX {endpoint}@gw"), &format!("C: A1\r\nM: {mode}\r\n{body}"));
+        assert_eq!(reply.code, 200, "{}", reply.text);
+        reply
+    }
+
+    /// A call between two endpoints, both ways; their connections' answers.
+    ///
+    /// # Panics
+    /// If a command is refused.
+    pub fn call(&mut self, a: &str, b: &str) -> (Reply, Reply) {
+        let first = self.connect(a, "recvonly", "");
+        let sdp = first.description().expect("a connection is described").to_owned();
+        let second = self.connect(b, "sendrecv", &sdp);
+        let sdp = second.description().expect("a connection is described").to_owned();
+        let text = format!("C: A1\r\nI: {}\r\nM: sendrecv\r\n\r\n{sdp}", first.connection());
+        let modified = self.ask(&format!("MDCX {a}@gw"), &text);
+        assert_eq!(modified.code, 200, "{}", modified.text);
+        (first, second)
+    }
+
+    /// Lets `time` pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.step(until);
+        }
+    }
+
+    /// Has the gateway shut down, and gives it the time it takes.
+    ///
+    /// # Panics
+    /// If it takes more than a second.
+    pub fn shut_down(&mut self) {
+        let until = self.now + Duration::from_secs(1);
+        self.gateway.handle(self.now, Input::Shutdown);
+        self.drain_gateway();
+        while !self.gateway.is_finished() {
+            assert!(self.now < until, "seed {}: the gateway does not stop", self.seed);
+            self.step(until);
+        }
+        for worker in &mut self.workers {
+            worker.close(self.now).expect("a simulated network does not fail");
+        }
+        self.run_for(Duration::from_millis(100));
+    }
+
+    /// Goes to the next thing that happens, or to `until`, and lets everyone see it.
+    fn step(&mut self, until: Instant) {
+        let next = [self.gateway.poll_timeout(), self.net.next_delivery()]
+            .into_iter()
+            .flatten()
+            .chain(self.workers.iter().map(Worker::due_at))
+            .chain(self.peers.iter().filter_map(RtpPeer::due_at))
+            .fold(until, Instant::min);
+        self.now = self.now.max(next);
+        self.net.advance(self.now);
+        for peer in &mut self.peers {
+            peer.step(self.now);
+        }
+        self.step_gateway();
+        for worker in self.workers.iter_mut().filter(|worker| worker.due_at() <= self.now) {
+            worker.tick(self.now).expect("a simulated network does not fail");
+        }
+        self.step_reports();
+        self.net.advance(self.now);
+        self.step_agent();
+    }
+
+    fn step_gateway(&mut self) {
+        for at in 0..self.mgcp.len() {
+            while let Some((remote, _, octets)) = self.mgcp[at].receive() {
+                let path = MgcpPath { remote, local: self.mgcp[at].address() };
+                self.gateway.handle(self.now, Input::Datagram { path, octets: &octets });
+                self.drain_gateway();
+            }
+        }
+        if self.gateway.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.gateway.handle(self.now, Input::Timeout);
+            self.drain_gateway();
+        }
+    }
+
+    fn step_reports(&mut self) {
+        for core in 0..self.ends.len() {
+            while let Some(report) = self.ends[core].poll_report() {
+                self.gateway.handle(self.now, Input::Report { core: CoreId(core as u16), report });
+                self.drain_gateway();
+            }
+        }
+    }
+
+    /// Carries out what the gateway has to say, as its loop would.
+    fn drain_gateway(&mut self) {
+        while let Some((core, order)) = self.gateway.poll_order() {
+            self.ends[usize::from(core.0)].send(order);
+        }
+        let mut octets = Vec::new();
+        while let Some(path) = self.gateway.poll_transmit(&mut octets) {
+            let from = self.mgcp.iter().find(|endpoint| endpoint.address() == path.local);
+            from.unwrap_or(&self.mgcp[0]).send(path.remote, &octets);
+        }
+        while self.gateway.poll_journal().is_some() {}
+    }
+
+    fn step_agent(&mut self) {
+        while let Some((from, _, octets)) = self.agent.receive() {
+            let text = String::from_utf8(octets).expect("what the gateway says of itself is ASCII");
+            match Reply::read(&text) {
+                Some(reply) => self.replies.push(reply),
+                None => {
+                    if self.agent_answers {
+                        let transaction = text.split_whitespace().nth(1).unwrap_or_default();
+                        self.agent.send(from, format!("200 {transaction} OK\r\n").as_bytes());
+                    }
+                    self.commands.push(text);
+                }
+            }
+        }
+    }
+}
