@@ -39,11 +39,13 @@ pub struct WorldBuilder {
     seed: u64,
     extra: String,
     spans: String,
+    addresses: String,
     far_ends: HashMap<(usize, u8), FarEnd>,
+    around_tick: fn(bool),
 }
 
 impl WorldBuilder {
-    /// Settings of `tollgate.toml` beside those of the simulated hosts: whole tables.
+    /// Settings of `tollgate.toml` beside those of the simulated hosts: more of `[media]`, then whole tables.
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.extra.push_str(toml);
@@ -54,6 +56,20 @@ impl WorldBuilder {
     #[must_use]
     pub fn spans(mut self, toml: &str) -> Self {
         self.spans = toml.to_owned();
+        self
+    }
+
+    /// The media addresses, as TOML; the gateway's host unless said.
+    #[must_use]
+    pub fn addresses(mut self, toml: &str) -> Self {
+        self.addresses = toml.to_owned();
+        self
+    }
+
+    /// What is called before each worker's tick, with `true`, and after it.
+    #[must_use]
+    pub fn around_tick(mut self, call: fn(bool)) -> Self {
+        self.around_tick = call;
         self
     }
 
@@ -101,6 +117,7 @@ pub struct World {
     transaction: u32,
     /// RTP peers, by their place.
     pub peers: Vec<RtpPeer>,
+    around_tick: fn(bool),
 }
 
 impl World {
@@ -111,17 +128,19 @@ impl World {
             seed,
             extra: String::new(),
             spans: "[[span]]\ncount = 4\n".to_owned(),
+            addresses: format!("[\"{GATEWAY}\"]"),
             far_ends: HashMap::new(),
+            around_tick: |_| {},
         }
     }
 
     fn new(builder: WorldBuilder) -> Self {
-        let WorldBuilder { seed, extra, spans, mut far_ends } = builder;
+        let WorldBuilder { seed, extra, spans, addresses, mut far_ends, around_tick } = builder;
         let text = format!(
             "[gateway]\nname = \"gw\"\n\
              [mgcp]\nlisten = [\"{GATEWAY}:2427\"]\nallow = [\"10.0.0.0/24\"]\n\
              notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = 0\n\
-             [media]\naddresses = [\"{GATEWAY}\"]\n{extra}\n{spans}"
+             [media]\naddresses = {addresses}\n{extra}\n{spans}"
         );
         let config = Config::parse(&text, Path::new("")).unwrap_or_else(|errors| {
             panic!("the world's configuration is wrong: {errors:?}\n{text}");
@@ -146,6 +165,7 @@ impl World {
             replies: Vec::new(),
             transaction: 1_000,
             peers: Vec::new(),
+            around_tick,
             net,
         };
         for (core, ports) in topology.ports.iter().enumerate() {
@@ -230,7 +250,12 @@ impl World {
 
     /// Has the call agent send a datagram as it is.
     pub fn send_text(&mut self, text: &str) {
-        self.agent.send(self.mgcp[0].address(), text.as_bytes());
+        self.send_octets(text.as_bytes());
+    }
+
+    /// [`send_text`](Self::send_text) of octets that may be no text.
+    pub fn send_octets(&mut self, octets: &[u8]) {
+        self.agent.send(self.mgcp[0].address(), octets);
     }
 
     /// [`send`](Self::send), and its response.
@@ -330,7 +355,10 @@ impl World {
         }
         self.step_gateway();
         for worker in self.workers.iter_mut().filter(|worker| worker.due_at() <= self.now) {
-            worker.tick(self.now).expect("a simulated network does not fail");
+            (self.around_tick)(true);
+            let ticked = worker.tick(self.now);
+            (self.around_tick)(false);
+            ticked.expect("a simulated network does not fail");
         }
         self.step_reports();
         self.net.advance(self.now);

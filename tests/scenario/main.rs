@@ -1,0 +1,11 @@
+//! Stories in simulated time: a gateway, its spans, a network and a call agent, one seed each.
+
+mod audio_path;
+mod bad_input;
+mod call_agent_lost;
+mod call_both_ways;
+mod commands;
+mod impaired_network;
+mod modes;
+mod rtcp;
+mod span_alarm;
