@@ -1,0 +1,63 @@
+//! Starting and stopping: all or nothing, and nothing left behind.
+
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::Duration;
+
+use drivers::time::Clock;
+
+use crate::harness::{Running, binary};
+
+#[test]
+fn sigterm_says_goodbye_stops_within_a_second_and_frees_every_port() {
+    let mut gateway = Running::start("port_first = 20000\nport_last = 20999\n");
+    let first = gateway.connect("ds/e1-1/1", "recvonly", "");
+    let sdp = first.description().expect("a connection is described").to_owned();
+    gateway.connect("ds/e1-2/1", "sendrecv", &sdp);
+    gateway.listen();
+    gateway.commands.clear();
+    let begun = Clock.now();
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+    let took = Clock.now().since(begun);
+    gateway.listen();
+    assert!(took < Duration::from_millis(1_200), "stopping took {took:?} (watched every 0.2 s)");
+    assert!(
+        gateway.commands.iter().any(|c| c.starts_with("RSIP ") && c.contains("RM: forced")),
+        "{:?}",
+        gateway.commands
+    );
+    for port in (20_000..=20_999).chain([2_427]) {
+        UdpSocket::bind((gateway.address, port)).unwrap_or_else(|e| panic!("port {port} is left bound: {e}"));
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_and_nothing_starts() {
+    let mut gateway = Running::start("port_first = 20000\nport_last = 20999\n");
+    let config = gateway.folder.join("tollgate.toml");
+    let second = Command::new(binary()).args(["run", "--config"]).arg(&config).output().expect("it runs");
+    let said =
+        String::from_utf8_lossy(&second.stderr).into_owned() + &String::from_utf8_lossy(&second.stdout);
+    assert!(!second.status.success());
+    assert!(said.contains(&format!("{}:2427", gateway.address)) || said.contains("20000"), "{said}");
+    assert_eq!(gateway.ask("AUEP ds/e1-1/1@gw", "").code, 200, "the first goes on");
+}
+
+#[test]
+fn a_call_goes_on_when_the_call_agent_is_gone() {
+    let mut gateway = Running::start("");
+    let peer = UdpSocket::bind((gateway.others, 32_000)).expect("nobody else has this address");
+    peer.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
+    let sdp = gateway.peer(32_000, 8);
+    gateway.connect("ds/e1-1/1", "sendrecv", &sdp);
+    // The agent says nothing from here on. A hundred packets are two seconds.
+    let mut buffer = [0; 2_048];
+    let mut last = None;
+    for _ in 0..100 {
+        let (n, _) = peer.recv_from(&mut buffer).expect("RTP goes on");
+        assert_eq!(n, 172);
+        let sequence = u16::from_be_bytes([buffer[2], buffer[3]]);
+        assert!(last.is_none_or(|last: u16| sequence == last.wrapping_add(1)), "no packet is missing");
+        last = Some(sequence);
+    }
+}
