@@ -16,7 +16,7 @@ use tests::Reply;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binary that `cargo build` has put beside the tests.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let deps = std::env::current_exe().expect("a test knows its own path");
     let path = deps.parent().and_then(Path::parent).expect("tests are in target/*/deps").join("tollgate");
     assert!(path.exists(), "{} is missing: `cargo build --workspace --bins` makes it", path.display());
@@ -24,7 +24,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Whether a program is there. In CI it must be; elsewhere its tests are left out, loudly.
-pub fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let found =
         Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     assert!(
@@ -45,23 +45,23 @@ fn own_address() -> [u8; 3] {
 }
 
 /// A gateway in a process of its own.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     /// Its folder for configuration and recordings; gone with it.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Its address for everything.
-    pub address: IpAddr,
+    pub(crate) address: IpAddr,
     /// The address of call agents and peers.
-    pub others: IpAddr,
+    pub(crate) others: IpAddr,
     agent: UdpSocket,
     transaction: u32,
     /// Commands of the gateway's own that the call agent has got.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
 }
 
 impl Running {
     /// Starts a gateway with these settings beside its addresses: more of `[media]`, then whole tables.
-    pub fn start(settings: &str) -> Self {
+    pub(crate) fn start(settings: &str) -> Self {
         let [a, b, c] = own_address();
         let (address, others) = (Ipv4Addr::new(127, a, b, c), Ipv4Addr::new(127, a, b, 100 + c));
         let folder = std::env::temp_dir().join(format!("tollgate-test-{a}-{b}-{c}"));
@@ -92,22 +92,22 @@ impl Running {
     }
 
     /// Its MGCP address.
-    pub fn mgcp(&self) -> SocketAddr {
+    pub(crate) fn mgcp(&self) -> SocketAddr {
         SocketAddr::new(self.address, 2427)
     }
 
     /// What it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     /// Its process.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }
 
     /// Sends a command, again and again as RFC 3435 §3.5 has it, and waits for its final response.
-    pub fn ask(&mut self, line: &str, rest: &str) -> Reply {
+    pub(crate) fn ask(&mut self, line: &str, rest: &str) -> Reply {
         self.transaction += 1;
         let (verb, endpoint) = line.split_once(' ').expect("a verb and an endpoint");
         let text = format!("{verb} {} {endpoint} MGCP 1.0\r\n{rest}", self.transaction);
@@ -144,7 +144,7 @@ impl Running {
     }
 
     /// Takes commands of the gateway's own until it is silent for a fifth of a second.
-    pub fn listen(&mut self) {
+    pub(crate) fn listen(&mut self) {
         while let Some(message) = self.receive() {
             if Reply::read(&message).is_none() {
                 self.answer(message);
@@ -153,7 +153,7 @@ impl Running {
     }
 
     /// A connection towards what `sdp` describes.
-    pub fn connect(&mut self, endpoint: &str, mode: &str, sdp: &str) -> Reply {
+    pub(crate) fn connect(&mut self, endpoint: &str, mode: &str, sdp: &str) -> Reply {
         let body = if sdp.is_empty() { String::new() } else { format!("\r\n{sdp}") };
         let reply = self.ask(&format!("CRCX {endpoint}@gw"), &format!("C: A1\r\nM: {mode}\r\n{body}"));
         assert_eq!(reply.code, 200, "{}", reply.text);
@@ -161,7 +161,7 @@ impl Running {
     }
 
     /// A description of a peer at `port` that offers one payload type.
-    pub fn peer(&self, port: u16, payload_type: u8) -> String {
+    pub(crate) fn peer(&self, port: u16, payload_type: u8) -> String {
         let ip = self.others;
         format!(
             "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type}\r\n"
@@ -169,12 +169,12 @@ impl Running {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("the gateway is running");
     }
 
     /// Ends it with SIGTERM and waits; its exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         let deadline = drivers::time::Clock.now() + PATIENCE;
         while drivers::time::Clock.now() < deadline {
@@ -188,7 +188,7 @@ impl Running {
     }
 
     /// A recording's octets, once the gateway has stopped.
-    pub fn recording(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn recording(&self, name: &str) -> Vec<u8> {
         wav_octets(
             &fs::read(self.folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}\n{}", self.log())),
         )
@@ -209,7 +209,7 @@ impl Drop for Running {
 }
 
 /// The octets of the `data` chunk of a WAV file, read without the gateway's own reader.
-pub fn wav_octets(file: &[u8]) -> Vec<u8> {
+pub(crate) fn wav_octets(file: &[u8]) -> Vec<u8> {
     assert_eq!((&file[..4], &file[8..12]), (&b"RIFF"[..], &b"WAVE"[..]), "a WAV file");
     let mut at = 12;
     while at + 8 <= file.len() {
