@@ -180,7 +180,7 @@ fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<
 
 fn read_seen(rest: &str) -> Option<Report> {
     let numbers = rest.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>();
-    let [id, sent, sent_octets, received, received_octets, lost, jitter, latency] =
+    let [id, sent, sent_octets, received, received_octets, lost, jitter, latency, playout_delay] =
         numbers.ok()?.try_into().ok()?;
     let count = |n: u64| u32::try_from(n).ok();
     let stats = ConnectionStats {
@@ -191,6 +191,7 @@ fn read_seen(rest: &str) -> Option<Report> {
         packets_lost: count(lost)?,
         jitter: Duration::from_nanos(jitter),
         latency: Duration::from_nanos(latency),
+        playout_delay: Duration::from_nanos(playout_delay),
     };
     Some(Report::Done { id: OrderId(id), outcome: Outcome::Seen(stats) })
 }
@@ -234,7 +235,7 @@ impl fmt::Display for Written<'_> {
                 Outcome::Done => write!(f, "done {} {}", core.0, id.0),
                 Outcome::Seen(seen) => write!(
                     f,
-                    "seen {} {} {} {} {} {} {} {} {}",
+                    "seen {} {} {} {} {} {} {} {} {} {}",
                     core.0,
                     id.0,
                     seen.packets_sent,
@@ -243,7 +244,8 @@ impl fmt::Display for Written<'_> {
                     seen.octets_received,
                     seen.packets_lost,
                     seen.jitter.as_nanos(),
-                    seen.latency.as_nanos()
+                    seen.latency.as_nanos(),
+                    seen.playout_delay.as_nanos()
                 ),
             },
             Input::Report { core, report: Report::Span { span, event } } => {
@@ -340,6 +342,7 @@ mod tests {
             packets_lost: 5,
             jitter: Duration::from_nanos(125_000),
             latency: Duration::from_millis(7),
+            playout_delay: Duration::from_millis(20),
         };
         vec![
             Input::Datagram { path, octets },

@@ -68,7 +68,7 @@ fn wildcards_delete_a_span_a_call_and_everything() {
     assert_eq!(w.ask("DLCX *@gw", "C: A1\r\n").code, 250);
     assert!(w.ask("AUEP ds/e1-3/1@gw", "F: I\r\n").parameter("I").is_some_and(|ids| ids.is_empty()) == false);
     assert_eq!(w.ask("DLCX *@gw", "").code, 250);
-    assert!(w.gateway().is_idle(), "nothing is held after the last DLCX");
+    assert!(w.gateway().ledger().is_empty(), "nothing is held after the last DLCX");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn what_is_left_out_is_refused_with_its_own_code() {
         let reply = w.ask(line, rest);
         assert!(codes.contains(&reply.code), "{line} {rest:?}: {}", reply.text);
     }
-    assert!(w.gateway().is_idle(), "a refused command leaves nothing behind");
+    assert!(w.gateway().ledger().is_empty(), "a refused command leaves nothing behind");
 }
 
 #[test]
