@@ -372,10 +372,6 @@ impl CallAgent {
             let ranges = [TransactionRange { from: transaction, to: transaction }];
             return self.incoming.acknowledged(now, from, &ranges);
         }
-        // RFC 3435 §3.5.6: a final response with K is acknowledged, each time it comes.
-        if response.parameters.response_ack.is_some() && !response.code.is_provisional() {
-            self.post(from, &Response::new(ReturnCode::ACKNOWLEDGEMENT, transaction));
-        }
         let path = Path { remote: from, local: self.gateway.local };
         match self.outgoing.receive(now, path, response) {
             Answer::Final => {

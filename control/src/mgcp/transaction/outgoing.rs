@@ -1,0 +1,289 @@
+//! Our own transactions: what we ask of others.
+//!
+//! ```text
+//!           send             100, 101                final response
+//!  (unused) ────▶ Waiting ────────────▶ Promised ───────────────────▶ (over)
+//!                  │ ▲ repeated          │ ▲ repeated      T-MAX after the first sending;
+//!                  └─┘ at RTO            └─┘ at LONGTRAN   2 × T-HIST once promised: lost
+//! ```
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drivers::time::Instant;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::repetition::{Repetition, RoundTrip};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::{Command, Path, Response, TransactionId};
+
+/// The highest transaction id (RFC 3435 §3.2.1.2).
+const ID_MAX: u32 = 999_999_999;
+
+/// LONGTRAN-TIMER: the wait between repetitions once a response is promised (RFC 3435 §3.5.6).
+const LONGTRAN: Duration = Duration::from_secs(5);
+
+/// Peers whose delay is remembered; a gateway has a handful of call agents.
+const PEERS_MAX: usize = 64;
+
+/// What [`Outgoing`] goes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutgoingSettings {
+    /// T-MAX: how long a command is repeated at most (RFC 3435 §3.5.3).
+    pub transaction_max: Duration,
+    /// T-HIST: after twice that, a final response that was promised is no longer waited for.
+    pub response_history: Duration,
+    /// Commands that can be under way at a time.
+    pub transactions_max: usize,
+}
+
+/// There are as many commands under way as there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+/// What a response is to [`Outgoing`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The command's final response: its transaction is over.
+    Final,
+    /// A promise of one.
+    Provisional,
+    /// To no command that is under way: too late, or a repetition.
+    Stray,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct OutgoingCounters {
+    /// Commands sent again.
+    pub repeated: u64,
+    /// Commands that nobody answered.
+    pub lost: u64,
+    /// Responses to no command that was under way.
+    pub strays: u64,
+    /// Commands not sent because too many were under way.
+    pub refused: u64,
+}
+
+/// Our own transactions.
+#[derive(Debug)]
+pub struct Outgoing {
+    settings: OutgoingSettings,
+    /// The first id that was used, and how many were since.
+    first_id: u32,
+    used: u64,
+    under_way: HashMap<TransactionId, Transaction>,
+    /// When there is something to repeat or to give up; perhaps no longer.
+    timers: BinaryHeap<Reverse<(Instant, TransactionId)>>,
+    peers: HashMap<SocketAddr, RoundTrip>,
+    transmit: VecDeque<(Path, Arc<[u8]>)>,
+    lost: VecDeque<TransactionId>,
+    random: StdRng,
+    counters: OutgoingCounters,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    path: Path,
+    octets: Arc<[u8]>,
+    state: State,
+    repetition: Repetition,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Waiting,
+    Promised,
+}
+
+impl Outgoing {
+    /// No command under way. Transaction ids begin somewhere, decided by `seed`.
+    pub fn new(settings: OutgoingSettings, seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        Self {
+            settings,
+            first_id: random.random_range(1..=ID_MAX),
+            used: 0,
+            under_way: HashMap::new(),
+            timers: BinaryHeap::new(),
+            peers: HashMap::new(),
+            transmit: VecDeque::new(),
+            lost: VecDeque::new(),
+            random,
+            counters: OutgoingCounters::default(),
+        }
+    }
+
+    /// Sends a command, with a transaction id of its own in place of the one it has.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        path: Path,
+        mut command: Command<'_>,
+    ) -> Result<TransactionId, Full> {
+        if self.under_way.len() >= self.settings.transactions_max {
+            self.counters.refused += 1;
+            return Err(Full);
+        }
+        let id = self.next_id();
+        command.transaction = id;
+        let octets: Arc<[u8]> = command.to_octets().into();
+        let timeout = self.peers.get(&path.remote).copied().unwrap_or_default().timeout();
+        let repetition = Repetition::start(now, timeout);
+        self.transmit.push_back((path, octets.clone()));
+        self.timers.push(Reverse((repetition.due, id)));
+        self.under_way.insert(id, Transaction { path, octets, state: State::Waiting, repetition });
+        Ok(id)
+    }
+
+    /// A response came, from whatever address; 000 is not for here, but for
+    /// [`Incoming`](super::Incoming).
+    // RFC 3435 §3.5: the response may come from another address than the command went to.
+    pub fn receive(&mut self, now: Instant, path: Path, response: &Response<'_>) -> Answer {
+        let id = response.transaction;
+        let is_final = !response.code.is_provisional();
+        if is_final && response.parameters.response_ack.is_some() {
+            self.acknowledge(path, id);
+        }
+        let Some(transaction) = self.under_way.get_mut(&id) else {
+            self.counters.strays += 1;
+            return Answer::Stray;
+        };
+        if transaction.state == State::Waiting {
+            let (to, repetition) = (transaction.path.remote, transaction.repetition);
+            self.peer(to).answered(now, &repetition);
+        }
+        if is_final {
+            self.under_way.remove(&id);
+            return Answer::Final;
+        }
+        self.promise(now, id);
+        Answer::Provisional
+    }
+
+    /// Forgets a command: it is no longer repeated, and its response is a stray.
+    pub fn cancel(&mut self, id: TransactionId) {
+        self.under_way.remove(&id);
+    }
+
+    /// A command that nobody answered in time (§4.3): whoever sent it may be disconnected.
+    pub fn poll_lost(&mut self) -> Option<TransactionId> {
+        self.lost.pop_front()
+    }
+
+    /// A datagram to send, written over what `octets` held, and the way it goes.
+    pub fn poll_transmit(&mut self, octets: &mut Vec<u8>) -> Option<Path> {
+        let (path, datagram) = self.transmit.pop_front()?;
+        octets.clear();
+        octets.extend_from_slice(&datagram);
+        Some(path)
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&Reverse((due, id))) = self.timers.peek() {
+            if due > now {
+                break;
+            }
+            self.timers.pop();
+            self.handle_timer(now, due, id);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> OutgoingCounters {
+        self.counters
+    }
+
+    fn handle_timer(&mut self, now: Instant, due: Instant, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        if transaction.repetition.due != due {
+            return;
+        }
+        let repetition = &mut transaction.repetition;
+        let end = end(&self.settings, transaction.state, repetition);
+        if now >= end {
+            self.under_way.remove(&id);
+            self.counters.lost += 1;
+            self.lost.push_back(id);
+            return;
+        }
+        // RFC 3435 §4.3: nothing is repeated once T-MAX is over.
+        if now.since(repetition.first_at) < self.settings.transaction_max {
+            let peer = self.peers.get(&transaction.path.remote).copied().unwrap_or_default();
+            repetition.repeat(now, peer.deviation, &mut self.random);
+            self.transmit.push_back((transaction.path, transaction.octets.clone()));
+            self.counters.repeated += 1;
+            if transaction.state == State::Promised {
+                repetition.due = now + LONGTRAN;
+            }
+        } else {
+            repetition.due = end;
+        }
+        repetition.due = repetition.due.min(end);
+        self.timers.push(Reverse((repetition.due, id)));
+    }
+
+    /// A provisional response came: the final one may take its time.
+    // RFC 3435 §3.5.6: from then on the command is repeated at LONGTRAN-TIMER.
+    fn promise(&mut self, now: Instant, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        transaction.state = State::Promised;
+        let end = end(&self.settings, State::Promised, &transaction.repetition);
+        transaction.repetition.due = (now + LONGTRAN).min(end);
+        self.timers.push(Reverse((transaction.repetition.due, id)));
+    }
+
+    /// Says that a final response has come, also when it came before.
+    // RFC 3435 §3.5.6: an empty K asks for this; the other side repeats its response until then.
+    fn acknowledge(&mut self, path: Path, id: TransactionId) {
+        let distance = (id.0 + ID_MAX).wrapping_sub(self.first_id) % ID_MAX;
+        if u64::from(distance) < self.used {
+            let response = Response::new(ReturnCode::ACKNOWLEDGEMENT, id);
+            self.transmit.push_back((path, response.to_octets().into()));
+        }
+    }
+
+    /// The delay of a peer.
+    fn peer(&mut self, remote: SocketAddr) -> &mut RoundTrip {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&remote) {
+            self.peers.clear();
+        }
+        self.peers.entry(remote).or_default()
+    }
+
+    // RFC 3435 §3.2.1.2: an id is free again three minutes after its command is over. In order,
+    // that takes a billion commands.
+    fn next_id(&mut self) -> TransactionId {
+        loop {
+            let after_first = (self.used % u64::from(ID_MAX)) as u32;
+            let id = TransactionId((self.first_id - 1 + after_first) % ID_MAX + 1);
+            self.used += 1;
+            if !self.under_way.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// When a command is lost.
+// RFC 3435 §3.5.6, §4.3: T-MAX after it was first sent, or 2 × T-HIST if a response is promised.
+fn end(settings: &OutgoingSettings, state: State, repetition: &Repetition) -> Instant {
+    let after = match state {
+        State::Waiting => settings.transaction_max,
+        State::Promised => settings.response_history * 2,
+    };
+    repetition.first_at + after
+}
+
+#[cfg(test)]
+mod tests;
