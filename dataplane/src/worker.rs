@@ -309,3 +309,6 @@ const CLOSE_ROUNDS_MAX: usize = 1_000;
 
 /// Ticks between two readings of the thread's CPU time: it is a system call.
 const TICKS_PER_CPU_READING: u64 = 100;
+
+#[cfg(test)]
+mod tests;
