@@ -23,7 +23,12 @@ pub fn cores() -> Vec<usize> {
 /// # Errors
 /// [`PinError`] if the kernel refuses: there is no such CPU, or the process may not use it.
 pub fn pin(cpu: usize) -> Result<(), PinError> {
-    if core_affinity::set_for_current(CoreId { id: cpu }) { Ok(()) } else { Err(PinError { cpu }) }
+    // core_affinity aborts the process on a number that its set has no bit for.
+    if cpu < libc::CPU_SETSIZE as usize && core_affinity::set_for_current(CoreId { id: cpu }) {
+        Ok(())
+    } else {
+        Err(PinError { cpu })
+    }
 }
 
 /// A thread could not be pinned.
@@ -78,6 +83,8 @@ mod tests {
 
     #[test]
     fn a_cpu_that_is_not_there_is_refused_by_number() {
+        assert_eq!(pin(usize::MAX), Err(PinError { cpu: usize::MAX }));
+        assert_eq!(pin(1_024), Err(PinError { cpu: 1_024 }));
         let error = pin(1_000).expect_err("no such CPU");
         assert_eq!(error.to_string(), "CPU 1000 does not exist or may not be used by this process");
     }
