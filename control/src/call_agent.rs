@@ -124,7 +124,7 @@ pub struct Reply {
     pub parameters: Option<ConnectionParameters<'static>>,
     /// The session descriptions, the local one first.
     pub descriptions: Vec<Vec<u8>>,
-    /// All of it, as it came; for what is not above.
+    /// All of it but its last line's end, as it came; for what is not above.
     pub octets: Vec<u8>,
 }
 
@@ -148,6 +148,8 @@ impl Reply {
 pub struct Counters {
     /// Messages that could not be read.
     pub malformed: u64,
+    /// Commands sent again.
+    pub repeated: u64,
     /// Responses to nothing that is under way.
     pub stray: u64,
     /// Commands of the gateway refused because too many are known.
@@ -335,7 +337,8 @@ impl CallAgent {
 
     /// What happened that is no event.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let outgoing = self.outgoing.counters();
+        Counters { repeated: outgoing.repeated, stray: outgoing.strays, ..self.counters }
     }
 
     /// A command of the gateway.
@@ -351,7 +354,7 @@ impl CallAgent {
                 if self.incoming.wants_acknowledgement(ticket) {
                     response.parameters.response_ack = Some(Vec::new());
                 }
-                self.incoming.answer(now, ticket, written(&response));
+                self.incoming.answer(now, ticket, response.to_octets());
                 if let Some(event) = event {
                     self.tell(event);
                 }
@@ -380,7 +383,7 @@ impl CallAgent {
             Answer::Provisional => {
                 self.tell(Event::Provisional { transaction, reply: Reply::new(response, octets) });
             }
-            Answer::Stray => self.counters.stray += 1,
+            Answer::Stray => {}
         }
     }
 
@@ -395,7 +398,7 @@ impl CallAgent {
     /// Sends a response once.
     fn post(&mut self, to: SocketAddr, response: &Response<'_>) {
         if self.unrepeated.len() < UNREPEATED_MAX {
-            self.unrepeated.push_back((to, written(response)));
+            self.unrepeated.push_back((to, response.to_octets()));
         }
     }
 
@@ -467,8 +470,184 @@ fn kept(parameters: &ConnectionParameters<'_>) -> ConnectionParameters<'static> 
     }
 }
 
-fn written(response: &Response<'_>) -> Vec<u8> {
-    let mut octets = Vec::new();
-    response.write_to(&mut octets);
-    octets
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = "192.0.2.1:2427";
+
+    fn agent() -> CallAgent {
+        let entity = "ca@[192.0.2.9]:2727".parse().expect("an entity");
+        let path = Path { remote: address(GATEWAY), local: address("192.0.2.9:2727") };
+        CallAgent::new(entity, path, "gw.example", 4, 1)
+    }
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn second(n: u64) -> Instant {
+        Instant::from_nanos(n * 1_000_000_000)
+    }
+
+    fn transmitted(agent: &mut CallAgent) -> Vec<String> {
+        let mut datagrams = Vec::new();
+        let mut octets = Vec::new();
+        while let Some(to) = agent.poll_transmit(&mut octets) {
+            assert_eq!(to, address(GATEWAY));
+            datagrams.push(String::from_utf8(octets.clone()).expect("it is text"));
+        }
+        datagrams
+    }
+
+    fn events(agent: &mut CallAgent) -> Vec<Event> {
+        std::iter::from_fn(|| agent.poll_event()).collect()
+    }
+
+    fn handle(agent: &mut CallAgent, text: &str) {
+        agent.handle(second(1), address(GATEWAY), text.as_bytes());
+    }
+
+    fn call() -> CallId {
+        CallId::from(0xC0FFEE)
+    }
+
+    #[test]
+    fn crcx_has_all_that_was_asked() {
+        let mut agent = agent();
+        let endpoint = agent.endpoint("ds/e1-1/17").expect("a name");
+        let options = LocalConnectionOptions { codecs: vec!["PCMA"], ..LocalConnectionOptions::default() };
+        let setup = Setup {
+            mode: Some(Mode::SendReceive),
+            options: Some(options),
+            remote: Some(b"v=0\r\nc=IN IP4 192.0.2.7\r\nm=audio 4000 RTP/AVP 8\r\n"),
+        };
+        let id = agent.crcx(second(0), &endpoint, call(), setup).expect("there is room");
+        let [text] = &transmitted(&mut agent)[..] else { panic!("one datagram") };
+        assert!(text.starts_with(&format!("CRCX {} ds/e1-1/17@gw.example MGCP 1.0\r\n", id.0)), "{text}");
+        for line in ["C: 00C0FFEE", "M: sendrecv", "L: a:PCMA", "N: ca@[192.0.2.9]:2727"] {
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "{line} in {text}");
+        }
+        assert!(text.ends_with("\r\n\r\nv=0\r\nc=IN IP4 192.0.2.7\r\nm=audio 4000 RTP/AVP 8\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_reply_has_what_the_gateway_said() {
+        let mut agent = agent();
+        let endpoint = agent.endpoint("ds/e1-1/$").expect("a name");
+        let transaction = agent.crcx(second(0), &endpoint, call(), Setup::default()).expect("there is room");
+        let id = transaction.0;
+        handle(&mut agent, &format!("100 {id} Executing\r\nI: 1EB2943E\r\n"));
+        let text = format!(
+            "200 {id} OK\r\nI: 1EB2943E\r\nZ: ds/e1-1/5@gw.example\r\nP: PS=7, JI=3\r\nX-Q: 1\r\n\r\nv=0\r\ns=-\r\n"
+        );
+        handle(&mut agent, &text);
+        let [Event::Provisional { reply: early, .. }, Event::Answered { transaction: answered, reply }] =
+            &events(&mut agent)[..]
+        else {
+            panic!("a promise and an answer")
+        };
+        assert_eq!((*answered, reply.code, &reply.commentary[..]), (transaction, ReturnCode::OK, "OK"));
+        assert_eq!(early.connection, reply.connection);
+        assert_eq!(reply.endpoint.as_ref().map(ToString::to_string).as_deref(), Some("ds/e1-1/5@gw.example"));
+        let parameters = reply.parameters.as_ref().expect("P");
+        assert_eq!((parameters.packets_sent, parameters.jitter_ms), (Some(7), Some(3)));
+        assert_eq!(reply.descriptions, [b"v=0\r\ns=-\r\n"]);
+        assert_eq!(reply.octets, text.trim_ascii_end().as_bytes());
+    }
+
+    #[test]
+    fn commands_are_repeated_and_then_lost() {
+        let mut agent = agent();
+        let endpoint = agent.endpoint("ds/e1-1/1").expect("a name");
+        let transaction = agent.dlcx(second(0), &endpoint, None, None).expect("there is room");
+        let mut sent = transmitted(&mut agent);
+        while let Some(at) = agent.poll_timeout() {
+            agent.handle_timeout(at);
+            sent.extend(transmitted(&mut agent));
+        }
+        assert!(sent.len() > 3 && sent.iter().all(|datagram| *datagram == sent[0]), "{sent:?}");
+        assert_eq!(events(&mut agent), [Event::Lost { transaction }]);
+    }
+
+    #[test]
+    fn a_repeated_rsip_is_told_once_and_answered_each_time() {
+        let mut agent = agent();
+        let text = "RSIP 7 *@gw.example MGCP 1.0\r\nRM: restart\r\nRD: 3\r\nE: 901 out\r\n";
+        handle(&mut agent, text);
+        handle(&mut agent, text);
+        assert_eq!(transmitted(&mut agent), ["200 7 OK\r\n", "200 7 OK\r\n"]);
+        let [Event::Restart { endpoint, method, delay_s, reason }] = &events(&mut agent)[..] else {
+            panic!("one restart")
+        };
+        assert_eq!((&endpoint.to_string()[..], &method[..], *delay_s), ("*@gw.example", "restart", 3));
+        assert_eq!(*reason, Some(ReasonCode::OUT_OF_SERVICE));
+    }
+
+    #[test]
+    fn the_gateways_own_dlcx_is_answered_250() {
+        let mut agent = agent();
+        handle(
+            &mut agent,
+            "DLCX 8 ds/e1-1/1@gw.example MGCP 1.0\r\nC: C0FFEE\r\nI: A1\r\nE: 900 broken\r\nP: PR=5, PL=1\r\n",
+        );
+        assert_eq!(transmitted(&mut agent), ["250 8 OK\r\n"]);
+        let [Event::Deleted { call, connection, reason, parameters, .. }] = &events(&mut agent)[..] else {
+            panic!("one deletion")
+        };
+        assert_eq!(
+            (call.map(|c| c.to_string()), connection.map(|c| c.to_string())),
+            (Some("C0FFEE".to_owned()), Some("A1".to_owned()))
+        );
+        assert_eq!(
+            (*reason, parameters.as_ref().and_then(|p| p.packets_lost)),
+            (Some(ReasonCode::MALFUNCTION), Some(1))
+        );
+    }
+
+    #[test]
+    fn notifications_are_told_with_their_request() {
+        let mut agent = agent();
+        handle(&mut agent, "NTFY 9 ds/e1-1/1@gw.example MGCP 1.0\r\nX: 1F\r\nO: D/5\r\n");
+        assert_eq!(transmitted(&mut agent), ["200 9 OK\r\n"]);
+        let [Event::Notified { request, observed, .. }] = &events(&mut agent)[..] else { panic!("one") };
+        assert_eq!((request.map(|x| x.to_string()).as_deref(), &observed[..]), (Some("1F"), "D/5"));
+    }
+
+    #[test]
+    fn other_commands_are_refused_and_noise_is_counted() {
+        let mut agent = agent();
+        handle(&mut agent, "AUEP 10 ds/e1-1/1@gw.example MGCP 1.0\r\n");
+        assert!(transmitted(&mut agent)[0].starts_with("504 10 "));
+        handle(&mut agent, "\u{1}\u{2}");
+        handle(&mut agent, "200 4711 OK\r\n");
+        assert_eq!(agent.counters(), Counters { malformed: 1, stray: 1, ..Counters::default() });
+        assert_eq!(events(&mut agent), []);
+    }
+
+    /// RFC 3435 §3.5.6.
+    #[test]
+    fn an_acknowledgement_is_sent_each_time_it_is_asked_for() {
+        let mut agent = agent();
+        let endpoint = agent.endpoint("ds/e1-1/1").expect("a name");
+        let TransactionId(id) = agent.auep(second(0), &endpoint, &[]).expect("there is room");
+        transmitted(&mut agent);
+        let text = format!("200 {id} OK\r\nK:\r\n");
+        handle(&mut agent, &text);
+        handle(&mut agent, &text);
+        let sent = transmitted(&mut agent);
+        assert_eq!(sent.len(), 2);
+        assert!(sent.iter().all(|datagram| datagram.starts_with(&format!("000 {id}"))), "{sent:?}");
+        assert_eq!(events(&mut agent).len(), 1);
+    }
+
+    #[test]
+    fn no_more_commands_than_there_is_room_for() {
+        let mut agent = agent();
+        let endpoint = agent.endpoint("ds/e1-1/1").expect("a name");
+        let sent: Vec<_> =
+            (0..5).map(|_| agent.aucx(second(0), &endpoint, ConnectionId::from(1), &[])).collect();
+        assert!(sent[..4].iter().all(Result::is_ok));
+        assert_eq!(sent[4], Err(Full));
+    }
 }

@@ -470,3 +470,297 @@ impl Leg {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drivers::line::Law;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::mgcp::message::{Command, Message, Path, Response, Verb};
+    use crate::mgcp::parse::parse_datagram;
+
+    const GATEWAY: &str = "192.0.2.1:2427";
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    /// A gateway that does what it is told, once, and notes it down.
+    #[derive(Default)]
+    struct Gateway {
+        answers: HashMap<TransactionId, Vec<u8>>,
+        /// Verb, endpoint, and what else matters.
+        log: Vec<String>,
+        /// What to refuse instead.
+        refuse: Option<(Verb, &'static str, ReturnCode)>,
+        /// Which verb to be deaf to.
+        deaf_to: Option<Verb>,
+        connections: u64,
+    }
+
+    impl Gateway {
+        fn answer(&mut self, octets: &[u8]) -> Option<Vec<u8>> {
+            let part = parse_datagram(octets).next().expect("a message");
+            let Ok(Message::Command(command)) = part.message else { return None };
+            if self.deaf_to == Some(command.verb) {
+                return None;
+            }
+            if let Some(answer) = self.answers.get(&command.transaction) {
+                return Some(answer.clone());
+            }
+            let answer = self.execute(&command);
+            self.answers.insert(command.transaction, answer.clone());
+            Some(answer)
+        }
+
+        fn execute(&mut self, command: &Command<'_>) -> Vec<u8> {
+            let endpoint = command.endpoint.to_string();
+            let mode = command.parameters.mode.map(|mode| format!(" {mode:?}")).unwrap_or_default();
+            let remote = command.descriptions.first();
+            let remote = remote.map(|d| format!(" {}", String::from_utf8_lossy(d.trim_ascii_end())));
+            self.log.push(format!("{} {endpoint}{mode}{}", command.verb, remote.unwrap_or_default()));
+            let mut response = Response::new(ReturnCode::OK, command.transaction);
+            let description;
+            match command.verb {
+                verb if let Some((refused, at, code)) = self.refuse
+                    && refused == verb
+                    && endpoint.starts_with(at) =>
+                {
+                    response = Response::new(code, command.transaction);
+                }
+                Verb::CreateConnection => {
+                    self.connections += 1;
+                    response.parameters.connections = Some(vec![ConnectionId::from(self.connections)]);
+                    if endpoint.starts_with('$') {
+                        let chosen = "ds/e1-1/5@gw".parse().expect("a name");
+                        response.parameters.specific_endpoints = vec![chosen];
+                    }
+                    description = format!("sdp-{}", self.connections);
+                    response.descriptions.push(description.as_bytes());
+                }
+                Verb::DeleteConnection => {
+                    response = Response::new(ReturnCode::DELETED, command.transaction);
+                    let packets_sent = Some(self.log.len() as u32);
+                    response.parameters.connection_parameters =
+                        Some(ConnectionParameters { packets_sent, ..ConnectionParameters::default() });
+                }
+                _ => {}
+            }
+            let mut octets = Vec::new();
+            response.write_to(&mut octets);
+            octets
+        }
+    }
+
+    /// Calls, a gateway, and a link between them that loses some of what it carries.
+    struct Bench {
+        calls: Calls,
+        gateway: Gateway,
+        now: Instant,
+        loss: f64,
+        chance: StdRng,
+        progress: Vec<(CallId, Progress)>,
+    }
+
+    impl Bench {
+        fn new(calls_max: usize, transactions_max: usize) -> Self {
+            let path = Path { remote: address(GATEWAY), local: address("192.0.2.9:2727") };
+            let entity = "ca@[192.0.2.9]:2727".parse().expect("an entity");
+            let agent = CallAgent::new(entity, path, "gw", transactions_max, 7);
+            Self {
+                calls: Calls::new(agent, calls_max, 7),
+                gateway: Gateway::default(),
+                now: Instant::ZERO,
+                loss: 0.0,
+                chance: StdRng::seed_from_u64(7),
+                progress: Vec::new(),
+            }
+        }
+
+        fn start(&mut self, a: &str, b: &str) -> Result<CallId, Full> {
+            let ends = [a, b].map(|name| self.calls.agent_mut().endpoint(name).expect("a name"));
+            let [a, b] = ends;
+            self.calls.start(self.now, a, b, CallOptions::default())
+        }
+
+        /// Carries datagrams until nothing moves at this time.
+        fn settle(&mut self) {
+            let mut octets = Vec::new();
+            while self.calls.poll_transmit(&mut octets).is_some() {
+                if self.chance.random_bool(self.loss) {
+                    continue;
+                }
+                if let Some(answer) = self.gateway.answer(&octets)
+                    && !self.chance.random_bool(self.loss)
+                {
+                    self.calls.handle(self.now, address(GATEWAY), &answer);
+                }
+            }
+            while let Some(event) = self.calls.poll_event() {
+                let CallsEvent::Call { call, progress } = event else { panic!("{event:?}") };
+                self.progress.push((call, progress));
+            }
+        }
+
+        /// Lets time pass until `done`.
+        fn run(&mut self, done: impl Fn(&Self) -> bool) {
+            self.settle();
+            while !done(self) {
+                self.now = self.calls.poll_timeout().expect("something is left to do").max(self.now);
+                self.calls.handle_timeout(self.now);
+                self.settle();
+            }
+        }
+
+        fn ended(&self) -> Option<(&[Option<ConnectionParameters<'static>>; 2], Option<Failure>)> {
+            self.progress.iter().find_map(|(_, progress)| match progress {
+                Progress::Ended { parameters, failure } => Some((parameters, *failure)),
+                Progress::Up { .. } => None,
+            })
+        }
+    }
+
+    #[test]
+    fn a_call_is_set_up_in_three_steps_and_taken_down_in_two() {
+        let mut bench = Bench::new(1, 8);
+        let call = bench.start("ds/e1-1/1", "ds/e1-2/1").expect("there is room");
+        bench.settle();
+        let [(up, Progress::Up { ends, .. })] = &bench.progress[..] else { panic!("{:?}", bench.progress) };
+        let described = ends.each_ref().map(|end| String::from_utf8_lossy(&end.description));
+        assert_eq!((*up, described.each_ref().map(|text| text.trim_end())), (call, ["sdp-1", "sdp-2"]));
+        assert_eq!(bench.start("ds/e1-1/2", "ds/e1-2/2"), Err(Full));
+        bench.calls.hang_up(bench.now, call);
+        bench.settle();
+        assert_eq!(
+            bench.gateway.log,
+            [
+                "CRCX ds/e1-1/1@gw Known(ReceiveOnly)",
+                "CRCX ds/e1-2/1@gw Known(SendReceive) sdp-1",
+                "MDCX ds/e1-1/1@gw Known(SendReceive) sdp-2",
+                "DLCX ds/e1-1/1@gw",
+                "DLCX ds/e1-2/1@gw",
+            ]
+        );
+        let (parameters, failure) = bench.ended().expect("it ended");
+        assert_eq!(failure, None);
+        let sent = parameters.each_ref().map(|p| p.as_ref().and_then(|p| p.packets_sent));
+        assert_eq!(sent, [Some(4), Some(5)]);
+        assert!(bench.calls.is_empty());
+    }
+
+    #[test]
+    fn options_reach_the_gateway() {
+        let mut bench = Bench::new(1, 8);
+        let [a, b] = ["ds/e1-1/1@gw", "ds/e1-2/1@gw"].map(|name| name.parse().expect("a name"));
+        let options = CallOptions {
+            codec: Some(Codec::G711(Law::Mu)),
+            ptime_ms: NonZeroU8::new(30),
+            mode: Mode::Inactive,
+        };
+        bench.calls.start(bench.now, a, b, options).expect("there is room");
+        let mut octets = Vec::new();
+        bench.calls.poll_transmit(&mut octets).expect("a CRCX");
+        let part = parse_datagram(&octets).next().expect("a message");
+        let Ok(Message::Command(command)) = part.message else { panic!("a command") };
+        let options = command.parameters.local_options.expect("L");
+        assert_eq!(
+            (options.codecs, options.packetization_ms),
+            (vec!["PCMU"], Some(Range { from: 30, to: 30 }))
+        );
+    }
+
+    #[test]
+    fn the_endpoint_that_was_chosen_is_used_from_then_on() {
+        let mut bench = Bench::new(1, 8);
+        let call = bench.start("$", "ds/e1-2/1").expect("there is room");
+        bench.settle();
+        bench.calls.hang_up(bench.now, call);
+        bench.settle();
+        assert_eq!(bench.gateway.log[0], "CRCX $@gw Known(ReceiveOnly)");
+        assert_eq!(bench.gateway.log[3], "DLCX ds/e1-1/5@gw");
+    }
+
+    #[test]
+    fn what_was_made_is_deleted_when_a_step_is_refused() {
+        let code = ReturnCode::NO_COMMON_CODEC;
+        for (verb, at, step, deleted) in [
+            (Verb::CreateConnection, "ds/e1-1", Step::CreateA, &[][..]),
+            (Verb::CreateConnection, "ds/e1-2", Step::CreateB, &["DLCX ds/e1-1/1@gw"]),
+            (Verb::ModifyConnection, "", Step::ModifyA, &["DLCX ds/e1-1/1@gw", "DLCX ds/e1-2/1@gw"]),
+        ] {
+            let mut bench = Bench::new(1, 8);
+            bench.gateway.refuse = Some((verb, at, code));
+            bench.start("ds/e1-1/1", "ds/e1-2/1").expect("there is room");
+            bench.settle();
+            assert_eq!(bench.ended().expect("it ended").1, Some(Failure::Refused { step, code }));
+            let log = bench.gateway.log.iter().filter(|line| line.starts_with("DLCX"));
+            assert_eq!(log.collect::<Vec<_>>(), deleted);
+        }
+    }
+
+    #[test]
+    fn a_lost_crcx_is_deleted_by_call_in_case_it_was_executed() {
+        let mut bench = Bench::new(1, 8);
+        bench.gateway.deaf_to = Some(Verb::CreateConnection);
+        bench.start("ds/e1-1/1", "ds/e1-2/1").expect("there is room");
+        bench.run(|bench| bench.ended().is_some());
+        assert_eq!(bench.ended().expect("it ended").1, Some(Failure::Lost { step: Step::CreateA }));
+        assert_eq!(bench.gateway.log, ["DLCX ds/e1-1/1@gw"]);
+    }
+
+    #[test]
+    fn a_call_hung_up_early_leaves_nothing() {
+        let mut bench = Bench::new(1, 8);
+        let call = bench.start("ds/e1-1/1", "ds/e1-2/1").expect("there is room");
+        bench.calls.hang_up(bench.now, call);
+        bench.settle();
+        assert_eq!(bench.gateway.log, ["CRCX ds/e1-1/1@gw Known(ReceiveOnly)", "DLCX ds/e1-1/1@gw"]);
+        assert_eq!(bench.ended().expect("it ended").1, None);
+    }
+
+    #[test]
+    fn a_call_that_the_gateway_drops_is_cleared_at_the_other_end() {
+        let mut bench = Bench::new(1, 8);
+        let call = bench.start("ds/e1-1/1", "ds/e1-2/1").expect("there is room");
+        bench.settle();
+        let text =
+            format!("DLCX 5 ds/e1-1/1@gw MGCP 1.0\r\nC: {call}\r\nI: 00000001\r\nE: 900\r\nP: PS=42\r\n");
+        bench.calls.handle(bench.now, address(GATEWAY), text.as_bytes());
+        bench.settle();
+        assert_eq!(bench.gateway.log.last().map(String::as_str), Some("DLCX ds/e1-2/1@gw"));
+        let (parameters, failure) = bench.ended().expect("it ended");
+        assert_eq!(failure, Some(Failure::Dropped));
+        assert_eq!(parameters[0].as_ref().and_then(|p| p.packets_sent), Some(42));
+    }
+
+    #[test]
+    fn what_is_of_no_call_is_passed_on() {
+        let mut bench = Bench::new(1, 8);
+        let text = "RSIP 5 *@gw MGCP 1.0\r\nRM: restart\r\n";
+        bench.calls.handle(bench.now, address(GATEWAY), text.as_bytes());
+        assert!(matches!(bench.calls.poll_event(), Some(CallsEvent::Other(Event::Restart { .. }))));
+    }
+
+    #[test]
+    fn five_hundred_calls_survive_a_lossy_link_with_little_room() {
+        let mut bench = Bench::new(500, 32);
+        bench.loss = 0.2;
+        let ids: Vec<CallId> = (0..500)
+            .map(|i| bench.start(&format!("ds/e1-1/{i}"), &format!("ds/e1-2/{i}")).expect("there is room"))
+            .collect();
+        bench.run(|bench| bench.progress.len() == 500);
+        assert!(bench.progress.iter().all(|(_, progress)| matches!(progress, Progress::Up { .. })));
+        for id in ids {
+            bench.calls.hang_up(bench.now, id);
+        }
+        bench.run(|bench| bench.calls.is_empty());
+        assert_eq!(bench.gateway.log.len(), 500 * 5, "each command was executed once");
+        let clean = |progress: &Progress| match progress {
+            Progress::Ended { parameters, failure: None } => parameters.iter().all(Option::is_some),
+            Progress::Ended { .. } | Progress::Up { .. } => false,
+        };
+        assert_eq!(bench.progress.iter().filter(|(_, progress)| clean(progress)).count(), 500);
+    }
+}

@@ -414,6 +414,8 @@ impl Bandwidth<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const A: Codec = Codec::G711(Law::A);
@@ -763,5 +765,74 @@ mod tests {
 
         let lf_only = yate.replace('\r', "");
         assert_eq!(agree(None, Some(&lf_only), None), agree(None, Some(yate), None));
+    }
+
+    /// Some lines after `m=audio port RTP/AVP`, often ones that mean something to us.
+    fn some_offer() -> impl Strategy<Value = String> {
+        let number = prop_oneof![Just(0_u8), Just(8), Just(13), 95_u8..=127];
+        let name = prop_oneof!["PCM[AU]", "CLEARMODE", "telephone-event", "[A-Z0-9]{1,6}"];
+        let address = prop_oneof![
+            "IP4 192[.]0[.]2[.][1-9]",
+            Just("IP4 0.0.0.0".into()),
+            Just("IP6 2001:db8::7".into())
+        ];
+        let attribute = prop_oneof![
+            (number.clone(), name).prop_map(|(number, name)| format!("rtpmap:{number} {name}/8000")),
+            (0_u8..200).prop_map(|ms| format!("ptime:{ms}")),
+            (0_u8..80).prop_map(|ms| format!("maxptime:{ms}")),
+        ];
+        let formats = proptest::collection::vec(number, 0..6);
+        let attributes = proptest::collection::vec(attribute, 0..6);
+        (prop_oneof![Just(0_u16), any::<u16>()], address, formats, attributes).prop_map(
+            |(port, address, formats, attributes)| {
+                let mut text = format!("v=0\nc=IN {address}\nm=audio {port} RTP/AVP");
+                text.extend(formats.iter().map(|format| format!(" {format}")));
+                text.extend(attributes.iter().map(|attribute| format!("\na={attribute}")));
+                text
+            },
+        )
+    }
+
+    fn some_options() -> impl Strategy<Value = Options> {
+        let name = proptest::sample::select(vec!["PCMA", "pcmu", "CLEARMODE", "G729"]);
+        let range =
+            || proptest::option::of((0_u32..130, 0_u32..130).prop_map(|(from, to)| Range { from, to }));
+        (proptest::collection::vec(name, 0..4), range(), range()).prop_map(
+            |(codecs, packetization_ms, bandwidth_kbps)| Options {
+                codecs,
+                packetization_ms,
+                bandwidth_kbps,
+                ..Options::default()
+            },
+        )
+    }
+
+    proptest! {
+        /// Whatever a call agent asks, command after command: what is agreed can be ordered.
+        #[test]
+        fn what_is_agreed_makes_sense(
+            commands in proptest::collection::vec(
+                (proptest::option::of(some_options()), proptest::option::of(some_offer())), 1..6),
+        ) {
+            let mut current: Option<Negotiated> = None;
+            for (options, remote) in &commands {
+                let Ok(agreed) = agree(options.as_ref(), remote.as_deref(), current.as_ref()) else { continue };
+                let formats = list(agreed.receive);
+                let mut numbers: Vec<u8> = formats.iter().map(|(number, _)| *number).collect();
+                numbers.sort_unstable();
+                numbers.dedup();
+                let codecs = distinct(formats.iter().map(|(_, codec)| *codec));
+                prop_assert!(!formats.is_empty() && numbers.len() == formats.len() && codecs.len() == formats.len());
+                prop_assert!(codecs.contains(&agreed.send.codec));
+                prop_assert!(SUPPORTED_MS.contains(&agreed.ptime_ms.get()));
+                prop_assert!(agreed.remote.is_none_or(|remote| remote.rtp.is_ipv4() == agreed.local.is_ipv4()));
+                if let Some(before) = current {
+                    for (number, codec) in formats {
+                        prop_assert!(before.receive.codec(number).is_none_or(|was| was == codec));
+                    }
+                }
+                current = Some(agreed);
+            }
+        }
     }
 }
