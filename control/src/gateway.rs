@@ -5,6 +5,8 @@
 //! the [`journal`](crate::journal) keeps the inputs.
 
 mod announce;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,13 +16,14 @@ use dataplane::link::{Order, OrderId, Outcome, Report};
 use drivers::line::SpanId;
 use drivers::span::SpanEvent;
 use drivers::time::{Epoch, Instant};
+use rand::RngExt;
 use tracing::{debug, info, trace, warn};
 
 use crate::command::{self, Committed, ExecutionId, State};
 use crate::config::{Config, Network};
 use crate::endpoint::Outage;
 use crate::journal::Journal;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Usage};
 use crate::metrics::{Counter, Counters};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Message, Path, Response, Verb};
@@ -131,11 +134,13 @@ impl Gateway {
         };
         // RFC 3435 §3.5.6: a transaction runs no longer than about T-HIST less T-MAX.
         let execution_max = mgcp.response_history.saturating_sub(mgcp.transaction_max);
+        let mut state = State::new(config, topology, seed, epoch);
         let mut gateway = Self {
             allow: mgcp.allow.clone(),
-            state: State::new(config, topology, seed, epoch),
             incoming: Incoming::new(incoming),
-            outgoing: Outgoing::new(outgoing, seed),
+            // A seed of its own: transaction ids are seen by others, and must not tell of `seed`.
+            outgoing: Outgoing::new(outgoing, state.rng.random()),
+            state,
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
@@ -223,13 +228,25 @@ impl Gateway {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        let (incoming, outgoing) = (self.incoming.counters(), self.outgoing.counters());
+        counters.set(Counter::Repeated, incoming.repeated);
+        counters.set(Counter::Evicted, incoming.evicted);
+        counters.set(Counter::Stray, outgoing.strays);
+        counters.set(Counter::Resent, outgoing.repeated);
+        counters.set(Counter::Unanswered, outgoing.lost);
+        counters
     }
 
-    /// What can run out, and how much of it is used.
+    /// Connections and port pairs, and how many of them are used.
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
+    }
+
+    /// The cores' rings, and how many orders are waiting or under way.
+    pub fn rings(&self) -> impl Iterator<Item = (CoreId, Usage)> + '_ {
+        self.state.orders.usage()
     }
 
     /// The journal.
@@ -282,7 +299,7 @@ impl Gateway {
         }
         let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
             Disposition::New(ticket) => ticket,
-            Disposition::Known => return self.counters.count(Counter::Repeated),
+            Disposition::Known => return,
             Disposition::Full => {
                 let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
                 return self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
@@ -366,8 +383,7 @@ impl Gateway {
         }
         match self.outgoing.receive(now, path, response) {
             Answer::Final => self.answered(now, response),
-            Answer::Provisional => {}
-            Answer::Stray => self.counters.count(Counter::Stray),
+            Answer::Provisional | Answer::Stray => {}
         }
     }
 

@@ -130,11 +130,6 @@ impl Ledger {
         Some((port, core.ports.address(port)?))
     }
 
-    /// Whether a core has any ports of this family, free or not.
-    pub fn has_family(&self, core: CoreId, family: Family) -> bool {
-        self.cores[usize::from(core.0)].pool(family).usage.capacity > 0
-    }
-
     /// Whether nothing is taken.
     pub fn is_empty(&self) -> bool {
         self.connections.used == 0 && self.pairs().all(|(_, _, usage)| usage.used == 0)

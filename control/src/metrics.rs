@@ -55,10 +55,14 @@ counters! {
     RefusedForNow = "mgcp_answered_4xx",
     /// Commands answered 5xx.
     Refused = "mgcp_answered_5xx",
+    /// Responses forgotten before their time, to make room.
+    Evicted = "mgcp_responses_evicted",
     /// Responses received to no command of ours.
     Stray = "mgcp_stray_responses",
     /// RSIP commands sent.
     Announced = "mgcp_rsip_sent",
+    /// Commands of ours that were sent again.
+    Resent = "mgcp_commands_resent",
     /// Commands of ours that nobody answered.
     Unanswered = "mgcp_unanswered",
     /// Connections made.
@@ -90,6 +94,11 @@ impl Counters {
     /// Counts `n`.
     pub fn add(&mut self, counter: Counter, n: u64) {
         self.0[counter as usize] += n;
+    }
+
+    /// Takes over a counter that is kept elsewhere.
+    pub fn set(&mut self, counter: Counter, value: u64) {
+        self.0[counter as usize] = value;
     }
 
     /// A counter's value.

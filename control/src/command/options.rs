@@ -1,6 +1,6 @@
 //! LocalConnectionOptions: each field is honoured, or refused with a code of its own.
 //!
-//! Codecs, packetization and bandwidth are for [`negotiate`](crate::sdp::negotiate); the rest is here.
+//! Codecs, packetization and bandwidth are for [`negotiate()`](crate::sdp::negotiate()); the rest is here.
 
 use drivers::net::Dscp;
 

@@ -158,7 +158,6 @@ impl Gateway {
     /// What nobody answered.
     pub(super) fn notice_lost(&mut self) {
         while let Some(transaction) = self.outgoing.poll_lost() {
-            self.counters.count(Counter::Unanswered);
             warn!(transaction = transaction.0, "nobody answers RSIP");
             for id in self.announcer.sent.remove(&transaction).unwrap_or_default() {
                 let announcement = &mut self.state.endpoints[id].control.announcement;

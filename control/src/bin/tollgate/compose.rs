@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use control::config::Config;
@@ -85,11 +84,6 @@ impl Assembly {
             links.push(control_end);
         }
         Ok(Self { config, topology, control, cores, links, epoch })
-    }
-
-    /// The first address that it takes MGCP on.
-    pub(crate) fn mgcp_address(&self) -> SocketAddr {
-        self.config.mgcp.listen[0]
     }
 
     /// Starts the workers. They tick, but nobody can order them anything yet.
@@ -173,6 +167,6 @@ impl Started {
 }
 
 /// Chance, from the host.
-pub(crate) fn seed() -> Result<u64, Failure> {
+fn seed() -> Result<u64, Failure> {
     Ok(SysRng.try_next_u64()?)
 }

@@ -1,0 +1,233 @@
+//! Service states and RSIP.
+
+use super::*;
+
+fn announced() -> Bench {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::from_millis(500);
+    });
+    let said = once(bench.after(Duration::from_millis(501)));
+    acknowledge(&mut bench, &said, 200);
+    bench
+}
+
+/// What was sent, without repetitions.
+fn once(mut said: Vec<String>) -> Vec<String> {
+    said.dedup();
+    said
+}
+
+/// Answers each RSIP.
+fn acknowledge(bench: &mut Bench, said: &[String], code: u16) -> Vec<String> {
+    let id = |rsip: &String| rsip.split(' ').nth(1).expect("a transaction id").to_owned();
+    said.iter().map(id).flat_map(|id| bench.say(&format!("{code} {id} OK\n"))).collect()
+}
+
+#[test]
+fn one_rsip_announces_all_within_the_maximum_wait() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::from_millis(500);
+    });
+    assert_eq!(bench.sent(), [""; 0]);
+    let said = once(bench.after(Duration::from_millis(501)));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("RSIP ") && said[0].contains(" *@tollgate MGCP 1.0\n"), "{said:?}");
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("restart"));
+    assert_eq!(acknowledge(&mut bench, &said, 200), [""; 0]);
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+}
+
+#[test]
+fn without_a_notified_entity_nothing_is_announced() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+}
+
+#[test]
+fn a_command_ends_the_wait_and_hears_of_the_restart_first() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::from_secs(3_600);
+    });
+    assert_eq!(bench.say("AUEP 1 ds/e1-1/1@gw MGCP 1.0\n"), ["200 1 OK\n"]);
+    let said = bench.say("DLCX 2 ds/e1-1/1@gw MGCP 1.0\n");
+    assert!(said[0].starts_with("RSIP "), "{said:?}");
+    assert_eq!(said[1], "250 2 OK\n");
+}
+
+#[test]
+fn a_name_is_looked_up_before_it_is_told() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@ca.example.net:2427".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    assert_eq!(bench.after(Duration::from_millis(1)), [""; 0]);
+    assert_eq!(bench.gateway.poll_resolve().as_deref(), Some("ca.example.net"));
+    let (host, ttl) = ("ca.example.net".to_owned(), Duration::from_secs(60));
+    let addresses = vec!["127.0.0.9".parse().expect("an address")];
+    bench.gateway.handle(bench.now, Input::Resolved { host, addresses, ttl });
+    let mut octets = Vec::new();
+    let path = bench.gateway.poll_transmit(&mut octets).expect("RSIP");
+    assert_eq!(path.remote, "127.0.0.9:2427".parse().expect("an address"));
+    assert_eq!(path.local, "127.0.0.1:2427".parse().expect("an address"));
+}
+
+#[test]
+fn a_failed_look_up_is_tried_again() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@ca.example.net:2427".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    bench.after(Duration::from_millis(1));
+    assert!(bench.gateway.poll_resolve().is_some());
+    let failed =
+        Input::Resolved { host: "ca.example.net".to_owned(), addresses: Vec::new(), ttl: Duration::ZERO };
+    bench.gateway.handle(bench.now, failed);
+    bench.after(Duration::from_secs(10));
+    assert_eq!(bench.gateway.poll_resolve().as_deref(), Some("ca.example.net"));
+}
+
+#[test]
+fn a_redirected_restart_goes_to_the_other_call_agent() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let said = bench.after(Duration::from_millis(1));
+    let id = said[0].split(' ').nth(1).expect("an id").to_owned();
+    let said = bench.say(&format!("521 {id} Redirect\nN: other@[127.0.0.5]\n"));
+    assert!(said[0].starts_with("RSIP "), "{said:?}");
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: N\n");
+    assert_eq!(header(&audit, "N").as_deref(), Some("other@[127.0.0.5]"));
+}
+
+#[test]
+fn a_transient_refusal_is_tried_again_and_a_permanent_one_is_not() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let said = bench.after(Duration::from_millis(1));
+    assert_eq!(acknowledge(&mut bench, &said, 400), [""; 0]);
+    let said = once(bench.after(Duration::from_secs(2)));
+    assert_eq!(said.len(), 1, "{said:?}");
+    acknowledge(&mut bench, &said, 500);
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+    let said = bench.say("DLCX 2 ds/e1-1/1@gw MGCP 1.0\n");
+    assert!(said[0].starts_with("RSIP ") && said[0].contains(" ds/e1-1/1@"), "{said:?}");
+}
+
+#[test]
+fn nobody_answers_and_repeating_comes_to_an_end() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+    });
+    let said = bench.after(Duration::from_secs(25));
+    assert!(said.len() > 2, "it is repeated");
+    assert_eq!(bench.after(Duration::from_secs(3_600)), [""; 0]);
+    assert_eq!(bench.count(Counter::Unanswered), 1);
+}
+
+#[test]
+fn an_alarm_takes_the_span_out_of_service_and_its_end_brings_it_back() {
+    let mut bench = announced();
+    bench.crcx("ds/e1-2/5@gw", "A1");
+    bench.crcx("ds/e1-3/5@gw", "A2");
+    bench.actions();
+    let said = bench.span_event(1, down());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@tollgate "), "{said:?}");
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("forced"));
+    assert!(header(&said[0], "E").expect("a reason").starts_with("905"));
+    acknowledge(&mut bench, &said, 200);
+    assert!(matches!(bench.actions()[..], [Action::Disconnect { .. }]));
+    assert_eq!(bench.count(Counter::ConnectionsLost), 1);
+
+    assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 501);
+    assert_code(&bench.ask("DLCX ds/e1-2/6@gw", ""), 501);
+    assert_code(&bench.ask("CRCX ds/e1-2/$@gw", "C: A1\nM: recvonly\n"), 410);
+    let audit = bench.ask("AUEP ds/e1-2/6@gw", "F: RM,E\n");
+    assert_eq!(header(&audit, "RM").as_deref(), Some("forced"));
+    assert_code(&bench.ask("DLCX *@gw", ""), 250);
+
+    let said = bench.span_event(1, SpanEvent::Alarms(Alarms::NONE.with(Alarm::Rai)));
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("restart"));
+    acknowledge(&mut bench, &said, 200);
+    assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 200);
+}
+
+#[test]
+fn a_span_that_flaps_leaves_only_its_last_state_to_be_told() {
+    let mut bench = announced();
+    let first = bench.span_event(1, down());
+    let second = bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
+    assert_eq!((first.len(), second.len()), (1, 1));
+    acknowledge(&mut bench, &second, 200);
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+}
+
+#[test]
+fn a_command_under_way_on_a_span_that_fails_is_refused() {
+    let mut bench = announced();
+    bench.say_only("CRCX 7 ds/e1-2/5@gw MGCP 1.0\nC: A1\nM: recvonly\n");
+    let said = bench.span_event(1, SpanEvent::Failed);
+    assert!(said.iter().any(|answer| answer.starts_with("501 7")), "{said:?}");
+    assert!(bench.gateway.ledger().is_empty());
+}
+
+#[test]
+fn a_failed_driver_does_not_come_back() {
+    let mut bench = announced();
+    bench.span_event(1, SpanEvent::Failed);
+    assert_eq!(bench.span_event(1, SpanEvent::Alarms(Alarms::NONE)), [""; 0]);
+    assert_code(&bench.ask("DLCX ds/e1-2/6@gw", ""), 501);
+}
+
+#[test]
+fn a_slip_is_no_outage() {
+    let mut bench = announced();
+    assert_eq!(bench.span_event(1, SpanEvent::Slip(drivers::span::Slip::Deleted)), [""; 0]);
+}
+
+#[test]
+fn shutdown_tells_the_call_agent_and_ends_when_it_has_heard() {
+    let mut bench = announced();
+    bench.crcx("ds/e1-2/5@gw", "A1");
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    let said = bench.sent();
+    assert!(said[0].contains(" *@tollgate "), "{said:?}");
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("forced"));
+    assert!(!bench.gateway.is_finished());
+    assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 501);
+    acknowledge(&mut bench, &said, 200);
+    bench.carry_out();
+    assert!(bench.gateway.is_finished());
+    assert!(bench.gateway.ledger().is_empty());
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_call_agent_that_is_gone() {
+    let mut bench = announced();
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    bench.after(Duration::from_millis(450));
+    assert!(bench.gateway.is_finished());
+}
+
+#[test]
+fn shutdown_with_nobody_to_tell_ends_at_once() {
+    let mut bench = Bench::new();
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    assert!(bench.gateway.is_finished());
+}
+
+#[test]
+fn call_agents_that_were_never_named_are_told_where_they_were_heard() {
+    let mut bench = Bench::new();
+    bench.ask("DLCX *@gw", "");
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    let mut octets = Vec::new();
+    let path = bench.gateway.poll_transmit(&mut octets).expect("RSIP");
+    assert_eq!(path.remote, AGENT.parse().expect("an address"));
+}
