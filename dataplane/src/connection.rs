@@ -252,9 +252,11 @@ impl Connection {
     // on to ignore what comes under our SSRC. We count and play it: who the peer is has been settled
     // by its address, and a peer that reflects is how circuits are tested.
     fn check_ssrc(&mut self, ssrc: u32, stats: &Stats) -> Result<(), Collision> {
-        if ssrc != self.ssrc {
-            return Ok(());
-        }
+        if ssrc == self.ssrc { self.met_own_ssrc(stats) } else { Ok(()) }
+    }
+
+    /// Notes that the peer uses our SSRC.
+    pub(crate) fn met_own_ssrc(&mut self, stats: &Stats) -> Result<(), Collision> {
         stats.add(Counter::OwnSsrc, 1);
         if std::mem::replace(&mut self.has_collided, true) { Ok(()) } else { Err(Collision) }
     }

@@ -274,12 +274,15 @@ impl Engine {
             self.stats.add(Counter::DroppedSource, 1);
             return;
         }
-        let counter = match self.reporting.receive(pair, connection, arrived, octets) {
-            Ok(()) => Counter::RtcpReceived,
-            Err(Refused::Malformed) => Counter::DroppedMalformed,
-            Err(Refused::Own) => Counter::OwnSsrc,
-        };
-        self.stats.add(counter, 1);
+        match self.reporting.receive(pair, connection, arrived, octets) {
+            Ok(()) => self.stats.add(Counter::RtcpReceived, 1),
+            Err(Refused::Malformed) => self.stats.add(Counter::DroppedMalformed, 1),
+            Err(Refused::Own) => {
+                if connection.met_own_ssrc(&self.stats) == Err(Collision) {
+                    self.rename(arrived, pair);
+                }
+            }
+        }
     }
 
     /// Gives a connection another SSRC.

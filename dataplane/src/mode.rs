@@ -1,6 +1,6 @@
 //! Connection modes and who hears whom (RFC 3435 §2.3.1 and Appendix D).
 //!
-//! A [`Mix`] is worked out when an order changes a mode, never in the tick: the tick only follows
+//! A `Mix` is worked out when an order changes a mode, never in the tick: the tick only follows
 //! it. A DS0's connections are known here by their place, 0 to 3.
 
 use std::fmt;

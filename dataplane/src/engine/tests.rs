@@ -795,6 +795,28 @@ fn a_peer_under_our_ssrc_makes_us_change_it_once() {
     assert!(core.count(Counter::OwnSsrc) >= 15);
 }
 
+#[test]
+fn a_peer_that_reports_under_our_ssrc_makes_us_change_it_too() {
+    let mut core = Core::new();
+    core.connect(5, 0, leg(Mode::SendReceive, peer(1)));
+    core.ticks(10);
+    // An empty receiver report (RFC 3550 §6.4.2).
+    let mut report = vec![0x80, 201, 0, 1];
+    report.extend(identity(0).ssrc.to_be_bytes());
+    for _ in 0..2 {
+        core.engine.receive(rtp(0).rtcp(), peer(1).rtcp, core.now, &report);
+    }
+    core.ticks(10);
+    let bye = core.rtcp_from(0).remove(0);
+    assert!(bye.bye && bye.ssrc == identity(0).ssrc);
+    assert_ne!(core.rtp_from(0).last().expect("it sends on").ssrc, identity(0).ssrc);
+    assert_eq!(
+        (core.count(Counter::OwnSsrc), core.count(Counter::RtcpReceived)),
+        (1, 1),
+        "once ours, then another's"
+    );
+}
+
 // ORDERS
 
 #[test]
