@@ -142,6 +142,11 @@ impl Packetizer {
         self.empty();
     }
 
+    /// Octets of the next packet's payload.
+    pub fn ptime(&self) -> usize {
+        self.ptime
+    }
+
     /// The timestamp of the octet that comes next: the media's clock.
     pub fn timestamp(&self) -> u32 {
         self.header.timestamp.wrapping_add((self.end - self.start) as u32)

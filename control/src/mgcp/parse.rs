@@ -13,9 +13,9 @@ use super::code::ReturnCode;
 use super::message::{Command, Message, Parameters, Response, TransactionId, Verb};
 use super::name::decimal;
 
-/// Octets of the largest datagram that is read.
+/// Octets of the largest datagram that is read; what AUEP answers as MD.
 // RFC 3435 §3.5.4: at least 4000 octets.
-const DATAGRAM_OCTETS_MAX: usize = 16_384;
+pub const DATAGRAM_OCTETS_MAX: usize = 16_384;
 
 /// Octets of the longest header line.
 const LINE_OCTETS_MAX: usize = 4_096;

@@ -138,7 +138,7 @@ impl Listener {
                 let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
                 // A link-local address means nothing without its link.
                 let scope = if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-                Some(SocketAddrV6::new(address, port, 0, scope as u32).into())
+                Some(SocketAddrV6::new(address, port, 0, scope).into())
             }
             _ => None,
         }

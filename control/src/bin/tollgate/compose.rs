@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use control::config::Config;
@@ -84,6 +85,11 @@ impl Assembly {
             links.push(control_end);
         }
         Ok(Self { config, topology, control, cores, links, epoch })
+    }
+
+    /// The first address that it takes MGCP on.
+    pub(crate) fn mgcp_address(&self) -> SocketAddr {
+        self.config.mgcp.listen[0]
     }
 
     /// Starts the workers. They tick, but nobody can order them anything yet.
@@ -167,6 +173,6 @@ impl Started {
 }
 
 /// Chance, from the host.
-fn seed() -> Result<u64, Failure> {
+pub(crate) fn seed() -> Result<u64, Failure> {
     Ok(SysRng.try_next_u64()?)
 }

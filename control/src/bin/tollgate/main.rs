@@ -4,6 +4,7 @@
 
 mod cli;
 mod compose;
+mod demo;
 mod recorder;
 mod spans;
 mod summary;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check(&args),
-        Command::Demo(_) => Err("not yet".into()),
+        Command::Demo(args) => demo::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

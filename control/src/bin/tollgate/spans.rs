@@ -38,7 +38,7 @@ const CABLE_DELAY: Duration = Duration::from_millis(20);
 /// # Errors
 /// A file that cannot be played, by name.
 pub(crate) fn build(config: &Config) -> Result<Lines, Failure> {
-    let start = Clock.now();
+    let start = first_block();
     let mut cables = cables(config);
     let mut lines = Lines { spans: Vec::new(), recordings: Vec::new(), patterns: Vec::new() };
     for (place, span) in config.spans.iter().enumerate() {
@@ -52,17 +52,29 @@ pub(crate) fn build(config: &Config) -> Result<Lines, Failure> {
     Ok(lines)
 }
 
-/// A span's settings, with a clock as exact as the host's. Blocks begin a millisecond apart from span
-/// to span, as far as a block lasts, so that a core's packets do not all leave at once.
+/// When the first block of all spans is due: when the workers will have started.
+pub(crate) fn first_block() -> Instant {
+    Clock.now() + START_UP
+}
+
+/// A span's settings, with a clock as exact as the host's.
 pub(crate) fn settings(span: &SpanConfig, place: usize, start: Instant) -> SimSettings {
-    let phase = Duration::from_millis(place as u64 % u64::from(span.block_ms));
     SimSettings {
         line: Line { carrier: span.carrier, law: span.law },
         frames: usize::from(span.block_ms) * FRAMES_PER_MS,
         clock_ppm: 0.0,
-        start: start + phase,
+        start: start + phase(span, place),
     }
 }
+
+/// How much later than others a span begins: blocks come a millisecond apart from span to span, as far
+/// as a block lasts, so that a core's packets do not all leave at once.
+pub(crate) fn phase(span: &SpanConfig, place: usize) -> Duration {
+    Duration::from_millis(place as u64 % u64::from(span.block_ms))
+}
+
+/// How long workers may take to start.
+const START_UP: Duration = Duration::from_millis(200);
 
 const FRAMES_PER_MS: usize = (Duration::from_millis(1).as_nanos() / FRAME.as_nanos()) as usize;
 

@@ -8,6 +8,7 @@ use control::config::{Config, FarEndConfig, SpanConfig, SpanDriver};
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::stats::Counter;
+use drivers::net::Ports;
 use drivers::net::uring::Settings;
 use drivers::span::sim::PrbsResult;
 use hdrhistogram::Histogram;
@@ -30,7 +31,7 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
             .collect();
         lines.push(("core", format!("{place} {pin}: {ds0s} DS0s, RTP on {}", ports.join(" and "))));
     }
-    let sockets: usize = topology.ports.iter().map(|ports| ports.slots()).sum();
+    let sockets: usize = topology.ports.iter().map(Ports::slots).sum();
     lines.push(("ports", format!("{sockets} sockets, for {} connections at a time", sockets / 2)));
     lines.push(("memory", format!("{} for media", mebibytes(memory(&topology)))));
     let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
