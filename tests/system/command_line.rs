@@ -42,7 +42,7 @@ fn check_tells_every_error_with_its_line() {
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
     for (line, word) in [(2, "listen"), (3, "t_hist"), (6, "ptime_ms"), (7, "dscp")] {
-        let told = said.lines().any(|text| text.contains(&format!(":{line}")) && text.contains(word));
+        let told = said.lines().any(|text| text.contains(&format!("line {line}:")) && text.contains(word));
         assert!(told, "line {line}, {word}:\n{said}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use drivers::line::Law;
 use tests::audio::distinct;
@@ -19,9 +20,9 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
     // ffmpeg's own pacing on a busy machine is what the deep jitter buffer is for.
     let settings = "jitter_nominal_ms = 200\njitter_max_ms = 200\n\
         [[span]]\nlaw = \"a\"\nfar_end = \"idle\"\n[[span.timeslot]]\nnumbers = \"1-6\"\n\
-        far_end = { kind = \"file\", record = \"a.wav\" }\n\
+        far_end = { kind = \"file\", record = \"a-{timeslot}.wav\" }\n\
         [[span]]\nlaw = \"mu\"\nfar_end = \"idle\"\n[[span.timeslot]]\nnumbers = \"1-6\"\n\
-        far_end = { kind = \"file\", record = \"mu.wav\" }\n";
+        far_end = { kind = \"file\", record = \"mu-{timeslot}.wav\" }\n";
     let mut gateway = Running::start(settings);
     let mut legs = Vec::new();
     for (span, law, payload_type, format) in [(1, Law::A, 8, "alaw"), (2, Law::Mu, 0, "mulaw")] {
@@ -29,7 +30,8 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
             let port = 30_000 + 100 * span as u16 + 2 * index as u16;
             let sdp = gateway.peer(port, payload_type);
             let endpoint = format!("ds/e1-{span}/{}", index + 1);
-            let to = gateway.connect(&endpoint, "recvonly", &sdp).rtp();
+            let reply = gateway.connect(&endpoint, "recvonly", &sdp);
+            let to = reply.rtp();
             // Three seconds, whole packets of each size.
             let source = distinct((10 * span + index) as u64, law, 8 * 3_000);
             let file = gateway.folder.join(format!("{format}-{ptime}"));
@@ -60,18 +62,22 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("ffmpeg starts");
-            legs.push((endpoint, law, index, source, child));
+            legs.push((endpoint, law, index, source, reply.connection(), child));
         }
     }
-    for (endpoint, _, _, source, child) in &mut legs {
+    for (endpoint, .., child) in &mut legs {
         assert!(child.wait().expect("ffmpeg ends").success(), "ffmpeg for {endpoint}");
-        let seen = gateway.ask(&format!("DLCX {endpoint}@gw"), "");
+    }
+    // What the jitter buffers still hold is yet to be played.
+    gateway.listen_for(Duration::from_millis(400));
+    for (endpoint, _, _, source, connection, _) in &legs {
+        let seen = gateway.ask(&format!("DLCX {endpoint}@gw"), &format!("C: A1\r\nI: {connection}\r\n"));
         assert_eq!(seen.code, 250, "{}", seen.text);
         assert_eq!(seen.seen("PL"), Some(0), "{}", seen.text);
         assert_eq!(seen.seen("OR"), Some(source.len() as u64), "{}", seen.text);
     }
     assert_eq!(gateway.stop(), Some(0));
-    for (endpoint, law, index, source, _) in &legs {
+    for (endpoint, law, index, source, ..) in &legs {
         let name = if *law == Law::A { "a" } else { "mu" };
         let heard = gateway.recording(&format!("{name}-{}.wav", index + 1));
         let at = heard.windows(64).position(|run| run == &source[..64]);

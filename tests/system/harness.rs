@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use drivers::time::Clock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::Reply;
@@ -152,6 +153,14 @@ impl Running {
         }
     }
 
+    /// Takes commands of the gateway's own for so long.
+    pub(crate) fn listen_for(&mut self, time: Duration) {
+        let until = Clock.now() + time;
+        while Clock.now() < until {
+            self.listen();
+        }
+    }
+
     /// A connection towards what `sdp` describes.
     pub(crate) fn connect(&mut self, endpoint: &str, mode: &str, sdp: &str) -> Reply {
         let body = if sdp.is_empty() { String::new() } else { format!("\r\n{sdp}") };
@@ -176,8 +185,8 @@ impl Running {
     /// Ends it with SIGTERM and waits; its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
-        let deadline = drivers::time::Clock.now() + PATIENCE;
-        while drivers::time::Clock.now() < deadline {
+        let deadline = Clock.now() + PATIENCE;
+        while Clock.now() < deadline {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return status.code();
             }

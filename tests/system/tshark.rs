@@ -17,6 +17,18 @@ fn decode(capture: &str, filter: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Does something again and again until the capture holds a frame that matches `filter`.
+fn wait_for(capture: &str, filter: &str, mut again: impl FnMut()) {
+    for _ in 0..40 {
+        again();
+        // Decoding takes about half a second: that is the wait.
+        if !decode(capture, filter).is_empty() {
+            return;
+        }
+    }
+    panic!("nothing that is {filter} was captured");
+}
+
 #[test]
 fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     if !has("tshark") {
@@ -42,8 +54,8 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
             return;
         }
     }
-    // A word on the wire shows that the capture has begun.
-    gateway.ask("AUEP ds/e1-1/1@gw", "");
+    // It says so a little early, and it writes a little late: words on the wire show when it is there.
+    wait_for(&capture, "mgcp.req.verb == \"AUEP\"", || drop(gateway.ask("AUEP ds/e1-1/1@gw", "")));
 
     let first = gateway.connect("ds/e1-1/1", "recvonly", "");
     let sdp = first.description().expect("a connection is described").to_owned();
@@ -54,10 +66,7 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     let clear = gateway.ask("CRCX ds/e1-3/1@gw", "C: A2\r\nL: p:10, a:CLEARMODE;PCMU\r\nM: recvonly\r\n");
     assert_eq!(clear.code, 200, "{}", clear.text);
     // Long enough for RTCP reports from both ends (RFC 3550 §6.2: 2.5 s at first, 5 s then).
-    let until = drivers::time::Clock.now() + Duration::from_secs(9);
-    while drivers::time::Clock.now() < until {
-        gateway.listen();
-    }
+    gateway.listen_for(Duration::from_secs(9));
     let audit = format!("I: {}\r\nF: C,M,L,LC,RC,P\r\n", second.connection());
     assert_eq!(gateway.ask("AUCX ds/e1-2/1@gw", &audit).code, 200);
     assert_eq!(gateway.ask("AUEP ds/e1-2/1@gw", "F: A,I,N\r\n").code, 200);
@@ -66,6 +75,7 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     gateway.ask("DLCX ds/e1-2/1@gw", "C: A1\r\n");
     gateway.ask("DLCX *@gw", "");
     gateway.stop();
+    wait_for(&capture, "mgcp.param.restartmethod == \"forced\"", || {});
     kill(Pid::from_raw(tshark.id() as i32), Signal::SIGINT).expect("tshark is running");
     tshark.wait().expect("tshark ends");
 
