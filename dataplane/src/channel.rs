@@ -150,16 +150,19 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Octets of a row.
+    pub(crate) const ROW: usize = Block::FRAMES_MAX;
+
     /// Room for blocks of any length.
     pub(crate) fn new(pairs: usize) -> Self {
-        Self { octets: vec![0; pairs * Block::FRAMES_MAX].into() }
+        Self { octets: vec![0; pairs * Self::ROW].into() }
     }
 
     fn row(&self, pair: usize, frames: usize) -> &[u8] {
-        &self.octets[pair * Block::FRAMES_MAX..][..frames]
+        &self.octets[pair * Self::ROW..][..frames]
     }
 
     fn row_mut(&mut self, pair: usize, frames: usize) -> &mut [u8] {
-        &mut self.octets[pair * Block::FRAMES_MAX..][..frames]
+        &mut self.octets[pair * Self::ROW..][..frames]
     }
 }

@@ -89,6 +89,12 @@ impl Connection {
         }
     }
 
+    /// Octets of memory that one takes, its buffers with it: a bit for each octet of the jitter buffer
+    /// says whether it has come.
+    pub(crate) const fn memory(limits: &Limits) -> usize {
+        size_of::<Self>() + Packetizer::BUFFER + limits.jitter_buffer_octets * 9 / 8
+    }
+
     /// Becomes a leg of `channel`, whose line has the law `law` and stands at `clock`.
     ///
     /// `phase` moves the ends of its packets: they lie where the line's clock and the phase together

@@ -2,6 +2,10 @@
 
 use drivers::net::Ports;
 
+use crate::channel::Rows;
+use crate::connection::Connection;
+use crate::link::{Order, Report};
+
 /// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
 pub const CONNECTIONS_PER_ENDPOINT: usize = 4;
 
@@ -25,5 +29,25 @@ impl Limits {
     /// The usual sizes for a core with these ports.
     pub fn for_ports(ports: &Ports) -> Self {
         Self { pairs: ports.slots() / 2, jitter_buffer_octets: 4_096, orders: 4_096, observations: 4_096 }
+    }
+
+    /// Octets of memory that they take, all of it allocated at start. Channels, a few KiB a span, are
+    /// not among them.
+    pub const fn memory(&self) -> usize {
+        let rings =
+            self.orders * size_of::<Order>() + (self.orders + self.observations) * size_of::<Report>();
+        self.pairs * (Connection::memory(self) + Rows::ROW) + rings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_costs_less_than_16_kib() {
+        let one = Limits { pairs: 1, jitter_buffer_octets: 4_096, orders: 0, observations: 0 };
+        assert!(one.memory() < 8 << 10, "{}", one.memory());
+        assert!(one.memory() > one.jitter_buffer_octets);
     }
 }

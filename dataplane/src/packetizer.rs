@@ -12,7 +12,7 @@ use crate::rtp::packet::Header;
 #[derive(Debug)]
 pub struct Packetizer {
     /// Room for a header, then octets; `start..end` are the ones not sent yet.
-    buffer: Box<[u8; Header::LEN + Self::CAPACITY]>,
+    buffer: Box<[u8; Self::BUFFER]>,
     start: usize,
     end: usize,
     /// Octets in a packet.
@@ -29,12 +29,14 @@ impl Packetizer {
     /// Octets of the longest slice that can be pushed: 20 ms.
     pub const PUSH_MAX: usize = drivers::span::Block::FRAMES_MAX;
     const CAPACITY: usize = Self::PTIME_MAX + Self::PUSH_MAX;
+    /// Octets of the buffer behind it.
+    pub(crate) const BUFFER: usize = Header::LEN + Self::CAPACITY;
 
     /// Room for one leg, all that it will ever need.
     pub fn new() -> Self {
         let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: 0 };
         Self {
-            buffer: Box::new([0; Header::LEN + Self::CAPACITY]),
+            buffer: Box::new([0; Self::BUFFER]),
             start: Header::LEN,
             end: Header::LEN,
             ptime: 160,
@@ -140,11 +142,6 @@ impl Packetizer {
         }
         self.header.timestamp = self.header.timestamp.wrapping_add((self.end - self.start + octets) as u32);
         self.empty();
-    }
-
-    /// Octets of the next packet's payload.
-    pub fn ptime(&self) -> usize {
-        self.ptime
     }
 
     /// The timestamp of the octet that comes next: the media's clock.

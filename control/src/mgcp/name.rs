@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 /// Octets that a local name, and that a domain may have (RFC 3435 §3.2.1.3).
-pub const NAME_OCTETS_MAX: usize = 255;
+const NAME_OCTETS_MAX: usize = 255;
 
 /// Octets that a range wildcard may have (RFC 3435 §E.5).
 const RANGE_OCTETS_MAX: usize = 128;
@@ -40,11 +40,6 @@ impl EndpointName {
     /// The domain without a port and without brackets: what tells whose endpoint it is.
     pub fn host(&self) -> &str {
         unbracketed(split_port(&self.domain).0)
-    }
-
-    /// Whether it is `*` or `$` alone: every endpoint of the gateway.
-    pub fn is_whole_gateway(&self) -> bool {
-        matches!(self.local.as_slice(), [Term::All | Term::Any])
     }
 
     /// Whether a term names all of something: `*`, or a range.
@@ -243,14 +238,6 @@ impl EntityName {
     /// The host to look up, or its address, without brackets.
     pub fn host(&self) -> &str {
         unbracketed(&self.domain)
-    }
-
-    /// Whether both say the same, whatever their case.
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        let local = |entity: &Self| entity.local.as_deref().map(str::to_ascii_lowercase);
-        self.port == other.port
-            && self.domain.eq_ignore_ascii_case(&other.domain)
-            && local(self) == local(other)
     }
 }
 

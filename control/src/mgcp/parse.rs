@@ -13,9 +13,9 @@ use super::code::ReturnCode;
 use super::message::{Command, Message, Parameters, Response, TransactionId, Verb};
 use super::name::decimal;
 
-/// Octets of the largest datagram that is read; what AUEP answers as MD.
+/// Octets of the largest datagram that is read.
 // RFC 3435 §3.5.4: at least 4000 octets.
-pub const DATAGRAM_OCTETS_MAX: usize = 16_384;
+const DATAGRAM_OCTETS_MAX: usize = 16_384;
 
 /// Octets of the longest header line.
 const LINE_OCTETS_MAX: usize = 4_096;

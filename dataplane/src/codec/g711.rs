@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn all_512_octets_are_those_of_an_independent_implementation() {
+        // FNV-1a of the tables as libspandsp 0.0.6 gives them, octet by octet.
+        let hash = |table: &[u8; 256]| {
+            table.iter().fold(0xCBF2_9CE4_8422_2325u64, |hash, octet| {
+                (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01B3)
+            })
+        };
+        assert_eq!(hash(&A_TO_MU), 0x61EE_8248_462E_0701);
+        assert_eq!(hash(&MU_TO_A), 0x16C1_03B7_AFB5_2AB5);
+    }
+
+    #[test]
     fn each_of_the_256_octets_keeps_its_sign_and_its_level_to_a_step() {
         for (from, to) in [(Law::A, Law::Mu), (Law::Mu, Law::A)] {
             let table = translate(from, to).expect("the laws differ");

@@ -150,7 +150,7 @@ const BLOCK: usize = 80;
 const SHARE_MIN: f32 = 0.65;
 const BLOCKS_TO_BELIEVE: u8 = 3;
 const BLOCKS_TO_END: u8 = 2;
-/// ITU-T Q.724 §7.3.
+/// The level of check tones in ITU-T Q.724, which RFC 3660 §2.3 refers to.
 const ANSWER_DBM0: f64 = -12.0;
 /// The least energy of a block with a tone: -30 dBm0, 18 dB below what is sent.
 const ENERGY_MIN: f32 = {

@@ -15,6 +15,7 @@ use drivers::span::Slip;
 
 use super::*;
 use crate::codec::{Codec, g711};
+use crate::dsp::tone::Tone;
 use crate::link::{Format, Formats, JitterBounds, Mode, OrderId, Remote};
 use crate::rtp::packet::Packet;
 use crate::rtp::rtcp::Heard;
@@ -162,6 +163,8 @@ struct Core {
     heard: BTreeMap<u8, Vec<u8>>,
     /// How many datagrams each tick sent.
     levels: Vec<usize>,
+    /// What all timeslots say instead, if anything.
+    tone: Option<Tone>,
 }
 
 impl Core {
@@ -187,6 +190,7 @@ impl Core {
             out: Vec::new(),
             heard: BTreeMap::new(),
             levels: Vec::new(),
+            tone: None,
         }
     }
 
@@ -239,6 +243,12 @@ impl Core {
                 for (i, octet) in rx.timeslot_mut(timeslot).iter_mut().enumerate() {
                     *octet = said(ds0, *clock + i as u64);
                 }
+                if let Some(tone) = &self.tone {
+                    tone.clone().fill(rx.timeslot_mut(timeslot));
+                }
+            }
+            if let Some(tone) = &mut self.tone {
+                tone.fill(&mut vec![0; rx.frames()]);
             }
             *clock += rx.frames() as u64;
             self.engine.capture(self.now, span, rx);
@@ -662,6 +672,50 @@ fn netwloop_returns_the_peers_octets_in_packets_of_our_own() {
     let packets = core.rtp_from(0);
     assert!(packets.iter().all(|packet| packet.ssrc == identity(0).ssrc && packet.payload.len() == 240));
     assert!(find(&joined(&packets), &peers[0].said()[..1_600]).is_some());
+    assert_silent(core.heard(5));
+}
+
+/// The share of `octets` that is a sine of `hz`.
+fn share(octets: &[u8], hz: f64) -> f64 {
+    let (mut re, mut im, mut energy) = (0.0, 0.0, 0.0);
+    for (n, &octet) in octets.iter().enumerate() {
+        let sample = f64::from(Law::A.decode(octet));
+        let (sin, cos) = (n as f64 * hz * std::f64::consts::TAU / 8_000.0).sin_cos();
+        re += sample * cos;
+        im += sample * sin;
+        energy += sample * sample;
+    }
+    2.0 * (re * re + im * im) / (octets.len() as f64 * f64::max(energy, 1.0))
+}
+
+// RFC 3435 §2.3.1: the circuit is placed in transponder mode; RFC 3660 §2.3 has the tones.
+#[test]
+fn conttest_answers_the_circuit_with_the_other_tone() {
+    let mut core = Core::new();
+    core.connect(5, 0, leg(Mode::ContinuityTest, peer(1)));
+    core.connect(5, 1, leg(Mode::SendReceive, peer(2)));
+    core.tone = Some(Tone::new(Law::A, 2_010.0, -12.0));
+    core.talk(&mut [Peer::new(2, 1)], 100);
+    let heard = core.heard(5);
+    assert_silent(&heard[..5 * BLOCK]);
+    assert!(share(&heard[50 * BLOCK..], 1_780.0) > 0.95);
+    assert!(core.rtp_from(0).is_empty() && core.rtp_from(1).is_empty());
+}
+
+#[test]
+fn netwtest_answers_the_peer_with_the_other_tone() {
+    let mut core = Core::new();
+    core.connect(5, 0, leg(Mode::NetworkContinuityTest, peer(1)));
+    let mut tone = Tone::new(Law::A, 1_780.0, -12.0);
+    let mut says = Peer::new(1, 0);
+    for _ in 0..25 {
+        let mut packet = says.packet(160);
+        tone.fill(&mut packet[Header::LEN..]);
+        core.coming.push((rtp(0), says.from, packet));
+        core.ticks(4);
+    }
+    let octets = joined(&core.rtp_from(0));
+    assert!(share(&octets[octets.len() / 2..], 2_010.0) > 0.95);
     assert_silent(core.heard(5));
 }
 

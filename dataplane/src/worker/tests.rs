@@ -289,7 +289,7 @@ fn a_worker_that_is_stopped_says_bye_and_lets_its_sockets_go() {
     control.stop();
     let summary = running.expect("it has started").join();
     assert!(summary.end.is_ok());
-    assert!(summary.work.len() > 0 && summary.lateness.len() > 0);
+    assert!(!summary.work.is_empty() && !summary.lateness.is_empty());
     assert!(control.has_ended());
     assert!(stats.value(Counter::CpuNanos) > 0);
     let state = net.state();

@@ -12,6 +12,8 @@ mod clock;
 mod file;
 mod prbs;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod tone;
 
 use std::ops::Range;

@@ -97,8 +97,7 @@ fn memory(topology: &Topology) -> usize {
         .iter()
         .map(|ports| {
             let limits = Limits::for_ports(ports);
-            limits.pairs * limits.jitter_buffer_octets
-                + Settings::for_slots(ports.slots()).memory(ports.slots())
+            limits.memory() + Settings::for_slots(ports.slots()).memory(ports.slots())
         })
         .sum()
 }

@@ -93,9 +93,10 @@ impl Recording {
         self.begun.store(heard + tx.len(), Ordering::Relaxed);
         fence(Ordering::Release);
         let (start, end) = self.octets.split_at(heard % self.octets.len());
-        for (place, &octet) in end.iter().chain(start).zip(tx) {
-            place.store(octet, Ordering::Relaxed);
-        }
+        // At the end of the room it goes on at its start.
+        let (before, after) = tx.split_at(tx.len().min(end.len()));
+        store(end, before);
+        store(start, after);
         self.heard.store(heard + tx.len(), Ordering::Release);
     }
 
@@ -116,6 +117,12 @@ impl Recording {
         let octets = (first..self.len()).map(octet).collect();
         fence(Ordering::Acquire);
         (self.begun.load(Ordering::Relaxed).saturating_sub(first) <= kept).then_some(octets)
+    }
+}
+
+fn store(places: &[AtomicU8], octets: &[u8]) {
+    for (place, &octet) in places.iter().zip(octets) {
+        place.store(octet, Ordering::Relaxed);
     }
 }
 
