@@ -15,6 +15,27 @@ pub enum Codec {
     Clearmode,
 }
 
+impl Codec {
+    /// How an octet of the payload becomes an octet of a line of `line`'s law: by this table, or
+    /// unchanged if there is none.
+    // RFC 4040 §3: what clearmode carries is data; a law conversion would corrupt it.
+    pub const fn to_line(self, line: Law) -> Option<&'static [u8; 256]> {
+        match self {
+            Self::G711(law) => g711::translate(law, line),
+            Self::Clearmode => None,
+        }
+    }
+
+    /// How an octet of a line of `line`'s law becomes an octet of the payload: by this table, or
+    /// unchanged if there is none.
+    pub const fn from_line(self, line: Law) -> Option<&'static [u8; 256]> {
+        match self {
+            Self::G711(law) => g711::translate(line, law),
+            Self::Clearmode => None,
+        }
+    }
+}
+
 /// The encoding name in SDP.
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
