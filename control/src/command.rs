@@ -207,6 +207,12 @@ impl State {
         gone.len()
     }
 
+    /// The commands under way that make or change connections of an endpoint.
+    pub fn making(&self, id: EndpointId) -> Vec<ExecutionId> {
+        let executing = self.endpoints[id].executing.iter().copied();
+        executing.filter(|execution| self.executions[execution].makes()).collect()
+    }
+
     /// Whether the command that makes this connection is still under way.
     pub fn is_being_created(&self, id: EndpointId, connection: ConnectionId) -> bool {
         let created = Undo::Created(id, connection);
@@ -479,9 +485,7 @@ pub fn commit(
 // like abort an older one of their kind. Whether the new one succeeds then does not matter.
 pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
     let aborts = |execution: &Execution| match command.verb {
-        Verb::DeleteConnection => {
-            matches!(execution.verb, Verb::CreateConnection | Verb::ModifyConnection)
-        }
+        Verb::DeleteConnection => execution.makes(),
         Verb::ModifyConnection => {
             let connection = command.parameters.connections.as_ref().and_then(|ids| ids.first());
             let same = |undo: &Undo| match undo {
@@ -505,6 +509,11 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
 }
 
 impl Execution {
+    /// Whether it makes or changes a connection.
+    const fn makes(&self) -> bool {
+        matches!(self.verb, Verb::CreateConnection | Verb::ModifyConnection)
+    }
+
     /// Its final response.
     pub fn response(&self, state: &State, acknowledge: bool) -> Vec<u8> {
         let mut response = Response::new(ReturnCode::OK, self.transaction);

@@ -448,7 +448,11 @@ impl Gateway {
         if self.phase != Phase::Running {
             return;
         }
-        info!("taking all endpoints out of service");
+        let connections = self.state.ledger.connections();
+        info!(connections = connections.used, at_most = connections.high_water, "taking all out of service");
+        for counter in Counter::ALL {
+            debug!("{} {}", counter.name(), self.counters().value(*counter));
+        }
         self.phase = Phase::Stopping;
         let endpoints: Vec<_> = self.state.endpoints.ids().collect();
         self.set_outage(now, &endpoints, Some(Outage::Shutdown));

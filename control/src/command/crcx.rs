@@ -17,7 +17,7 @@ use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::Command;
 use crate::mgcp::name::{CallId, ConnectionId, EndpointName};
-use crate::sdp::{Description, LocalDescription, Negotiated, Refusal, Terms, negotiate};
+use crate::sdp::{LocalDescription, Negotiated};
 
 /// A connection to be made, with all it needs seen to be there.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,16 +53,8 @@ pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<
 
     let options = parameters.local_options.as_ref();
     let dscp = options.map(|options| options::check(&state.settings, options)).transpose()?.flatten();
-    let description = remote.map(Description::parse).transpose().map_err(|_| ReturnCode::REMOTE_ERROR)?;
-    let agreed = negotiate(&Terms {
-        law: common.law.unwrap_or(state.endpoints[endpoint].law),
-        ptime_default_ms: state.settings.ptime_ms,
-        addresses: &state.settings.addresses,
-        options,
-        remote: description.as_ref(),
-        current: None,
-    })
-    .map_err(Refusal::code)?;
+    let law = common.law.unwrap_or(state.endpoints[endpoint].law);
+    let agreed = options::agree(&state.settings, law, options, remote, None)?;
 
     let (core, connections) = (state.endpoints[endpoint].core, state.endpoints[endpoint].connections.len());
     if connections >= CONNECTIONS_PER_ENDPOINT {

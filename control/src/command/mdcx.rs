@@ -10,7 +10,7 @@ use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::Command;
-use crate::sdp::{Description, LocalDescription, Refusal, Terms, negotiate};
+use crate::sdp::LocalDescription;
 
 /// A connection as it is to be.
 #[derive(Clone, PartialEq, Debug)]
@@ -62,16 +62,8 @@ pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<
         after.options.merge(options);
     }
     if options.is_some() || remote.is_some() {
-        let description = remote.map(Description::parse).transpose().map_err(|_| ReturnCode::REMOTE_ERROR)?;
-        after.agreed = negotiate(&Terms {
-            law: common.law.unwrap_or(state.endpoints[endpoint].law),
-            ptime_default_ms: state.settings.ptime_ms,
-            addresses: &state.settings.addresses,
-            options,
-            remote: description.as_ref(),
-            current: Some(&before.agreed),
-        })
-        .map_err(Refusal::code)?;
+        let law = common.law.unwrap_or(state.endpoints[endpoint].law);
+        after.agreed = options::agree(&state.settings, law, options, remote, Some(&before.agreed))?;
     }
 
     let core = state.endpoints[endpoint].core;

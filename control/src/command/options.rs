@@ -1,13 +1,16 @@
 //! LocalConnectionOptions: each field is honoured, or refused with a code of its own.
 //!
-//! Codecs, packetization and bandwidth are for [`negotiate()`](crate::sdp::negotiate()); the rest is here.
+//! Codecs, packetization and bandwidth are for [`negotiate()`]; the rest is here.
 
+use drivers::line::Law;
 use drivers::net::Dscp;
+use tracing::debug;
 
 use super::Settings;
 use crate::config::EchoCancellation;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{GainControl, LocalConnectionOptions, Range};
+use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate};
 
 /// The options a connection was given, as AUCX tells them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -101,6 +104,31 @@ fn extension(name: &str) -> Result<(), ReturnCode> {
 fn mark(type_of_service: u8) -> Result<Dscp, ReturnCode> {
     let dscp = Dscp::new(type_of_service >> 2).filter(|dscp| dscp.tos() == type_of_service);
     dscp.ok_or(ReturnCode::UNSUPPORTED_OPTION_VALUE)
+}
+
+/// Agrees on media with what a command gives, as [`negotiate()`] does; the refusal's words are logged.
+///
+/// # Errors
+/// The refusal's return code.
+pub fn agree(
+    settings: &Settings,
+    law: Law,
+    options: Option<&LocalConnectionOptions<'_>>,
+    remote: Option<&[u8]>,
+    current: Option<&Negotiated>,
+) -> Result<Negotiated, ReturnCode> {
+    let description = remote.map(Description::parse).transpose().map_err(Refusal::from);
+    let agreed = description.and_then(|description| {
+        negotiate(&Terms {
+            law,
+            ptime_default_ms: settings.ptime_ms,
+            addresses: &settings.addresses,
+            options,
+            remote: description.as_ref(),
+            current,
+        })
+    });
+    agreed.inspect_err(|refusal| debug!(%refusal, "no agreement")).map_err(Refusal::code)
 }
 
 #[cfg(test)]

@@ -46,10 +46,9 @@ impl Announcer {
 impl Gateway {
     /// Begins with a random wait, so that gateways that come up together do not speak together.
     pub(super) fn begin(&mut self, now: Instant, notified_entity: Option<&str>) {
-        let name = notified_entity.and_then(|name| name.parse::<EntityName>().ok());
-        if name.is_none() {
-            return;
-        }
+        let Some(name) = notified_entity else { return };
+        let name =
+            name.parse::<EntityName>().inspect_err(|error| warn!(name, %error, "notified entity")).ok();
         for id in self.state.endpoints.ids() {
             let control = &mut self.state.endpoints[id].control;
             control.notified.name(name.clone());
@@ -69,7 +68,7 @@ impl Gateway {
                 continue;
             }
             if outage.is_some() {
-                for execution in self.state.endpoints[id].executing.clone() {
+                for execution in self.state.making(id) {
                     self.abort(now, execution, ReturnCode::ENDPOINT_NOT_READY);
                 }
                 lost += self.state.drop_connections(id);

@@ -178,6 +178,16 @@ fn a_command_under_way_on_a_span_that_fails_is_refused() {
 }
 
 #[test]
+fn a_dlcx_under_way_on_a_span_that_fails_goes_on() {
+    let mut bench = announced();
+    bench.crcx("ds/e1-2/5@gw", "A1");
+    bench.say_only("DLCX 700 *@gw MGCP 1.0\n");
+    let said = bench.span_event(1, down());
+    assert!(said.iter().any(|answer| answer == "250 700 OK\n"), "{said:?}");
+    assert!(bench.gateway.ledger().is_empty());
+}
+
+#[test]
 fn a_failed_driver_does_not_come_back() {
     let mut bench = announced();
     bench.span_event(1, SpanEvent::Failed);
