@@ -12,7 +12,7 @@ use drivers::line::Law;
 use drivers::net::Dscp;
 use drivers::time::Instant;
 
-use crate::codec::{Codec, g711};
+use crate::codec::Codec;
 use crate::dsp::transponder::Transponder;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
@@ -130,7 +130,7 @@ impl Connection {
         let past = ((clock + phase) % ptime as u64) as usize;
         self.packetizer.start(first, ptime, (ptime - past) % ptime);
         self.law = law;
-        self.encode = translation(law, leg.send.codec);
+        self.encode = leg.send.codec.from_line(law);
     }
 
     /// Changes how it behaves. SSRC, sequence and timestamps go on.
@@ -143,7 +143,7 @@ impl Connection {
             self.packetizer.set_ptime(ptime_octets(&leg));
         }
         self.packetizer.set_payload_type(leg.send.payload_type);
-        self.encode = translation(self.law, leg.send.codec);
+        self.encode = leg.send.codec.from_line(self.law);
         if leg.jitter != old.jitter || fill(self.law, &leg) != fill(self.law, &old) {
             self.restart_playout();
         }
@@ -167,7 +167,7 @@ impl Connection {
     /// Changes the line's law. What waits to be played was in the old one, and is dropped.
     pub(crate) fn set_law(&mut self, law: Law) {
         self.law = law;
-        self.encode = translation(law, self.leg.send.codec);
+        self.encode = self.leg.send.codec.from_line(law);
         self.restart_playout();
     }
 
@@ -240,11 +240,8 @@ impl Connection {
             stats.add(Counter::DroppedMode, 1);
             return;
         }
-        let decode = match codec {
-            Codec::G711(law) => g711::translate(law, self.law),
-            Codec::Clearmode => None,
-        };
-        let inserted = self.jitter_buffer.insert(packet.timestamp(), packet.payload(), decode);
+        let inserted =
+            self.jitter_buffer.insert(packet.timestamp(), packet.payload(), codec.to_line(self.law));
         if inserted.late > 0 {
             stats.add(Counter::LateOctets, inserted.late as u64);
         }
@@ -331,15 +328,6 @@ impl Tally {
     pub(crate) fn add(&mut self, octets: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(octets as u32);
-    }
-}
-
-/// The table from the line's law to a codec's octets; `None` where they pass as they are.
-fn translation(line: Law, codec: Codec) -> Option<&'static [u8; 256]> {
-    match codec {
-        Codec::G711(law) => g711::translate(line, law),
-        // RFC 4040 §3: the octets are data and are not touched.
-        Codec::Clearmode => None,
     }
 }
 
