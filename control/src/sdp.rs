@@ -1,7 +1,7 @@
 //! Session descriptions (SDP, RFC 4566) as MGCP carries them (RFC 3435 §3.4).
 //!
 //! [`parse`] reads what a call agent sends, [`emit`] writes what the gateway says of itself, and
-//! [`negotiate`] finds codecs and packetization that all sides can live with (RFC 3435 §2.6).
+//! [`negotiate`](mod@negotiate) finds codecs and packetization that all sides can live with (RFC 3435 §2.6).
 //!
 //! Why not a crate: `sdp-types`, the best there is, invents lines that are missing, refuses ISO
 //! 8859-1 text and `m=audio $`, and copies each word. A gateway must take what switches really

@@ -99,11 +99,10 @@ fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<Endp
             };
             let found = state.endpoints.find(&pattern, |endpoint| idle(endpoint) && has_pair(endpoint));
             let found = found.or_else(|| state.endpoints.find(&pattern, idle));
-            let none = match state.endpoints.matching(&pattern).is_empty() {
+            let id = found.ok_or_else(|| match state.endpoints.matching(&pattern).is_empty() {
                 true => ReturnCode::ENDPOINT_UNKNOWN,
                 false => ReturnCode::NO_ENDPOINT_AVAILABLE,
-            };
-            let id = found.ok_or(none)?;
+            })?;
             let local = state.endpoints.name(pattern.form, Named::Endpoint(id));
             Ok((id, Some(EndpointName { local, domain: domain_of(name) })))
         }

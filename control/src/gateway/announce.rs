@@ -29,12 +29,14 @@ pub(super) struct Announcer {
     wait_max: Duration,
     /// The wait under way.
     timer: Option<TimerId>,
+    /// Whether a command could have to hear of something first: not all that is to be told has been.
+    restless: bool,
     sent: BTreeMap<TransactionId, Vec<EndpointId>>,
 }
 
 impl Announcer {
     pub(super) fn new(wait_max: Duration) -> Self {
-        Self { wait_max, timer: None, sent: BTreeMap::new() }
+        Self { wait_max, timer: None, restless: false, sent: BTreeMap::new() }
     }
 
     /// Whether all that was told has been answered.
@@ -54,6 +56,7 @@ impl Gateway {
             control.notified.name(name.clone());
             control.announcement = Announcement::Owed;
         }
+        self.announcer.restless = true;
         let wait = self.draw(self.announcer.wait_max);
         self.announce_at(now + wait);
     }
@@ -75,6 +78,7 @@ impl Gateway {
             }
             self.state.endpoints[id].outage = outage;
             self.state.endpoints[id].control.announcement = Announcement::Owed;
+            self.announcer.restless = true;
         }
         self.counters.add(Counter::ConnectionsLost, lost as u64);
     }
@@ -83,7 +87,8 @@ impl Gateway {
     // RFC 3435 §4.4.6: a command ends the wait. One for an endpoint whose RSIP was refused or never
     // answered begins the procedure anew.
     pub(super) fn announce_first(&mut self, now: Instant, command: &Command<'_>) {
-        if matches!(command.verb, Verb::AuditEndpoint | Verb::AuditConnection) {
+        let audits = matches!(command.verb, Verb::AuditEndpoint | Verb::AuditConnection);
+        if audits || !self.announcer.restless {
             return;
         }
         let mut owed = false;
@@ -122,6 +127,7 @@ impl Gateway {
         if again {
             self.announce_later(now);
         }
+        self.look_around();
     }
 
     /// What has been answered.
@@ -152,6 +158,7 @@ impl Gateway {
             Announcement::Owed => self.announce_later(now),
             Announcement::Settled | Announcement::Sent(_) | Announcement::Unheard => {}
         }
+        self.look_around();
     }
 
     /// What nobody answered.
@@ -164,6 +171,7 @@ impl Gateway {
                     *announcement = Announcement::Unheard;
                 }
             }
+            self.look_around();
         }
     }
 
@@ -201,6 +209,13 @@ impl Gateway {
             }
             !told.is_empty()
         });
+    }
+
+    /// Sees whether a command could have to hear of something first.
+    fn look_around(&mut self) {
+        let told = |announcement| matches!(announcement, Announcement::Settled | Announcement::Sent(_));
+        let mut all = self.state.endpoints.iter();
+        self.announcer.restless = all.any(|(_, endpoint)| !told(endpoint.control.announcement));
     }
 
     fn announce_later(&mut self, now: Instant) {
