@@ -511,7 +511,7 @@ mod tests {
         }
     }
 
-    /// RFC 3264 §6.1, and §2.6's last paragraph.
+    /// RFC 3264 §6.1, and the last paragraph of RFC 3435 §2.6.
     #[test]
     fn the_remote_orders_codecs_unless_options_do() {
         let remote = offer("0 8 101");

@@ -1,6 +1,7 @@
 //! The `tollgate` binary: runs a gateway, checks its configuration, shows it at work.
 //!
 //! The only place that sees everything: it builds and wires, and decides nothing.
+#![forbid(unsafe_code)]
 
 mod cli;
 mod compose;
