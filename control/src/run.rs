@@ -15,6 +15,7 @@ mod journal_file;
 mod listener;
 mod resolver;
 mod signals;
+mod status;
 
 use std::fmt;
 use std::io;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dataplane::link::ControlEnd;
+use dataplane::stats::Stats;
 use drivers::time::{Clock, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -51,6 +53,15 @@ pub struct Control {
     resolver: Resolver,
     journal: Option<JournalFile>,
     counters: Counters,
+}
+
+/// What control has of a core.
+#[derive(Debug)]
+pub struct Core {
+    /// Its end of the ring pair.
+    pub link: ControlEnd,
+    /// What the core counts.
+    pub stats: Arc<Stats>,
 }
 
 /// Why control ended though nobody wanted it to.
@@ -99,7 +110,8 @@ struct Counters {
 }
 
 impl Control {
-    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it.
+    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it, and
+    /// SIGUSR1 makes it log its counters.
     ///
     /// # Errors
     /// When an address cannot be had; the error names it.
@@ -140,7 +152,7 @@ impl Control {
     ///
     /// # Errors
     /// When a core has ended by itself, after its endpoints' call agents have been told so.
-    pub fn run(mut self, gateway: Gateway, cores: Vec<ControlEnd>) -> Result<(), RunError> {
+    pub fn run(mut self, gateway: Gateway, cores: Vec<Core>) -> Result<(), RunError> {
         let mut turn = Turn {
             gateway,
             cores,
@@ -167,10 +179,10 @@ impl Control {
             warn!("not every call agent has acknowledged the end of service");
         }
         for core in &turn.cores {
-            core.stop();
+            core.link.stop();
         }
-        let Counters { received, sent, refused, look_ups_dropped, journal_dropped } = self.counters;
-        info!(received, sent, refused, look_ups_dropped, journal_dropped, "control has ended");
+        self.log_status(&turn);
+        info!("control has ended");
         outcome
     }
 
@@ -217,17 +229,24 @@ impl Control {
                     info!("told to end");
                     turn.shut_down(now);
                 }
+                Signal::Status => self.log_status(turn),
             }
         }
+    }
+
+    fn log_status(&self, turn: &Turn) {
+        let Counters { received, sent, refused, look_ups_dropped, journal_dropped } = self.counters;
+        info!(received, sent, refused, look_ups_dropped, journal_dropped, "MGCP sockets");
+        status::log(&turn.gateway, &turn.cores);
     }
 
     /// Carries out what the gateway wants done.
     fn give_out(&mut self, turn: &mut Turn, now: Instant) {
         while let Some((core, order)) = turn.gateway.poll_order() {
-            let end = &mut turn.cores[usize::from(core.0)];
+            let link = &mut turn.cores[usize::from(core.0)].link;
             // Nobody would read it, and the gateway is about to end.
-            if !end.has_ended() {
-                end.send(order);
+            if !link.has_ended() {
+                link.send(order);
             }
         }
         while let Some(path) = turn.gateway.poll_transmit(&mut turn.outbox) {
@@ -256,13 +275,13 @@ impl Control {
     /// Sleeps until something happens or is due.
     fn sleep(&mut self, turn: &mut Turn, events: &mut Events, now: Instant) -> io::Result<()> {
         // Every core must be asked, for each one that says yes will wake us.
-        let quiet = turn.cores.iter().map(|core| turn.failed.is_some() || core.prepare_sleep());
+        let quiet = turn.cores.iter().map(|core| turn.failed.is_some() || core.link.prepare_sleep());
         let busy = quiet.filter(|quiet| !quiet).count() > 0 || turn.ready.contains(&true);
         let due = [turn.gateway.poll_timeout(), turn.end_by].into_iter().flatten().min();
         let timeout = if busy { Some(Duration::ZERO) } else { due.map(|at| at.since(now)) };
         let polled = self.poll.poll(events, timeout);
         for core in &turn.cores {
-            core.woke();
+            core.link.woke();
         }
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -301,7 +320,7 @@ impl fmt::Debug for Control {
 /// What changes from turn to turn.
 struct Turn {
     gateway: Gateway,
-    cores: Vec<ControlEnd>,
+    cores: Vec<Core>,
     /// A datagram on its way in.
     inbox: Vec<u8>,
     /// A datagram on its way out.
@@ -318,7 +337,7 @@ impl Turn {
     fn take_reports(&mut self, now: Instant) {
         for (place, core) in self.cores.iter_mut().enumerate() {
             for _ in 0..REPORTS_PER_TURN {
-                let Some(report) = core.poll_report() else { break };
+                let Some(report) = core.link.poll_report() else { break };
                 self.gateway.handle(now, Input::Report { core: CoreId(place as u16), report });
             }
         }
@@ -329,7 +348,7 @@ impl Turn {
         if self.failed.is_some() {
             return;
         }
-        if let Some(place) = self.cores.iter().position(ControlEnd::has_ended) {
+        if let Some(place) = self.cores.iter().position(|core| core.link.has_ended()) {
             error!(core = place, "a core's worker has ended; the gateway goes out of service");
             self.failed = Some(CoreId(place as u16));
             self.shut_down(now);
@@ -366,3 +385,60 @@ const SHUTDOWN_MAX: Duration = Duration::from_millis(600);
 
 const WAKE: Token = Token(usize::MAX - 2);
 const SIGNALS: Token = Token(usize::MAX - 3);
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::thread::{self, JoinHandle};
+
+    use dataplane::limits::Limits;
+    use dataplane::link::{self, CoreEnd};
+
+    use super::*;
+    use crate::topology::Topology;
+
+    /// A running control for one core, whose end is the test's.
+    struct Running {
+        address: SocketAddr,
+        stop: StopHandle,
+        core: CoreEnd,
+        thread: JoinHandle<Result<(), RunError>>,
+    }
+
+    fn start() -> Running {
+        let mut config = Config::default();
+        config.mgcp.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let topology = Topology::new(&config).unwrap();
+        let control = Control::bind(&config, None).unwrap();
+        let address = control.addresses().next().unwrap();
+        let stop = control.stop_handle();
+        let (link, core) = link::pair(&Limits::for_ports(&topology.ports[0]), control.waker());
+        let gateway = Gateway::new(&config, &topology, 1, Clock.epoch(), Clock.now());
+        let cores = vec![Core { link, stats: Arc::default() }];
+        let thread = thread::spawn(|| control.run(gateway, cores));
+        Running { address, stop, core, thread }
+    }
+
+    #[test]
+    fn a_command_is_answered_and_the_port_is_free_after_a_stop() {
+        let Running { address, stop, core, thread } = start();
+        let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        agent.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        agent.send_to(b"AUEP 1 ds/e1-1/1@tollgate MGCP 1.0\r\n", address).unwrap();
+        let mut octets = [0; 1_024];
+        let (len, from) = agent.recv_from(&mut octets).unwrap();
+        assert!(octets[..len].starts_with(b"200 1"), "{}", String::from_utf8_lossy(&octets[..len]));
+        assert_eq!(from, address);
+        stop.stop();
+        assert!(thread.join().unwrap().is_ok());
+        assert!(core.is_stopped());
+        UdpSocket::bind(address).unwrap();
+    }
+
+    #[test]
+    fn a_core_that_ends_by_itself_ends_the_gateway_with_an_error() {
+        let Running { core, thread, stop: _stop, .. } = start();
+        drop(core);
+        assert!(matches!(thread.join().unwrap(), Err(RunError::CoreEnded(CoreId(0)))));
+    }
+}

@@ -14,6 +14,7 @@ use super::{
     Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig, HostConfig, JournalConfig, LogConfig,
     MediaConfig, MgcpConfig, Network, spans,
 };
+use crate::mgcp::name::EntityName;
 use crate::topology::{Topology, TopologyError};
 
 /// The most media cores: more than any host this runs on has.
@@ -147,24 +148,10 @@ fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {
     }
 }
 
-/// RFC 3435 §3.2.1.3: `name@host:port`, of which the name and the port can be left out.
+/// RFC 3435 §2.1.4: `name@host:port`, of which the name and the port can be left out.
 fn notified_entity(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
-    let (local, domain) = text.split_once('@').unwrap_or(("ca", text));
-    let port = if domain.starts_with('[') {
-        domain.split_once(']').map(|(_, rest)| rest.strip_prefix(':'))
-    } else {
-        Some(domain.split_once(':').map(|(_, port)| port))
-    };
-    let is_right = !local.is_empty()
-        && !domain.is_empty()
-        && text.bytes().all(|octet| octet.is_ascii_graphic())
-        && port.is_some_and(|port| port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)));
-    if !is_right {
-        value.error(format!("`{text}` is not like `ca@192.0.2.1:2727` or `ca@ca.example.net`"));
-        return None;
-    }
-    Some(text.to_owned())
+    let wanted = "a call agent, like `ca@192.0.2.1:2727` or `ca@ca.example.net`";
+    value.parsed::<EntityName>(wanted).map(|entity| entity.to_string())
 }
 
 impl FromStr for Network {

@@ -1,4 +1,4 @@
-//! The signals that end a gateway, as something to poll.
+//! The signals that mean something to a gateway, as something to poll.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -11,9 +11,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 pub enum Signal {
     /// SIGTERM or SIGINT: end the orderly way.
     Terminate,
+    /// SIGUSR1: log the counters.
+    Status,
 }
 
-/// SIGTERM and SIGINT, kept from ending the process.
+/// SIGTERM, SIGINT and SIGUSR1, kept from ending the process.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -27,13 +29,16 @@ impl Signals {
         let mut set = SigSet::empty();
         set.add(signal::SIGTERM);
         set.add(signal::SIGINT);
+        set.add(signal::SIGUSR1);
         set.thread_block()?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
     }
 
     /// The next signal that has come.
     pub fn poll(&self) -> Option<Signal> {
-        self.0.read_signal().ok().flatten().map(|_| Signal::Terminate)
+        let come = self.0.read_signal().ok().flatten()?;
+        let is_status = come.ssi_signo == signal::SIGUSR1 as u32;
+        Some(if is_status { Signal::Status } else { Signal::Terminate })
     }
 }
 

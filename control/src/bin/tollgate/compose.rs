@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use control::config::Config;
 use control::gateway::Gateway;
-use control::run::{Control, RunError, Signals, StopHandle};
+use control::run::{Control, Core as CoreLink, RunError, Signals, StopHandle};
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::link::{self, ControlEnd};
@@ -156,7 +156,9 @@ impl Started {
     /// Runs control on this thread until the gateway has ended.
     pub(crate) fn run(self) -> Ended {
         let Self { control, gateway, links, workers, stats } = self;
-        let outcome = control.run(gateway, links);
+        let core = |(link, stats): (_, &Arc<Stats>)| CoreLink { link, stats: Arc::clone(stats) };
+        let cores = links.into_iter().zip(&stats).map(core).collect();
+        let outcome = control.run(gateway, cores);
         let cores = workers.into_iter().map(Running::join).zip(stats).collect();
         Ended { outcome, cores }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use control::call_agent::CallAgent;
 use control::call_agent::call::{Calls, CallsEvent};
 use control::mgcp::message::Path;
-use control::run::Signals;
+use control::run::{Signal, Signals};
 use drivers::time::{Clock, Instant};
 use mio::net::UdpSocket;
 use mio::unix::SourceFd;
@@ -89,7 +89,7 @@ impl Caller {
 
     /// Sends and receives what there is.
     fn exchange(&mut self, now: Instant) {
-        self.interrupted |= self.signals.poll().is_some();
+        self.interrupted |= self.signals.poll() == Some(Signal::Terminate);
         // Unread datagrams end with an error, and any other error is as good a reason to stop.
         while let Ok((len, from)) = self.socket.recv_from(&mut self.octets) {
             self.calls.handle(now, from, &self.octets[..len]);

@@ -38,10 +38,9 @@ pub(super) struct Ear {
 pub(super) struct Heard {
     /// Octets that were right.
     pub(super) right: u64,
-    /// Octets that were not: missing ones, for which something was put in, wrong or out of place.
+    /// Octets, from the first that was not silence on, that were not: missing ones, for which
+    /// something was put in, wrong ones, or ones out of place.
     pub(super) wrong: u64,
-    /// Octets, other than silence, that came before the first right one.
-    pub(super) early: u64,
     /// How often what is heard jumped to another place, so that octets were left out or repeated.
     pub(super) jumps: u64,
 }
@@ -98,32 +97,36 @@ impl Ear {
         let keep = if self.place.is_some() { WINDOW } else { KEPT };
         let spare = self.tail.len().saturating_sub(keep);
         if self.place.is_none() {
-            self.heard.early += self.sounds(&self.tail[..spare]);
+            self.heard.wrong += self.sounds(&self.tail[..spare]) as u64;
         }
         self.tail.drain(..spare);
     }
 
-    /// Looks for the place where what was said matches what was heard last.
+    /// Looks for the place where what was said matches what was heard last, and compares all that was
+    /// kept with what comes before that place.
     fn find(&mut self) {
         let Some(found) = self.search() else { return };
+        let silence = self.tail.iter().take_while(|&&octet| octet == self.law.silence()).count();
+        let sound = self.tail.split_off(silence);
         let period = self.period();
-        let is_right = |back: &usize| {
-            self.tail[self.tail.len() - back] == self.expected[(found + period - back % period) % period]
-        };
-        let right = (1..=self.tail.len()).take_while(is_right).count();
-        self.heard.right += right as u64;
-        self.heard.early += self.sounds(&self.tail[..self.tail.len() - right]);
+        self.compare((found + period - sound.len() % period) % period, &sound);
+        self.tail = sound;
         self.place = Some(found);
+    }
+
+    /// Counts what is right and what is not if `octets` should come at `place`. Says how many are not.
+    fn compare(&mut self, place: usize, octets: &[u8]) -> usize {
+        let expected = self.expected[..self.period()].iter().cycle().skip(place);
+        let wrong = octets.iter().zip(expected).filter(|(heard, expected)| heard != expected).count();
+        self.heard.wrong += wrong as u64;
+        self.heard.right += (octets.len() - wrong) as u64;
+        wrong
     }
 
     /// Compares with what should come at `place`, and looks elsewhere if most of it does not.
     fn follow(&mut self, place: usize, octets: &[u8]) {
-        let period = self.period();
-        let expected = self.expected[..period].iter().cycle().skip(place);
-        let wrong = octets.iter().zip(expected).filter(|(heard, expected)| heard != expected).count();
-        self.heard.wrong += wrong as u64;
-        self.heard.right += (octets.len() - wrong) as u64;
-        let next = (place + octets.len()) % period;
+        let wrong = self.compare(place, octets);
+        let next = (place + octets.len()) % self.period();
         let found = if wrong * 4 > octets.len() * 3 { self.search() } else { None };
         self.heard.jumps += u64::from(found.is_some_and(|found| found != next));
         self.place = Some(found.unwrap_or(next));
@@ -139,8 +142,8 @@ impl Ear {
     }
 
     /// How many octets are not silence.
-    fn sounds(&self, octets: &[u8]) -> u64 {
-        octets.iter().filter(|&&octet| octet != self.law.silence()).count() as u64
+    fn sounds(&self, octets: &[u8]) -> usize {
+        octets.iter().filter(|&&octet| octet != self.law.silence()).count()
     }
 
     fn period(&self) -> usize {
@@ -219,7 +222,7 @@ mod tests {
         let (mut ear, voice, _) = ear();
         hear(&mut ear, &[SILENCE; 1_234]);
         hear(&mut ear, &voice[5_000..][..400_000]);
-        assert_eq!(ear.heard(), Heard { right: 400_000, ..Heard::default() });
+        assert_eq!(ear.heard(), Heard { right: 400_000, wrong: 0, jumps: 0 });
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
         let (mut ear, mut voice, _) = ear();
         voice[20_000..20_160].iter_mut().for_each(|octet| *octet ^= 0x80);
         hear(&mut ear, &voice[..100_000]);
-        assert_eq!(ear.heard(), Heard { right: 99_840, wrong: 160, ..Heard::default() });
+        assert_eq!(ear.heard(), Heard { right: 99_840, wrong: 160, jumps: 0 });
     }
 
     #[test]
@@ -251,12 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn noise_before_the_first_right_octet_is_counted() {
+    fn noise_before_the_first_right_octet_is_wrong() {
         let (mut ear, voice, _) = ear();
         hear(&mut ear, &[SILENCE; 800]);
         hear(&mut ear, &[0x11; 100]);
         hear(&mut ear, &voice[..20_000]);
-        assert_eq!(ear.heard(), Heard { right: 20_000, early: 100, ..Heard::default() });
+        assert_eq!(ear.heard(), Heard { right: 20_000, wrong: 100, jumps: 0 });
     }
 
     #[test]

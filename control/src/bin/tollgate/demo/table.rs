@@ -84,18 +84,28 @@ fn size() -> (usize, usize) {
     size.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)))
 }
 
-const HEAD: &str = "  from         to             received       lost   jitter     delay      level";
-const UNIT: &str = "                                 packets    packets      ms        ms       dBm0";
+const HEAD: &str = "  from         to             received      lost  jitter       delay        level";
+const UNIT: &str = "                               packets   packets      ms          ms         dBm0";
 
 /// The snapshot in at most so many columns and rows.
 fn table(snapshot: &Snapshot, columns: usize, rows: usize) -> String {
-    let mut lines = vec![line(snapshot), String::new(), HEAD.to_owned(), UNIT.to_owned()];
-    // One row stays free for the cursor, and one for what does not fit.
-    let room = rows.saturating_sub(lines.len() + 2).max(1);
+    let sum = Sum::of(snapshot);
+    let mut lines = vec![head(snapshot, &sum), String::new(), HEAD.to_owned(), UNIT.to_owned()];
+    // Below the calls come a line for what does not fit, the sum, and the cursor.
+    let room = rows.saturating_sub(lines.len() + 3).max(1);
     lines.extend(snapshot.rows.iter().take(room).map(row));
     if snapshot.rows.len() > room {
         lines.push(format!("  ... and {} calls more", snapshot.rows.len() - room));
     }
+    lines.push(format!(
+        "  {:<25}{:>13} {:>9} {:>7} {:>11} {:>12}",
+        "all",
+        sum.received,
+        sum.lost,
+        figure(sum.jitter_ms_max, 0),
+        figure(sum.delay_ms_max, 1),
+        figure(sum.level_dbm0, 1)
+    ));
     let cut = |line: String| line.chars().take(columns.saturating_sub(1)).chain(['\n']).collect::<String>();
     lines.into_iter().map(cut).collect()
 }
@@ -105,6 +115,7 @@ fn row(row: &Row) -> String {
     let [a, b] = &row.endpoints;
     let mut text = format!("  {a:<12} {b:<12}");
     if let Some(note) = &row.note {
+        text.push_str("   ");
         text.push_str(note);
         return text;
     }
@@ -113,7 +124,7 @@ fn row(row: &Row) -> String {
     let ms = |delay: Option<Duration>| delay.map(|delay| delay.as_secs_f64() * 1e3);
     let _ = write!(
         text,
-        "{:>15} {:>10} {:>7} {:>11} {:>12}",
+        "{:>13} {:>9} {:>7} {:>11} {:>12}",
         count(one.received, other.received),
         count(one.lost, other.lost),
         count(one.jitter_ms, other.jitter_ms),
@@ -123,30 +134,53 @@ fn row(row: &Row) -> String {
     text
 }
 
-/// All of it in a line.
-fn line(snapshot: &Snapshot) -> String {
-    let ends = || snapshot.rows.iter().flat_map(|row| &row.ends);
-    let lost: u64 = ends().filter_map(|end| end.lost).map(u64::from).sum();
-    let received: u64 = ends().filter_map(|end| end.received).map(u64::from).sum();
-    let share = 100.0 * lost as f64 / (lost + received).max(1) as f64;
-    let jitter = ends().filter_map(|end| end.jitter_ms).max();
-    let delay = ends().filter_map(|end| end.delay).max().map(|delay| delay.as_secs_f64() * 1e3);
-    let (levels, level_count) = ends()
-        .filter_map(|end| end.level_dbm0)
-        .fold((0.0, 0), |(sum, count), level| (sum + level, count + 1));
-    let level = (level_count > 0).then(|| levels / f64::from(level_count));
+/// All calls' figures in one.
+struct Sum {
+    received: u64,
+    lost: u64,
+    jitter_ms_max: Option<u32>,
+    delay_ms_max: Option<f64>,
+    level_dbm0: Option<f64>,
+}
+
+impl Sum {
+    fn of(snapshot: &Snapshot) -> Self {
+        let ends = || snapshot.rows.iter().filter(|row| row.note.is_none()).flat_map(|row| &row.ends);
+        let levels: Vec<f64> = ends().filter_map(|end| end.level_dbm0).collect();
+        Self {
+            received: ends().filter_map(|end| end.received).map(u64::from).sum(),
+            lost: ends().filter_map(|end| end.lost).map(u64::from).sum(),
+            jitter_ms_max: ends().filter_map(|end| end.jitter_ms).max(),
+            delay_ms_max: ends().filter_map(|end| end.delay).max().map(|delay| delay.as_secs_f64() * 1e3),
+            level_dbm0: (!levels.is_empty()).then(|| levels.iter().sum::<f64>() / levels.len() as f64),
+        }
+    }
+}
+
+/// The gateway's figures.
+fn head(snapshot: &Snapshot, sum: &Sum) -> String {
+    let share = 100.0 * sum.lost as f64 / (sum.lost + sum.received).max(1) as f64;
     format!(
-        "{:>4} s  {}/{} calls up  {} packets sent, {} received, {lost} lost ({share:.2} %)  \
-         jitter {} ms  delay {} ms  level {} dBm0  {} octets wrong",
+        "{:>4} s  {}/{} calls up  RTP {} sent, {} received, {} lost ({share:.2} %)  {} octets wrong",
         snapshot.elapsed.as_secs(),
         snapshot.up,
         snapshot.calls,
         snapshot.sent,
         snapshot.received,
-        figure(jitter, 0),
-        figure(delay, 1),
-        figure(level, 1),
+        sum.lost,
         snapshot.wrong,
+    )
+}
+
+/// All of it in a line.
+fn line(snapshot: &Snapshot) -> String {
+    let sum = Sum::of(snapshot);
+    format!(
+        "{}  jitter {} ms  delay {} ms  level {} dBm0",
+        head(snapshot, &sum),
+        figure(sum.jitter_ms_max, 0),
+        figure(sum.delay_ms_max, 1),
+        figure(sum.level_dbm0, 1),
     )
 }
 
@@ -180,7 +214,7 @@ mod tests {
         let text = table(&snapshot(62), 60, 24);
         assert_eq!(text.lines().count(), 23, "{text}");
         assert!(text.lines().all(|line| line.chars().count() < 60), "{text}");
-        assert!(text.ends_with("  ... and 44 calls more\n"), "{text}");
+        assert!(text.contains("  ... and 45 calls more\n"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use control::mgcp::message::ConnectionParameters;
+use dataplane::dsp::concealment;
 
 use super::ear::Heard;
 
@@ -44,6 +45,8 @@ pub(super) struct Verdict {
     packets: Packets,
     heard: Heard,
     delays: Vec<Duration>,
+    /// Ends of calls that were up.
+    ends: u64,
     loss_wanted: f64,
     ptime_octets: u64,
     /// What is not as it must be.
@@ -66,7 +69,10 @@ impl Packets {
     }
 }
 
-/// Calls whose faults are told one by one.
+/// Octets behind a loss that are blended with what was put in for it.
+const JOINT_OCTETS: u64 = concealment::OVERLAP as u64;
+
+/// Faults that are told one by one.
 const FAULTS_TOLD: usize = 10;
 
 impl Verdict {
@@ -79,6 +85,7 @@ impl Verdict {
             packets: Packets::default(),
             heard: Heard::default(),
             delays: Vec::new(),
+            ends: 0,
             loss_wanted,
             ptime_octets,
             faults: Vec::new(),
@@ -108,6 +115,7 @@ impl Verdict {
         }
         if call.took.is_some() {
             for (end, (who, whom)) in call.ends.iter().zip([(a, b), (b, a)]) {
+                self.ends += 1;
                 self.add(end);
                 let fault = fault(end, self.loss_wanted > 0.0, whom);
                 self.faults.extend(fault.map(|fault| format!("{who} {fault}")));
@@ -117,10 +125,9 @@ impl Verdict {
     }
 
     fn add(&mut self, end: &EndResult) {
-        let Heard { right, wrong, early, jumps } = end.heard;
+        let Heard { right, wrong, jumps } = end.heard;
         self.heard.right += right;
         self.heard.wrong += wrong;
-        self.heard.early += early;
         self.heard.jumps += jumps;
         self.delays.extend(end.delay);
         if let Some(parameters) = &end.parameters {
@@ -132,7 +139,8 @@ impl Verdict {
         }
     }
 
-    /// The network must have lost what it was asked to lose, and the ears must have missed as much.
+    /// The network must have lost what it was asked to lose, and the ears must have missed that much and
+    /// no more.
     fn judge_loss(&mut self) {
         let Packets { received, lost, .. } = self.packets;
         if self.loss_wanted == 0.0 {
@@ -142,21 +150,21 @@ impl Verdict {
             return;
         }
         let bound = loss_bound(self.loss_wanted, lost + received);
-        let off = |share: f64| (share - self.loss_wanted).abs() > bound;
-        if off(self.packets.loss()) {
+        if (self.packets.loss() - self.loss_wanted).abs() > bound {
             let (measured, wanted) = (self.packets.loss() * 100.0, self.loss_wanted * 100.0);
             self.faults.push(format!(
                 "{measured:.2} % of the packets were lost; {wanted:.2} % were to be, give or take {:.2} %",
                 bound * 100.0
             ));
         }
-        // What was put in for a lost octet can happen to be right, and a packet that came too late is
-        // as good as lost; so the octets may differ a little from the packets.
-        if off(self.missing() * 0.9) && off(self.missing() * 1.1) && off(self.missing()) {
+        // What was put in for a lost octet can happen to be right, in a pause; and behind each loss
+        // there is a joint, whose octets are blended with what was put in.
+        let least = lost * self.ptime_octets / 2;
+        let most = (lost + self.ends) * (self.ptime_octets + JOINT_OCTETS);
+        if !(least..=most).contains(&self.heard.wrong) {
             self.faults.push(format!(
-                "{:.2} % of the octets were missing, which {:.2} % lost packets do not explain",
-                self.missing() * 100.0,
-                self.packets.loss() * 100.0
+                "{} octets were missing, which {lost} lost packets of {} octets do not explain",
+                self.heard.wrong, self.ptime_octets
             ));
         }
     }
@@ -176,7 +184,7 @@ fn loss_bound(wanted: f64, packets: u64) -> f64 {
 
 /// What is wrong with what one end heard.
 fn fault(end: &EndResult, lossy: bool, whom: &str) -> Option<String> {
-    let Heard { right, wrong, early, jumps } = end.heard;
+    let Heard { right, wrong, jumps } = end.heard;
     if let Some(instead) = &end.instead {
         return Some(format!("hears {instead} instead of {whom}: crossed"));
     }
@@ -189,8 +197,8 @@ fn fault(end: &EndResult, lossy: bool, whom: &str) -> Option<String> {
     if jumps > 0 {
         return Some(format!("heard octets repeated or left out, {jumps} times"));
     }
-    if !lossy && wrong + early > 0 {
-        return Some(format!("heard {wrong} wrong octets, and {early} before the first right one"));
+    if !lossy && wrong > 0 {
+        return Some(format!("heard {wrong} wrong octets"));
     }
     if end.parameters.is_none() {
         return Some("was not told what its connection had seen (no P: in the answer to DLCX)".to_owned());
@@ -215,16 +223,17 @@ impl fmt::Display for Verdict {
         let Packets { sent, received, lost, jitter_ms_max } = self.packets;
         writeln!(
             f,
-            "RTP     {sent} packets sent, {received} received, {lost} lost ({:.2} %), jitter {jitter_ms_max} ms at most",
-            self.packets.loss() * 100.0
+            "RTP     {sent} packets sent, {received} received, {lost} lost ({:.2} %), {} when their call was over; \
+             jitter {jitter_ms_max} ms at most",
+            self.packets.loss() * 100.0,
+            sent.saturating_sub(received + lost)
         )?;
-        let Heard { right, wrong, early, jumps } = self.heard;
+        let Heard { right, wrong, jumps } = self.heard;
         writeln!(
             f,
-            "Octets  {right} heard as they were said, {wrong} wrong or missing ({:.2} %, {:.1} packets), \
-             {early} too early, {jumps} jumps",
-            self.missing() * 100.0,
-            wrong as f64 / self.ptime_octets as f64
+            "Octets  {right} heard as they were said; {wrong} missing or wrong ({:.2} %), repeated or left out \
+             {jumps} times",
+            self.missing() * 100.0
         )?;
         if let [first, .., last] | [first @ last] = &self.delays[..] {
             let median = &self.delays[self.delays.len() / 2];
