@@ -36,7 +36,7 @@ use tracing::level_filters::LevelFilter;
 use crate::cli::DemoArgs;
 use crate::compose::{self, Assembly, Started};
 use crate::recorder::WavFile;
-use crate::{Failure, log_to_stderr, spans, summary};
+use crate::{Failure, log_to_stderr, say, spans, summary};
 
 use caller::Caller;
 use ear::{Ear, FramesApart};
@@ -73,14 +73,14 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let calls_max = plan.parties.len() / 2;
     let jitter_buffer = plan.config.media.jitter.nominal();
     let caller = Caller::new(gateway, &plan.config.gateway.name, calls_max, seed, signals)?;
-    println!(
+    say(format_args!(
         "{calls_max} calls between {} timeslots of {} simulated spans; MGCP on {gateway}, RTP on {}:{}-{}; seed {seed}",
         plan.parties.len(),
         plan.config.spans.len(),
         plan.config.media.addresses[0],
         plan.config.media.port_first,
         plan.config.media.port_last,
-    );
+    ));
     let control = thread::Builder::new().name("control".to_owned()).spawn(|| started.run())?;
 
     let mut demo = Demo::new(plan, caller, ears, files, stats);
@@ -90,16 +90,16 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     stop.stop();
     let ended = control.join().map_err(|_| "control has panicked")?;
     let (verdict, elapsed) = verdict?;
-    println!();
+    say(format_args!(""));
     for (place, (core, stats)) in ended.cores.iter().enumerate() {
         let cpu = Duration::from_nanos(stats.value(Counter::CpuNanos));
         let share = 100.0 * cpu.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         println!("Core {place}  {share:.1} % of a CPU; blocks late: {}", summary::quantiles(&core.lateness));
     }
-    println!("{verdict}");
+    say(format_args!("{verdict}"));
     let latest = ended.cores.iter().map(|(core, _)| core.lateness.max()).max().unwrap_or(0);
     if !verdict.is_pass() && Duration::from_nanos(latest) > jitter_buffer {
-        println!("Hint    this host was too busy: blocks came later than the jitter buffer waits");
+        say(format_args!("Hint    this host was too busy: blocks came later than the jitter buffer waits"));
     }
     ended.outcome?;
     if verdict.is_pass() { Ok(()) } else { Err("the demo has failed".into()) }

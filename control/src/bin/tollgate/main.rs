@@ -10,6 +10,8 @@ mod recorder;
 mod spans;
 mod summary;
 
+use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -72,9 +74,9 @@ fn run(args: &RunArgs) -> Result<(), Failure> {
 /// `tollgate check`.
 fn check(args: &CheckArgs) -> Result<(), Failure> {
     let config = read(&args.file)?;
-    println!("{} is right:", args.file.display());
+    say(format_args!("{} is right:", args.file.display()));
     for (subject, text) in summary::lines(&config) {
-        println!("  {subject:<8} {text}");
+        say(format_args!("  {subject:<8} {text}"));
     }
     Ok(())
 }
@@ -93,6 +95,11 @@ fn listed(file: &Path, errors: &[ConfigError]) -> String {
         1 => format!("{file} has one error:{lines}"),
         n => format!("{file} has {n} errors:{lines}"),
     }
+}
+
+/// A line on standard output, for whoever still reads it.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Logs what is at least as grave as `level`, or what RUST_LOG says.

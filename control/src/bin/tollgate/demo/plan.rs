@@ -40,6 +40,9 @@ impl Party {
 const PORT_FIRST: u16 = 21_000;
 const PORT_LAST: u16 = 32_767;
 
+/// How far apart the places are from which demos look for ports: what four E1s take.
+const STRIDE: u16 = 256;
+
 impl Plan {
     /// What `args` ask for.
     ///
@@ -115,26 +118,27 @@ fn parties(spans: &[SpanConfig], calls: usize) -> Vec<Party> {
 }
 
 /// A range of ports with this many pairs, none of which is taken just now.
+///
+/// Each process looks from another place on, so that two demos that start together do not choose the
+/// same ports.
 fn free_ports(address: IpAddr, pairs: usize) -> Result<(u16, u16), Failure> {
     let count = pairs as u16 * 2;
-    let mut first = PORT_FIRST;
+    let places = (PORT_LAST - PORT_FIRST) / STRIDE;
+    let begin = PORT_FIRST + (std::process::id() % u32::from(places)) as u16 * STRIDE;
+    free_ports_from(begin, address, count)
+        .or_else(|| free_ports_from(PORT_FIRST, address, count))
+        .ok_or_else(|| format!("no {count} free UDP ports in a row from {PORT_FIRST} to {PORT_LAST}").into())
+}
+
+fn free_ports_from(mut first: u16, address: IpAddr, count: u16) -> Option<(u16, u16)> {
     while first + (count - 1) <= PORT_LAST {
         let last = first + (count - 1);
-        // All are held until the last is known to be free.
-        let mut held = Vec::new();
-        let taken = (first..=last).find(|&port| match UdpSocket::bind(SocketAddr::new(address, port)) {
-            Ok(socket) => {
-                held.push(socket);
-                false
-            }
-            Err(_) => true,
-        });
-        match taken {
-            None => return Ok((first, last)),
-            Some(port) => first = (port + 1).next_multiple_of(2),
+        match (first..=last).rfind(|&port| UdpSocket::bind(SocketAddr::new(address, port)).is_err()) {
+            None => return Some((first, last)),
+            Some(taken) => first = (taken + 1).next_multiple_of(2),
         }
     }
-    Err(format!("no {count} free UDP ports in a row from {PORT_FIRST} to {PORT_LAST}, or too few descriptors (ulimit -n)").into())
+    None
 }
 
 #[cfg(test)]
@@ -164,7 +168,7 @@ mod tests {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let (first, _) = free_ports(address, 4).unwrap();
         let _taken = UdpSocket::bind(SocketAddr::new(address, first + 2)).unwrap();
-        let (next, last) = free_ports(address, 4).unwrap();
+        let (next, last) = free_ports_from(first, address, 8).unwrap();
         assert!(next > first + 2 && next.is_multiple_of(2) && last == next + 7, "{next} to {last}");
     }
 }
