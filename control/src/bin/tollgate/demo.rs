@@ -94,7 +94,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     for (place, (core, stats)) in ended.cores.iter().enumerate() {
         let cpu = Duration::from_nanos(stats.value(Counter::CpuNanos));
         let share = 100.0 * cpu.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
-        println!("Core {place}  {share:.1} % of a CPU; blocks late: {}", summary::quantiles(&core.lateness));
+        let late = summary::quantiles(&core.lateness);
+        say(format_args!("Core {place}  {share:.1} % of a CPU; blocks late: {late}"));
     }
     say(format_args!("{verdict}"));
     let latest = ended.cores.iter().map(|(core, _)| core.lateness.max()).max().unwrap_or(0);
