@@ -32,6 +32,8 @@ pub struct Config {
     pub cores: Vec<CoreConfig>,
     /// The spans, in order; a span's place is its [`SpanId`](drivers::line::SpanId).
     pub spans: Vec<SpanConfig>,
+    /// When a line's alarms count.
+    pub alarms: AlarmConfig,
     /// Where the journal goes.
     pub journal: JournalConfig,
     /// What is logged.
@@ -66,6 +68,7 @@ impl Default for Config {
             media: MediaConfig::with_ports_for(ds0s),
             cores: vec![CoreConfig::default()],
             spans,
+            alarms: AlarmConfig::default(),
             journal: JournalConfig::default(),
             log: LogConfig::default(),
             host: HostConfig::default(),
@@ -352,6 +355,21 @@ pub struct JournalConfig {
 impl Default for JournalConfig {
     fn default() -> Self {
         Self { octets_max: 1 << 20, file: None }
+    }
+}
+
+/// When a line's alarms (LOS, LFA, AIS) take its endpoints out of service, and when they are back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlarmConfig {
+    /// How long an alarm stands before the line counts as failed, and its calls are ended.
+    pub raise: Duration,
+    /// How long it is gone before the line counts as back.
+    pub clear: Duration,
+}
+
+impl Default for AlarmConfig {
+    fn default() -> Self {
+        Self { raise: Duration::from_millis(2_500), clear: Duration::from_secs(10) }
     }
 }
 

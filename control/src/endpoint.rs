@@ -8,7 +8,7 @@ pub mod naming;
 pub mod restart;
 pub mod table;
 
-use dataplane::link::{Identity, JitterBounds, Leg};
+use dataplane::link::{Codec, Identity, JitterBounds, Leg, Peer};
 use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
@@ -124,12 +124,24 @@ impl Connection {
     pub fn leg(&self, jitter: JitterBounds) -> Leg {
         Leg {
             mode: self.mode,
-            remote: self.agreed.remote,
+            peer: self.peer(),
             send: self.agreed.send,
             receive: self.agreed.receive,
             ptime_ms: self.agreed.ptime_ms,
-            jitter,
+            // RFC 4040 §3: a clear channel's octets are data. What moves them about in time corrupts them.
+            jitter: JitterBounds {
+                adaptive: jitter.adaptive && self.agreed.send.codec != Codec::Clearmode,
+                ..jitter
+            },
             dscp: self.dscp,
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        match (self.agreed.remote, &self.remote) {
+            (Some(remote), _) => Peer::At(remote),
+            (None, Some(_)) => Peer::OnHold,
+            (None, None) => Peer::Undescribed,
         }
     }
 }

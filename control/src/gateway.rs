@@ -5,6 +5,7 @@
 //! the [`journal`](crate::journal) keeps the inputs.
 
 mod announce;
+mod line_watch;
 #[cfg(test)]
 mod tests;
 
@@ -14,13 +15,12 @@ use std::time::Duration;
 
 use dataplane::link::{Order, OrderId, Outcome, Report};
 use drivers::line::SpanId;
-use drivers::span::SpanEvent;
 use drivers::time::{Epoch, Instant};
 use rand::RngExt;
 use tracing::{debug, info, trace, warn};
 
 use crate::command::{self, Committed, ExecutionId, State};
-use crate::config::{Config, Network};
+use crate::config::{AlarmConfig, Config, Network};
 use crate::endpoint::Outage;
 use crate::journal::Journal;
 use crate::ledger::{Ledger, Usage};
@@ -36,6 +36,7 @@ use crate::timer::Timers;
 use crate::topology::{CoreId, Topology};
 
 use self::announce::Announcer;
+use self::line_watch::LineWatch;
 
 /// A transaction that takes longer is answered 100 meanwhile. Some call agents take that for the end, so
 /// only what is really slow says so.
@@ -92,6 +93,9 @@ pub struct Gateway {
     refusals: VecDeque<(Path, Vec<u8>)>,
     directory: Directory,
     announcer: Announcer,
+    /// By span.
+    lines: Vec<LineWatch>,
+    alarm_hold: AlarmConfig,
     timers: Timers<Due>,
     execution_max: Duration,
     journal: Journal,
@@ -106,6 +110,8 @@ enum Due {
     Announce,
     /// To give up a command whose orders are not carried out.
     GiveUp(ExecutionId),
+    /// To have a line's alarms count, or no longer.
+    LineChange(SpanId),
     /// To end, whether all have answered or not.
     End,
 }
@@ -144,6 +150,8 @@ impl Gateway {
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
+            lines: vec![LineWatch::default(); topology.spans.len()],
+            alarm_hold: config.alarms,
             timers: Timers::default(),
             execution_max: execution_max.max(Duration::from_secs(1)),
             journal: Journal::new(config.journal.octets_max, seed, epoch, now),
@@ -407,25 +415,6 @@ impl Gateway {
         }
     }
 
-    fn span_event(&mut self, now: Instant, span: SpanId, event: SpanEvent) {
-        let outage = match event {
-            SpanEvent::Alarms(alarms) => {
-                info!(span = span.0, ?alarms, "alarms");
-                alarms.is_down().then_some(Outage::Alarm)
-            }
-            SpanEvent::Slip(slip) => return debug!(span = span.0, ?slip, "slip"),
-            SpanEvent::Failed => {
-                warn!(span = span.0, "the driver of this span cannot go on");
-                Some(Outage::Failure)
-            }
-        };
-        if self.phase == Phase::Running {
-            let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
-            self.set_outage(now, &endpoints, outage);
-            self.announce_unless_waiting(now);
-        }
-    }
-
     fn timeout(&mut self, now: Instant) {
         self.incoming.handle_timeout(now);
         self.outgoing.handle_timeout(now);
@@ -436,6 +425,7 @@ impl Gateway {
                     warn!("a core does not carry out its orders");
                     self.abort(now, id, ReturnCode::TIMED_OUT);
                 }
+                Due::LineChange(span) => self.change_line(now, span),
                 Due::End => self.phase = Phase::Ended,
             }
         }

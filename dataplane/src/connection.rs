@@ -16,7 +16,9 @@ use crate::codec::Codec;
 use crate::dsp::transponder::Transponder;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
-use crate::link::{ConnectionStats, Format, Formats, Identity, JitterBounds, Leg, Mode, Remote};
+use crate::link::{
+    ConnectionStats, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, Remote, is_same,
+};
 use crate::packetizer::Packetizer;
 use crate::rtp::packet::{Header, Packet};
 use crate::rtp::source::{Source, Verdict};
@@ -148,8 +150,8 @@ impl Connection {
             self.restart_playout();
         }
         // A new peer is a new source. One that was heard before it was named is the same one.
-        let known = old.remote.map(|remote| remote.rtp).or(self.heard_from);
-        if let (Some(known), Some(Remote { rtp, .. })) = (known, leg.remote)
+        let known = old.peer.remote().map(|remote| remote.rtp).or(self.heard_from);
+        if let (Some(known), Some(Remote { rtp, .. })) = (known, leg.peer.remote())
             && !is_same(known, rtp)
         {
             self.source.forget();
@@ -217,7 +219,7 @@ impl Connection {
     ) -> Result<(Packet<'a>, Codec), Counter> {
         // RFC 3435 §2.3.5: without a remote description, media are accepted from anyone. With one,
         // they are the peer's or nobody's.
-        if self.leg.remote.is_some_and(|remote| !is_same(remote.rtp, from)) {
+        if !self.leg.peer.may_be(from, |remote| remote.rtp) {
             return Err(Counter::DroppedSource);
         }
         let packet = Packet::new_checked(octets).map_err(|_| Counter::DroppedMalformed)?;
@@ -285,7 +287,7 @@ impl Connection {
     ///
     /// Says whether they complete a packet. Without a peer to send to they pass unsent.
     pub(crate) fn push(&mut self, clock: u64, octets: &[u8]) -> bool {
-        if self.leg.remote.is_none() {
+        if self.leg.peer.remote().is_none() {
             return false;
         }
         // RFC 3550 §5.1: the timestamp counts time, sent or not, so what was not pushed counts too.
@@ -299,7 +301,7 @@ impl Connection {
 
     /// The next whole packet and whom it is for.
     pub(crate) fn packet(&mut self) -> Option<(SocketAddr, &[u8])> {
-        let remote = self.leg.remote?;
+        let remote = self.leg.peer.remote()?;
         Some((remote.rtp, self.packetizer.packet()?))
     }
 
@@ -343,11 +345,6 @@ fn ptime_octets(leg: &Leg) -> usize {
     usize::from(leg.ptime_ms.get()) * OCTETS_PER_MS
 }
 
-/// The same address and port. Scope and flow label of an IPv6 address are not the peer's to know.
-pub(crate) fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
-    a.ip() == b.ip() && a.port() == b.port()
-}
-
 const OCTETS_PER_MS: usize = 8;
 
 /// A 64 kbit/s data channel is idle when it is all ones.
@@ -356,7 +353,7 @@ const DATA_IDLE: u8 = 0xFF;
 /// How an idle pair behaves.
 const IDLE: Leg = Leg {
     mode: Mode::Inactive,
-    remote: None,
+    peer: Peer::OnHold,
     send: Format { payload_type: 0, codec: Codec::G711(Law::Mu) },
     receive: Formats::NONE,
     ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),

@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::channel::{Channel, Rows};
-use crate::connection::{Collision, Connection, is_same};
+use crate::connection::{Collision, Connection};
 use crate::limits::{Limits, ORDERS_PER_TICK};
 use crate::link::{Action, ConnectionStats, Identity, Leg, Order, Outcome, Report};
 use crate::outbox::{self, Outbox};
@@ -270,7 +270,7 @@ impl Engine {
 
     fn receive_rtcp(&mut self, pair: usize, from: SocketAddr, arrived: Instant, octets: &[u8]) {
         let connection = &mut self.connections[pair];
-        if connection.leg.remote.is_some_and(|remote| !is_same(remote.rtcp, from)) {
+        if !connection.leg.peer.may_be(from, |remote| remote.rtcp) {
             self.stats.add(Counter::DroppedSource, 1);
             return;
         }

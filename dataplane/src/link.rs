@@ -105,8 +105,8 @@ pub struct Identity {
 pub struct Leg {
     /// Who hears whom.
     pub mode: Mode,
-    /// Where the peer is; `None` while no remote description is known.
-    pub remote: Option<Remote>,
+    /// Who the peer is, as far as that is known.
+    pub peer: Peer,
     /// What is sent.
     pub send: Format,
     /// What is understood.
@@ -117,6 +117,41 @@ pub struct Leg {
     pub jitter: JitterBounds,
     /// The mark on what is sent.
     pub dscp: Dscp,
+}
+
+/// What is known of the other end of a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// No remote description has come yet: whoever sends is taken for it (RFC 3435 §2.3.5).
+    Undescribed,
+    /// Its description names no address: it is on hold, and nobody else is taken for it.
+    OnHold,
+    /// It is there.
+    At(Remote),
+}
+
+impl Peer {
+    /// Where it is.
+    pub const fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Undescribed | Self::OnHold => None,
+            Self::At(remote) => Some(*remote),
+        }
+    }
+
+    /// Whether a datagram from `from` can be its, given the address that is looked at.
+    pub fn may_be(&self, from: SocketAddr, address: impl Fn(&Remote) -> SocketAddr) -> bool {
+        match self {
+            Self::Undescribed => true,
+            Self::OnHold => false,
+            Self::At(remote) => is_same(address(remote), from),
+        }
+    }
+}
+
+/// The same address and port. Scope and flow label of an IPv6 address are not the peer's to know.
+pub(crate) fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip() == b.ip() && a.port() == b.port()
 }
 
 /// Where a peer receives, and where it must send from.

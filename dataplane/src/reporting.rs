@@ -170,7 +170,7 @@ impl Reporting {
         role: Role,
     ) -> Option<Letter> {
         let rtcp = &self.legs[pair];
-        let to = connection.leg.remote?.rtcp;
+        let to = connection.leg.peer.remote()?.rtcp;
         let sender = (role == Role::Sender).then(|| SenderInfo {
             ntp: self.epoch.ntp(now),
             timestamp,

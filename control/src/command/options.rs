@@ -69,10 +69,11 @@ impl Options {
 /// 532 for a value that cannot be had, 541 for an option that cannot be had at all, 525 and 518 for
 /// extensions.
 pub fn check(settings: &Settings, options: &LocalConnectionOptions<'_>) -> Result<Option<Dscp>, ReturnCode> {
-    let external = settings.echo_cancellation == EchoCancellation::External;
+    let cancels = settings.echo_cancellation == EchoCancellation::External;
     let asks_otherwise = [
-        // The line's own equipment cannot be switched from here, either way.
-        options.echo_cancellation.is_some_and(|on| on != external),
+        // The gateway itself cancels no echo, so "off" is always honoured; "on" is the line's own
+        // equipment's to honour, if there is any.
+        options.echo_cancellation == Some(true) && !cancels,
         options.silence_suppression == Some(true),
         options.gain_control.is_some_and(|gain| gain != GainControl::Decibels(0)),
         options.reservation.is_some_and(|service| !service.eq_ignore_ascii_case("be")),

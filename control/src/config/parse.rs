@@ -11,8 +11,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{Document, Section, Value};
 use super::{
-    Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig, HostConfig, JournalConfig, LogConfig,
-    MediaConfig, MgcpConfig, Network, spans,
+    AlarmConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig, HostConfig, JournalConfig,
+    LogConfig, MediaConfig, MgcpConfig, Network, spans,
 };
 use crate::mgcp::name::EntityName;
 use crate::topology::{Topology, TopologyError};
@@ -45,10 +45,11 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let media = media(&mut media_section);
     let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
     let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
+    let alarms = alarms(root.section("alarms"));
     let journal = journal(root.section("journal"), base);
     let log = log(root.section("log"));
     let host = host(root.section("host"));
-    let config = Config { gateway, mgcp, media, cores, spans, journal, log, host };
+    let config = Config { gateway, mgcp, media, cores, spans, alarms, journal, log, host };
     // What cannot be laid out is only told when all else is right: it may follow from it.
     if document.is_right()
         && let Err(error) = Topology::new(&config)
@@ -240,6 +241,16 @@ fn cores(root: &Section<'_>, sections: Vec<Section<'_>>) -> Vec<CoreConfig> {
         cores.push(CoreConfig { cpu });
     }
     cores
+}
+
+fn alarms(mut section: Section<'_>) -> AlarmConfig {
+    let default = AlarmConfig::default();
+    let mut hold = |key, default: Duration| {
+        Duration::from_millis(section.integer(key, 0..=60_000, default.as_millis() as u64))
+    };
+    let (raise, clear) = (hold("raise_ms", default.raise), hold("clear_ms", default.clear));
+    section.finish();
+    AlarmConfig { raise, clear }
 }
 
 fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {

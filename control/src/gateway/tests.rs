@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use dataplane::link::{Action, ConnectionStats};
 use drivers::line::{Alarm, Alarms};
+use drivers::span::SpanEvent;
 
 use super::*;
 
@@ -49,6 +50,8 @@ impl Bench {
 
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
+        // Alarms count at once, but in the tests of just that.
+        config.alarms = AlarmConfig { raise: Duration::ZERO, clear: Duration::ZERO };
         change(&mut config);
         let topology = Topology::new(&config).expect("a topology");
         let now = Instant::from_nanos(1_000_000_000);

@@ -16,6 +16,7 @@ use drivers::span::Slip;
 use super::*;
 use crate::codec::{Codec, g711};
 use crate::dsp::tone::Tone;
+use crate::link;
 use crate::link::{Format, Formats, JitterBounds, Mode, OrderId, Remote};
 use crate::rtp::packet::Packet;
 use crate::rtp::rtcp::Heard;
@@ -104,7 +105,7 @@ fn pcm(law: Law) -> Format {
 fn leg(mode: Mode, remote: Remote) -> Leg {
     Leg {
         mode,
-        remote: Some(remote),
+        peer: link::Peer::At(remote),
         send: pcm(Law::A),
         receive: Formats::new([pcm(Law::A), pcm(Law::Mu)]),
         ptime_ms: ms(20),
@@ -758,7 +759,7 @@ fn a_change_to_any_ptime_loses_no_octet() {
 #[test]
 fn recvonly_without_a_remote_description_hears_anyone() {
     let mut core = Core::new();
-    core.connect(5, 0, Leg { remote: None, ..leg(Mode::ReceiveOnly, peer(1)) });
+    core.connect(5, 0, Leg { peer: link::Peer::Undescribed, ..leg(Mode::ReceiveOnly, peer(1)) });
     let mut peers = [Peer::new(9, 0)];
     core.talk(&mut peers, 60);
     // Naming the one who was heard disturbs nothing.
@@ -766,6 +767,17 @@ fn recvonly_without_a_remote_description_hears_anyone() {
     core.talk(&mut peers, 60);
     assert_hears(core.heard(5), &peers[0].said());
     assert_eq!(core.count(Counter::ConcealedOctets), 0);
+}
+
+#[test]
+fn a_peer_on_hold_is_nobody() {
+    let mut core = Core::new();
+    core.connect(5, 0, leg(Mode::SendReceive, peer(1)));
+    core.modify(0, Leg { peer: link::Peer::OnHold, ..leg(Mode::SendReceive, peer(1)) });
+    let mut peers = [Peer::new(1, 0), Peer { ssrc: 1, ..Peer::new(2, 0) }];
+    core.talk(&mut peers, 60);
+    assert!(core.rtp_from(0).is_empty());
+    assert_eq!((core.count(Counter::RtpReceived), core.count(Counter::DroppedSource)), (0, 30));
 }
 
 #[test]
@@ -990,7 +1002,7 @@ fn who_has_sent_nothing_says_no_bye() {
     core.connect(5, 0, leg(Mode::Inactive, peer(1)));
     core.ticks(3);
     core.disconnect(0);
-    core.connect(5, 1, Leg { remote: None, ..leg(Mode::ReceiveOnly, peer(1)) });
+    core.connect(5, 1, Leg { peer: link::Peer::Undescribed, ..leg(Mode::ReceiveOnly, peer(1)) });
     core.ticks(2_000);
     core.disconnect(1);
     core.ticks(3);

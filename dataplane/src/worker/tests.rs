@@ -11,8 +11,8 @@ use drivers::span::SpanEvent;
 use super::*;
 use crate::codec::Codec;
 use crate::link::{
-    self, Action, ControlEnd, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Remote,
-    Report,
+    self, Action, ControlEnd, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Peer,
+    Remote, Report,
 };
 
 const BLOCK: usize = 40;
@@ -142,7 +142,7 @@ fn connect(mode: Mode) -> Action {
         identity: Identity { ssrc: 1, sequence: 0, timestamp: 0, cname: [b'a'; 16] },
         leg: Leg {
             mode,
-            remote: Some(Remote { rtp: peer(4_000), rtcp: peer(4_001) }),
+            peer: Peer::At(Remote { rtp: peer(4_000), rtcp: peer(4_001) }),
             send: pcma,
             receive: Formats::new([pcma]),
             ptime_ms: NonZeroU8::new(5).expect("5 is not 0"),

@@ -1,6 +1,6 @@
 //! Calls as they are meant to go.
 
-use dataplane::link::Codec;
+use dataplane::link::{Codec, Peer};
 use dataplane::mode::Mode;
 use drivers::line::Law;
 use drivers::net::Dscp;
@@ -21,7 +21,7 @@ fn crcx_answers_with_a_connection_and_a_description_once_the_core_is_done() {
     assert!(id.bytes().all(|digit| digit.is_ascii_digit() || digit.is_ascii_uppercase()), "{id}");
     let [Action::Connect { ds0, leg, .. }] = &bench.actions()[..] else { panic!("one connect") };
     assert_eq!((ds0.span, ds0.timeslot.number()), (SpanId(0), 17));
-    let remote = leg.remote.expect("a remote").rtp;
+    let remote = leg.peer.remote().expect("a remote").rtp;
     assert_eq!(remote, "127.0.0.1:30934".parse().expect("an address"));
     assert_eq!((leg.mode, leg.dscp), (Mode::SendReceive, Dscp::EF));
     // The peer's order of preference counts where the command gives none.
@@ -61,9 +61,9 @@ fn a_call_is_made_half_open_then_modified_then_deleted_with_its_counters() {
     else {
         panic!("{actions:?}")
     };
-    assert_eq!((first.mode, first.remote), (Mode::Inactive, None));
+    assert_eq!((first.mode, first.peer), (Mode::Inactive, Peer::Undescribed));
     assert_eq!(second.mode, Mode::SendReceive);
-    assert!(second.remote.is_some());
+    assert!(second.peer.remote().is_some());
     assert!(bench.gateway.ledger().is_empty());
 }
 
@@ -173,7 +173,7 @@ fn an_empty_notification_request_is_granted_and_remembered() {
 fn tos_marks_packets() {
     let mut bench = Bench::new();
     assert_code(
-        &bench.ask("CRCX ds/e1-1/3@gw", "C: A1\nL: t:68, e:on, s:off, gc:0, r:be, nt:IN\nM: recvonly\n"),
+        &bench.ask("CRCX ds/e1-1/3@gw", "C: A1\nL: t:68, e:off, s:off, gc:0, r:be, nt:IN\nM: recvonly\n"),
         200,
     );
     let [Action::Connect { leg, .. }] = &bench.actions()[..] else { panic!("one connect") };

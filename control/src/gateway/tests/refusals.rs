@@ -102,7 +102,6 @@ fn local_options_that_cannot_be_had() {
         (532, "s:on"),
         (532, "gc:auto"),
         (532, "gc:-3"),
-        (532, "e:off"),
         (532, "r:g"),
         (532, "nt:ATM"),
         (532, "nt:LOCAL"),

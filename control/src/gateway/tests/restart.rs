@@ -158,6 +158,54 @@ fn an_alarm_takes_the_span_out_of_service_and_its_end_brings_it_back() {
     assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 200);
 }
 
+/// A gateway whose alarms count after 2.5 s and are over after 10 s.
+fn patient() -> Bench {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+        config.alarms = AlarmConfig::default();
+    });
+    let said = once(bench.after(Duration::from_millis(1)));
+    acknowledge(&mut bench, &said, 200);
+    bench
+}
+
+#[test]
+fn calls_live_through_a_short_alarm() {
+    let mut bench = patient();
+    bench.crcx("ds/e1-2/5@gw", "A1");
+    for _ in 0..10 {
+        bench.span_event(1, down());
+        assert_eq!(bench.after(Duration::from_millis(2_400)), [""; 0]);
+        assert_eq!(bench.span_event(1, SpanEvent::Alarms(Alarms::NONE)), [""; 0]);
+        assert_eq!(bench.after(Duration::from_millis(100)), [""; 0]);
+    }
+    assert_eq!(bench.count(Counter::ConnectionsLost), 0);
+    assert_code(&bench.ask("DLCX ds/e1-2/5@gw", ""), 250);
+}
+
+#[test]
+fn an_alarm_that_stands_counts_and_its_end_does_when_it_lasts() {
+    let mut bench = patient();
+    bench.crcx("ds/e1-2/5@gw", "A1");
+    bench.span_event(1, down());
+    bench.after(Duration::from_millis(1_000));
+    // More of the same is the same alarm.
+    bench.span_event(1, SpanEvent::Alarms(Alarms::NONE.with(Alarm::Ais).with(Alarm::Rai)));
+    let said = once(bench.after(Duration::from_millis(1_600)));
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("forced"));
+    acknowledge(&mut bench, &said, 200);
+    assert_eq!(bench.count(Counter::ConnectionsLost), 1);
+    bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
+    bench.after(Duration::from_secs(9));
+    bench.span_event(1, down());
+    bench.after(Duration::from_millis(50));
+    bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
+    assert_eq!(bench.after(Duration::from_secs(9)), [""; 0]);
+    let said = once(bench.after(Duration::from_secs(1)));
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("restart"));
+}
+
 #[test]
 fn a_span_that_flaps_leaves_only_its_last_state_to_be_told() {
     let mut bench = announced();

@@ -1,0 +1,83 @@
+//! When a line's alarms begin to count: after they have stood for a while, and likewise when they end.
+//!
+//! A line that hiccups for a second carries its calls through it; declaring it failed would end them all.
+//! ANSI T1.231 and ITU-T practice declare a failure after 2.5 s of a defect, and its end after 10 s
+//! without one. What drivers report is the defect; what endpoints and call agents hear of is the failure.
+
+use drivers::line::Alarms;
+use drivers::line::SpanId;
+use drivers::span::SpanEvent;
+use drivers::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::{Due, Gateway, Phase};
+use crate::endpoint::Outage;
+use crate::timer::TimerId;
+
+/// One span's line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct LineWatch {
+    /// Whether it counts as failed.
+    has_failed: bool,
+    /// When that is to change, unless the line changes its mind.
+    changing: Option<TimerId>,
+}
+
+impl Gateway {
+    /// Takes in what a span says of itself.
+    pub(super) fn span_event(&mut self, now: Instant, span: SpanId, event: SpanEvent) {
+        match event {
+            SpanEvent::Alarms(alarms) => self.alarms(now, span, alarms),
+            SpanEvent::Slip(slip) => debug!(span = span.0, ?slip, "slip"),
+            SpanEvent::Failed => {
+                warn!(span = span.0, "the driver of this span cannot go on");
+                self.take_out(now, span, Some(Outage::Failure));
+            }
+        }
+    }
+
+    fn alarms(&mut self, now: Instant, span: SpanId, alarms: Alarms) {
+        info!(span = span.0, ?alarms, "alarms");
+        let line = self.lines[usize::from(span.0)];
+        if line.has_failed == alarms.is_down() {
+            self.stop_changing(span);
+        } else if line.changing.is_none() {
+            let hold = if alarms.is_down() { self.alarm_hold.raise } else { self.alarm_hold.clear };
+            if hold.is_zero() {
+                self.change_line(now, span);
+            } else {
+                let timer = self.timers.set(now + hold, Due::LineChange(span));
+                self.lines[usize::from(span.0)].changing = Some(timer);
+            }
+        }
+    }
+
+    /// A line's alarms have stood, or been gone, for as long as it takes to count.
+    pub(super) fn change_line(&mut self, now: Instant, span: SpanId) {
+        let line = &mut self.lines[usize::from(span.0)];
+        line.has_failed = !line.has_failed;
+        line.changing = None;
+        let has_failed = line.has_failed;
+        if has_failed {
+            warn!(span = span.0, "the line has failed");
+        } else {
+            info!(span = span.0, "the line is back");
+        }
+        self.take_out(now, span, has_failed.then_some(Outage::Alarm));
+    }
+
+    fn stop_changing(&mut self, span: SpanId) {
+        if let Some(timer) = self.lines[usize::from(span.0)].changing.take() {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// Takes a span's endpoints out of service, or back in.
+    fn take_out(&mut self, now: Instant, span: SpanId, outage: Option<Outage>) {
+        if self.phase == Phase::Running {
+            let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
+            self.set_outage(now, &endpoints, outage);
+            self.announce_unless_waiting(now);
+        }
+    }
+}
