@@ -128,7 +128,7 @@ fn lines(plan: &Plan, args: &DemoArgs, seed: u64) -> (Vec<Box<dyn Span>>, Vec<Ea
     };
     let voices = speech::voices(law, plan.parties.len(), seed);
     let recordings: Vec<_> = voices.iter().map(|_| Arc::new(Recording::new(RECORDING_OCTETS))).collect();
-    let start = spans::first_block();
+    let start = spans::first_block(plan.config.spans.len());
     let lines = plan.config.spans.iter().enumerate().map(|(place, span)| {
         let settings = spans::settings(span, place, start);
         let line = SimSpan::new(&settings, Vec::new(), |timeslot| {
@@ -223,7 +223,7 @@ impl Demo {
         let up = Clock.now();
         self.talk(up, args)?;
         self.listen();
-        // From here on nothing is compared: ends go silent one after the other.
+        // From here on nobody listens: ends go silent one after the other.
         self.caller.go_on();
         let now = Clock.now();
         for call in &self.calls {
@@ -231,7 +231,7 @@ impl Demo {
                 self.caller.calls.hang_up(now, id);
             }
         }
-        self.go_on_until(now + CLEARING_MAX, |demo| demo.calls.iter().all(|call| call.is_over))?;
+        self.wait_until(now + CLEARING_MAX, |demo| demo.calls.iter().all(|call| call.is_over))?;
         Ok(Clock.now().since(began))
     }
 
@@ -274,18 +274,22 @@ impl Demo {
 
     /// Goes on until `until`, an interruption, or `done`; listens all the while.
     fn go_on_until(&mut self, until: Instant, done: impl Fn(&Self) -> bool) -> io::Result<()> {
-        let mut next = Clock.now();
         while !done(self) && !self.caller.is_interrupted() {
             let now = Clock.now();
             if now >= until {
                 break;
             }
-            if now >= next {
-                self.listen();
-                self.audit(now);
-                next = now + LISTEN_EVERY;
-            }
-            if let Some(event) = self.caller.wait(next.min(until))? {
+            self.listen();
+            self.audit(now);
+            self.wait_until(until.min(now + LISTEN_EVERY), &done)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what comes until `until`, an interruption, or `done`.
+    fn wait_until(&mut self, until: Instant, done: impl Fn(&Self) -> bool) -> io::Result<()> {
+        while !done(self) && !self.caller.is_interrupted() && Clock.now() < until {
+            if let Some(event) = self.caller.wait(until)? {
                 self.take(event);
             }
         }

@@ -38,7 +38,7 @@ const CABLE_DELAY: Duration = Duration::from_millis(20);
 /// # Errors
 /// A file that cannot be played, by name.
 pub(crate) fn build(config: &Config) -> Result<Lines, Failure> {
-    let start = first_block();
+    let start = first_block(config.spans.len());
     let mut cables = cables(config);
     let mut lines = Lines { spans: Vec::new(), recordings: Vec::new(), patterns: Vec::new() };
     for (place, span) in config.spans.iter().enumerate() {
@@ -52,9 +52,9 @@ pub(crate) fn build(config: &Config) -> Result<Lines, Failure> {
     Ok(lines)
 }
 
-/// When the first block of all spans is due: when the workers will have started.
-pub(crate) fn first_block() -> Instant {
-    Clock.now() + START_UP
+/// When the first block of so many spans is due: when their ports are bound and the workers started.
+pub(crate) fn first_block(spans: usize) -> Instant {
+    Clock.now() + START_UP + START_UP_OF_A_SPAN * spans as u32
 }
 
 /// A span's settings, with a clock as exact as the host's.
@@ -73,8 +73,9 @@ pub(crate) fn phase(span: &SpanConfig, place: usize) -> Duration {
     Duration::from_millis(place as u64 % u64::from(span.block_ms))
 }
 
-/// How long workers may take to start.
+/// How long a start may take before lines begin, lest their first blocks be late.
 const START_UP: Duration = Duration::from_millis(200);
+const START_UP_OF_A_SPAN: Duration = Duration::from_millis(5);
 
 const FRAMES_PER_MS: usize = (Duration::from_millis(1).as_nanos() / FRAME.as_nanos()) as usize;
 

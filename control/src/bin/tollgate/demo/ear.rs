@@ -13,6 +13,9 @@ use drivers::span::sim::Recording;
 /// Octets that must match for a place to be found: 50 ms.
 const WINDOW: usize = 400;
 
+/// How long ago something heard was said at most, in octets, unless something is quite wrong: 500 ms.
+const NEAR: usize = 4_000;
+
 /// Octets kept while no place is found: 1 s.
 const KEPT: usize = 8_000;
 
@@ -138,7 +141,13 @@ impl Ear {
         if self.sounds(window) == 0 {
             return None;
         }
-        position(&self.expected, window).map(|place| (place + WINDOW) % self.period())
+        // What is heard was said not long ago; only what is quite wrong must be looked for everywhere.
+        let period = self.period();
+        let said_now = self.listened + period - WINDOW;
+        let mut near = (0..NEAR.min(said_now)).map(|delay| (said_now - delay) % period);
+        let place = near.find(|&place| self.expected[place..][..WINDOW] == *window);
+        let place = place.or_else(|| position(&self.expected, window))?;
+        Some((place + WINDOW) % period)
     }
 
     /// How many octets are not silence.

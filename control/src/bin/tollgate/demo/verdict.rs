@@ -231,8 +231,8 @@ impl fmt::Display for Verdict {
         let Heard { right, wrong, jumps } = self.heard;
         writeln!(
             f,
-            "Octets  {right} heard as they were said; {wrong} missing or wrong ({:.2} %), repeated or left out \
-             {jumps} times",
+            "Octets  {right} heard as they were said; {wrong} {} ({:.2} %), repeated or left out {jumps} times",
+            if self.loss_wanted > 0.0 { "missing, or blended behind a loss" } else { "missing or wrong" },
             self.missing() * 100.0
         )?;
         if let [first, .., last] | [first @ last] = &self.delays[..] {
