@@ -1,3 +1,7 @@
 //! The `tollgate-bench` binary.
 
+mod checker;
+mod load;
+mod pattern;
+
 fn main() {}
