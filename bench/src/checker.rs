@@ -113,7 +113,8 @@ impl Checker {
     /// Takes a packet. Says where its first octet stood in our stream, if all of it is right and in
     /// its turn.
     pub(crate) fn receive(&mut self, packet: &Packet<'_>, sent: Sent) -> Option<u64> {
-        let turn = self.sequence.get_or_insert_with(|| Sequence::new(packet.sequence())).turn(packet.sequence());
+        let turn =
+            self.sequence.get_or_insert_with(|| Sequence::new(packet.sequence())).turn(packet.sequence());
         if turn == Turn::Again {
             self.tally.packets_doubled += 1;
             return None;
@@ -366,14 +367,8 @@ mod tests {
     fn a_lost_packet_is_missed_in_packets_and_octets() {
         let mut packets = all();
         packets.remove(4);
-        let expected = Tally {
-            packets: 9,
-            octets: 1_440,
-            packets_lost: 1,
-            verified: 1_440,
-            missing: 160,
-            ..CLEAN
-        };
+        let expected =
+            Tally { packets: 9, octets: 1_440, packets_lost: 1, verified: 1_440, missing: 160, ..CLEAN };
         assert_eq!(judged(&packets), expected);
     }
 
@@ -449,7 +444,11 @@ mod tests {
         let packets: Vec<_> = (0..10_u16)
             .map(|number| {
                 let timestamp = (u32::MAX - 500).wrapping_add(u32::from(number) * 160);
-                packet(65_530_u16.wrapping_add(number), timestamp, &stretch(5, u64::from(number) * 160, PTIME))
+                packet(
+                    65_530_u16.wrapping_add(number),
+                    timestamp,
+                    &stretch(5, u64::from(number) * 160, PTIME),
+                )
             })
             .collect();
         assert_eq!(judged(&packets), CLEAN);
@@ -459,7 +458,9 @@ mod tests {
     fn packets_of_any_length_are_judged_or_passed_over() {
         let mut checker = Checker::new(5);
         for len in [0, 1, 7, 8, 160, PAYLOAD_MAX, PAYLOAD_MAX + 1, 1_400] {
-            for octets in [packet(len as u16, 0, &vec![0x55; len]), packet(len as u16 + 1, 0, &stretch(5, 3, len))] {
+            for octets in
+                [packet(len as u16, 0, &vec![0x55; len]), packet(len as u16 + 1, 0, &stretch(5, 3, len))]
+            {
                 checker.receive(&Packet::new_checked(&octets).expect("well formed"), SENT);
             }
         }

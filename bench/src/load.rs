@@ -23,6 +23,8 @@ use crate::pattern::{self, Place, scramble};
 /// How the streams are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
+    /// DS0s at most: 65,535.
+    pub(crate) ds0s: u16,
     /// Payload octets of a packet sent: 8 a millisecond.
     pub(crate) ptime_octets: usize,
     /// The payload type of what is sent.
@@ -40,7 +42,8 @@ pub(crate) struct Load<N> {
     sockets: N,
     shape: Shape,
     streams: Vec<Stream>,
-    by_peer: HashMap<SocketAddr, u16>,
+    /// Places in `streams`.
+    by_peer: HashMap<SocketAddr, usize>,
     /// When the first packet is due, once it has been said.
     start: Option<Instant>,
     /// Packets of all streams that have been due.
@@ -51,6 +54,7 @@ pub(crate) struct Load<N> {
 /// One DS0's stream.
 #[derive(Debug)]
 struct Stream {
+    ds0: u16,
     slot: PortSlot,
     peer: SocketAddr,
     sent: u64,
@@ -89,6 +93,8 @@ pub(crate) struct Figures {
 /// One stream's account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Account {
+    /// The DS0.
+    pub(crate) ds0: u16,
     /// Packets sent.
     pub(crate) sent: u64,
     /// What came back.
@@ -128,22 +134,22 @@ impl<N: RtpSockets> Load<N> {
         }
     }
 
-    /// One more stream, to and from `peer`.
+    /// The stream of this DS0, to and from `peer`.
     ///
     /// # Panics
-    /// If there are 65,535, or the load has been started.
-    pub(crate) fn add(&mut self, peer: SocketAddr) {
-        assert!(self.start.is_none(), "streams are added before the start");
-        let number = u16::try_from(self.streams.len()).expect("a load has 65,535 streams at most");
-        self.by_peer.insert(peer, number);
+    /// If the load has been started, or has fewer DS0s.
+    pub(crate) fn add(&mut self, ds0: u16, peer: SocketAddr) {
+        assert!(self.start.is_none() && ds0 < self.shape.ds0s, "streams are added before the start");
+        self.by_peer.insert(peer, self.streams.len());
         self.streams.push(Stream {
-            slot: slot(usize::from(number)),
+            ds0,
+            slot: slot(ds0),
             peer,
             sent: 0,
             unsent: 0,
             sent_at: [Instant::ZERO; SENT_KEPT],
             last: None,
-            checker: Checker::new(number),
+            checker: Checker::new(ds0),
         });
     }
 
@@ -201,10 +207,9 @@ impl<N: RtpSockets> Load<N> {
     /// The account of each stream, when no more will come, and what was measured over all.
     pub(crate) fn finish(self) -> (Vec<Account>, Figures) {
         let octets = self.shape.ptime_octets as u64;
-        let ds0s = self.streams.len() as u16;
         let account = |stream: Stream| {
-            let sent = Sent { ds0s, octets: (stream.sent + stream.unsent) * octets };
-            Account { sent: stream.sent, back: stream.checker.finish(sent) }
+            let sent = Sent { ds0s: self.shape.ds0s, octets: (stream.sent + stream.unsent) * octets };
+            Account { ds0: stream.ds0, sent: stream.sent, back: stream.checker.finish(sent) }
         };
         (self.streams.into_iter().map(account).collect(), self.figures)
     }
@@ -217,13 +222,13 @@ impl<N: RtpSockets> Load<N> {
     }
 
     fn send(&mut self, now: Instant, due_at: Instant) {
-        let number = (self.due % self.streams.len() as u64) as u16;
-        let stream = &mut self.streams[usize::from(number)];
+        let index = (self.due % self.streams.len() as u64) as usize;
+        let stream = &mut self.streams[index];
         let count = stream.sent + stream.unsent;
         let octets = self.shape.ptime_octets;
-        let from = Place { ds0: number, position: count * octets as u64 };
+        let from = Place { ds0: stream.ds0, position: count * octets as u64 };
         // RFC 3550 §5.1: SSRC, sequence and timestamp begin where nobody can guess.
-        let begin = scramble(u64::from(number) + 1);
+        let begin = scramble(u64::from(stream.ds0) + 1);
         let header = Header {
             marker: count == 0,
             payload_type: self.shape.payload_type,
@@ -248,17 +253,16 @@ impl<N: RtpSockets> Load<N> {
 
     fn receive(&mut self) {
         let Self { sockets, shape, streams, by_peer, figures, .. } = self;
-        let ds0s = streams.len() as u16;
         sockets.receive(|slot, from, arrived, octets| {
             if !slot.is_rtp() {
                 figures.rtcp += 1;
                 return;
             }
-            let stream = by_peer.get(&from).map(|&number| &mut streams[usize::from(number)]);
+            let stream = by_peer.get(&from).map(|&index| &mut streams[index]);
             match (stream, Packet::new_checked(octets)) {
                 (Some(stream), Ok(packet)) if stream.slot == slot => {
                     figures.received += 1;
-                    stream.receive(arrived, &packet, *shape, ds0s, figures);
+                    stream.receive(arrived, &packet, *shape, figures);
                 }
                 _ => figures.strays += 1,
             }
@@ -267,17 +271,10 @@ impl<N: RtpSockets> Load<N> {
 }
 
 impl Stream {
-    fn receive(
-        &mut self,
-        arrived: Instant,
-        packet: &Packet<'_>,
-        shape: Shape,
-        ds0s: u16,
-        figures: &mut Figures,
-    ) {
+    fn receive(&mut self, arrived: Instant, packet: &Packet<'_>, shape: Shape, figures: &mut Figures) {
         let sent = self.sent + self.unsent;
         let octets = shape.ptime_octets as u64;
-        let position = self.checker.receive(packet, Sent { ds0s, octets: sent * octets });
+        let position = self.checker.receive(packet, Sent { ds0s: shape.ds0s, octets: sent * octets });
         let Some(position) = position else { return };
         // The octets of a packet follow each other by 125 us: so the same delay holds for all of them,
         // wherever in its packet each of them left and came back.
@@ -310,9 +307,9 @@ impl Figures {
     }
 }
 
-/// The RTP socket of the `n`th stream.
-fn slot(n: usize) -> PortSlot {
-    PortSlot((n / STREAMS_A_SOCKET * 2) as u32)
+/// The RTP socket of a DS0.
+fn slot(ds0: u16) -> PortSlot {
+    PortSlot((usize::from(ds0) / STREAMS_A_SOCKET * 2) as u32)
 }
 
 /// Up to a minute in us, to three digits.
@@ -333,7 +330,7 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape { ptime_octets: 160, payload_type: 8, packets: 50 };
+    const SHAPE: Shape = Shape { ds0s: 40, ptime_octets: 160, payload_type: 8, packets: 50 };
     const MS: Duration = Duration::from_millis(1);
 
     /// A load over a simulated network whose peers send back what comes.
@@ -352,7 +349,7 @@ mod tests {
             let mut load = Load::new(net.sockets(&Ports(vec![range])), SHAPE);
             let peer = |number: usize| ([192, 0, 2, 2], 20_000 + 2 * number as u16).into();
             let peers: Vec<_> = (0..streams).map(|number| net.endpoint(peer(number))).collect();
-            peers.iter().for_each(|peer| load.add(peer.address()));
+            peers.iter().enumerate().for_each(|(ds0, peer)| load.add(ds0 as u16, peer.address()));
             let now = Instant::from_nanos(1_000_000_000);
             load.start(now);
             Self { net, load, peers, now }

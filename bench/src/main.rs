@@ -1,7 +1,183 @@
-//! The `tollgate-bench` binary.
+//! The `tollgate-bench` binary: load-tests an MGCP trunk gateway from outside.
+//!
+//! It speaks to the gateway as a call agent and RTP peers would, over real sockets, and believes
+//! nothing that it has not seen come back. What it finds is printed as a table, or as a line of JSON a
+//! figure, and its own faults are told from the gateway's.
 
+#![forbid(unsafe_code)]
+
+mod agent;
 mod checker;
+mod child;
+mod density;
+mod floor;
+mod host;
 mod load;
+mod measure;
+mod pace;
 mod pattern;
+mod report;
 
-fn main() {}
+use std::io;
+use std::num::NonZeroU8;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use control::run::Signals;
+use drivers::line::Law;
+
+use agent::Terms;
+use density::DensityArgs;
+use floor::FloorArgs;
+use load::Shape;
+use measure::WARM_UP;
+use report::{Report, Value};
+
+/// Whatever keeps a measurement from being made.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Load-tests an MGCP trunk gateway (RFC 3435) from outside, by real MGCP and real RTP.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Prints a line of JSON for each figure instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Density(DensityArgs),
+    Floor(FloorArgs),
+}
+
+/// The load.
+#[derive(Clone, Debug, Args)]
+struct LoadArgs {
+    /// DS0s that carry RTP both ways at a time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    ds0: u16,
+
+    /// How long to measure, in seconds; a second of warming up comes before.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+
+    /// Packetization period, in milliseconds.
+    #[arg(long, value_name = "MS", default_value = "20", value_parser = ["5", "10", "20", "30", "40", "60"])]
+    ptime: String,
+
+    /// The law, on the line and in RTP, so that octets pass unchanged.
+    #[arg(long, value_enum, default_value_t = LawName::A)]
+    law: LawName,
+
+    /// The CPU this harness runs on [default: any].
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<usize>,
+
+    /// The CPU of what is tested: the gateway's media core, or the bare loop [default: any].
+    #[arg(long, value_name = "CPU")]
+    gateway_cpu: Option<usize>,
+}
+
+/// A law by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum LawName {
+    /// A-law: PCMA.
+    A,
+    /// mu-law: PCMU.
+    Mu,
+}
+
+impl From<LawName> for Law {
+    fn from(name: LawName) -> Self {
+        match name {
+            LawName::A => Self::A,
+            LawName::Mu => Self::Mu,
+        }
+    }
+}
+
+impl LoadArgs {
+    fn length(&self) -> Duration {
+        Duration::from_secs(u64::from(self.seconds))
+    }
+
+    fn terms(&self) -> Terms {
+        let ptime_ms: NonZeroU8 = self.ptime.parse().expect("it is one of those listed");
+        Terms { law: self.law.into(), ptime_ms }
+    }
+
+    /// The load that warms up, and then lasts so long.
+    fn shape(&self, length: Duration) -> Shape {
+        let terms = self.terms();
+        let ptime_ms = u64::from(terms.ptime_ms.get());
+        Shape {
+            ds0s: self.ds0,
+            ptime_octets: ptime_ms as usize * OCTETS_PER_MS,
+            payload_type: terms.payload_type(),
+            packets: ((WARM_UP + length).as_millis() as u64).div_ceil(ptime_ms),
+        }
+    }
+
+    /// What a report repeats of it.
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        let terms = self.terms();
+        let cpu = |cpu: Option<usize>| cpu.map_or(Value::Text("any".to_owned()), |n| Value::Count(n as u64));
+        vec![
+            ("ds0", Value::Count(u64::from(self.ds0))),
+            ("seconds", Value::Count(u64::from(self.seconds))),
+            ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
+            ("law", Value::Text(terms.law.to_string())),
+            ("cpu", cpu(self.cpu)),
+            ("gateway_cpu", cpu(self.gateway_cpu)),
+        ]
+    }
+}
+
+const OCTETS_PER_MS: usize = 8;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli).and_then(|report| shown(&report, cli.json)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tollgate-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Report, Failure> {
+    // Before any thread or gateway is started: all of them are ended in order then.
+    let signals = Signals::catch()?;
+    match &cli.command {
+        Command::Density(args) => density::run(args, &signals),
+        Command::Floor(args) => floor::run(args, &signals),
+    }
+}
+
+fn shown(report: &Report, json: bool) -> Result<ExitCode, Failure> {
+    let mut out = io::stdout().lock();
+    if json {
+        report.write_json(&mut out)?;
+    } else {
+        report.write_table(&mut out)?;
+    }
+    Ok(report.verdict.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,239 @@
+//! A gateway started for one measurement: configured for it, watched, and ended by its own number.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use drivers::line::{Carrier, Law};
+use drivers::time::Clock;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Failure;
+use crate::pace;
+
+/// The gateway that a measurement wants.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Wanted {
+    /// Its program.
+    pub(crate) program: PathBuf,
+    /// Its address for everything.
+    pub(crate) address: Ipv4Addr,
+    /// DS0s at least: whole E1s whose far ends loop.
+    pub(crate) ds0s: u16,
+    /// The law of the lines.
+    pub(crate) law: Law,
+    /// What octets wait in its jitter buffers; its own default if `None`.
+    pub(crate) jitter_ms: Option<u16>,
+    /// The CPU of its media core.
+    pub(crate) cpu: Option<usize>,
+}
+
+/// The first of its RTP ports.
+const PORT_FIRST: u16 = 20_000;
+
+/// MGCP's (RFC 3435 §3.5).
+const MGCP_PORT: u16 = 2_427;
+
+/// The domain of its endpoints.
+pub(crate) const DOMAIN: &str = "tollgate";
+
+impl Wanted {
+    /// Where it listens.
+    pub(crate) fn mgcp(&self) -> SocketAddr {
+        (self.address, MGCP_PORT).into()
+    }
+
+    /// Its configuration file.
+    fn config(&self) -> String {
+        let Self { address, ds0s, law, .. } = self;
+        let e1s = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
+        let ports = u32::from(e1s) * u32::from(Carrier::E1.timeslot_max()) * 2;
+        let port_last = u32::from(PORT_FIRST) + ports - 1;
+        let law = match law {
+            Law::A => "a",
+            Law::Mu => "mu",
+        };
+        let mut text = format!(
+            "[gateway]\nname = \"{DOMAIN}\"\n\
+             [mgcp]\nlisten = [\"{address}:{MGCP_PORT}\"]\nallow = [\"127.0.0.0/8\"]\nrestart_wait_max_ms = 0\n\
+             [media]\naddresses = [\"{address}\"]\nport_first = {PORT_FIRST}\nport_last = {port_last}\n"
+        );
+        let write = |text: &mut String, line: std::fmt::Arguments<'_>| {
+            writeln!(text, "{line}").expect("a String takes whatever is written");
+        };
+        if let Some(jitter_ms) = self.jitter_ms {
+            let most = jitter_ms.max(100);
+            write(&mut text, format_args!("jitter_nominal_ms = {jitter_ms}\njitter_max_ms = {most}"));
+        }
+        write(&mut text, format_args!("[[core]]"));
+        if let Some(cpu) = self.cpu {
+            write(&mut text, format_args!("cpu = {cpu}"));
+        }
+        write(&mut text, format_args!("[[span]]\ncarrier = \"e1\"\ncount = {e1s}\nlaw = \"{law}\""));
+        write(&mut text, format_args!("driver = \"sim\"\nfar_end = \"loop\""));
+        text
+    }
+}
+
+/// A gateway that was started here, and ends with this.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    process: Child,
+    folder: PathBuf,
+}
+
+impl Gateway {
+    /// Starts it. It may not be ready yet.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(crate) fn start(wanted: &Wanted) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("tollgate-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let config = folder.join("tollgate.toml");
+        fs::write(&config, wanted.config())?;
+        let log = File::create(log_file(&folder))?;
+        let process = Command::new(&wanted.program)
+            .args(["run", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("{}: {error}", wanted.program.display()))?;
+        Ok(Self { process, folder })
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// That it has not ended.
+    ///
+    /// # Errors
+    /// If it has, with the end of its log.
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
+        match self.process.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(format!("the gateway has ended ({status}):\n{}", self.log_end()).into()),
+        }
+    }
+
+    /// Ends it the orderly way, and says what it logged of its end.
+    ///
+    /// # Errors
+    /// If it does not end, or not well.
+    pub(crate) fn stop(mut self) -> Result<String, Failure> {
+        let status = self.terminate()?.ok_or("the gateway did not end within five seconds of SIGTERM")?;
+        if status.success() {
+            Ok(self.log_end())
+        } else {
+            Err(format!("the gateway did not end well ({status}):\n{}", self.log_end()).into())
+        }
+    }
+
+    /// SIGTERM; its exit status, if it ends in time.
+    fn terminate(&mut self) -> io::Result<Option<ExitStatus>> {
+        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM)?;
+        let clock = Clock;
+        let until = clock.now() + STOP_MAX;
+        loop {
+            let status = self.process.try_wait()?;
+            let now = clock.now();
+            if status.is_some() || now > until {
+                return Ok(status);
+            }
+            pace::sleep_until(now + Duration::from_millis(10));
+        }
+    }
+
+    /// The last lines of its log.
+    fn log_end(&self) -> String {
+        let log = fs::read_to_string(log_file(&self.folder)).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if matches!(self.process.try_wait(), Ok(None)) && !matches!(self.terminate(), Ok(Some(_))) {
+            // It does not listen to reason; whatever comes of it, nothing better can be done.
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// How long a gateway may take to end.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// Lines of a log that are shown.
+const LOG_LINES: usize = 12;
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// The `tollgate` that was built beside this program.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn sibling() -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe()?.with_file_name("tollgate");
+    if program.exists() {
+        return Ok(program);
+    }
+    let program = program.display();
+    Err(format!("{program} is missing: `cargo build --release --workspace --bins` makes it").into())
+}
+
+/// Loopback addresses of this run: those of the gateway, the harness and the reflector. Several runs
+/// at a time do not disturb each other.
+pub(crate) fn own_addresses() -> [Ipv4Addr; 3] {
+    let process = std::process::id();
+    [1, 2, 3].map(|host| Ipv4Addr::new(127, 64 + (process >> 8) as u8 % 128, process as u8, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use control::config::Config;
+
+    use super::*;
+
+    fn wanted(ds0s: u16) -> Wanted {
+        Wanted {
+            program: PathBuf::from("tollgate"),
+            address: Ipv4Addr::new(127, 64, 1, 1),
+            ds0s,
+            law: Law::Mu,
+            jitter_ms: Some(40),
+            cpu: Some(1),
+        }
+    }
+
+    #[test]
+    fn the_configuration_has_room_for_every_ds0_asked_for() {
+        for ds0s in [1, 31, 32, 480, 8_064, 20_000] {
+            let config = Config::parse(&wanted(ds0s).config(), Path::new("")).expect("it is right");
+            assert!(config.ds0s() >= usize::from(ds0s) && config.ds0s() < usize::from(ds0s) + 31);
+            assert_eq!(config.spans[0].law, Law::Mu);
+            assert_eq!(config.cores[0].cpu, Some(1));
+        }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_left_to_the_gateway() {
+        let wanted = Wanted { jitter_ms: None, cpu: None, ..wanted(62) };
+        let config = Config::parse(&wanted.config(), Path::new("")).expect("it is right");
+        assert_eq!(config.media.jitter, Config::default().media.jitter);
+        assert_eq!(config.cores, Config::default().cores);
+    }
+}

@@ -1,0 +1,450 @@
+//! How many DS0s a gateway carries, at what cost, and whether every octet comes back.
+//!
+//! Each DS0 gets a call by MGCP, whose far end on the line loops: what is sent to the gateway by RTP
+//! comes back by RTP, through its jitter buffer, the line both ways, and its packetizer. At the end
+//! the gateway's counters (`P:` of each DLCX) are held against the harness's own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use control::call_agent::Counters;
+use control::mgcp::message::ConnectionParameters;
+use control::run::Signals;
+use drivers::line::Carrier;
+use drivers::time::{Clock, Instant};
+
+use crate::agent::{Agent, address_towards};
+use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
+use crate::floor::{self, Floor, HARNESS};
+use crate::host::{self, Thread};
+use crate::load::{Account, Figures, sum};
+use crate::measure::{Bench, Cost, refused, rtp_address};
+use crate::pace::run_on;
+use crate::report::{self, Report, Section, Verdict};
+use crate::{Failure, LoadArgs};
+
+/// Carries calls on N DS0s and verifies every octet of them, both ways, from outside.
+///
+/// Starts `tollgate run` with simulated E1s whose far ends loop, unless --gateway names one that runs.
+/// Sets up a call on each DS0 by MGCP, sends RTP that says of each octet whose it is and where it
+/// belongs, checks each packet that comes back, tears down, and compares the gateway's counters with
+/// its own. The bare socket loop is measured first, so that the gateway's cost is also a ratio.
+///
+/// Exit code: 0 when all DS0s were up and no more was lost than --require-loss, 1 when not, and 3 when
+/// something was lost but this harness, not the gateway, may be why.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tollgate-bench density --ds0 480 --seconds 20\n  \
+    tollgate-bench density --ds0 4096 --seconds 30 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench density --ds0 60 --gateway 192.0.2.1:2427 --domain gw.example")]
+pub(crate) struct DensityArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+
+    /// The greatest part of all octets that may be missing or wrong, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    require_loss: f64,
+
+    /// How long the bare loop is measured before, in seconds; 0 leaves it out.
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    floor_seconds: u32,
+
+    /// The MGCP address and port of a gateway that runs, whose DS0s loop at their far ends.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["program", "jitter"])]
+    gateway: Option<SocketAddr>,
+
+    /// The domain in its endpoints' names.
+    #[arg(long, value_name = "NAME", default_value = DOMAIN)]
+    domain: String,
+
+    /// The names of its endpoints; {span} and {timeslot} become numbers, from 1.
+    #[arg(long, value_name = "PATTERN", default_value = "ds/e1-{span}/{timeslot}")]
+    endpoints: String,
+
+    /// Timeslots of each of its spans that are used.
+    #[arg(long, value_name = "N", default_value_t = Carrier::E1.timeslot_max(), value_parser = clap::value_parser!(u8).range(1..=31))]
+    timeslots: u8,
+
+    /// The `tollgate` to start [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+
+    /// What its jitter buffers hold, in milliseconds, 0 to 200 [default: its own default].
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(0..=200))]
+    jitter: Option<u16>,
+}
+
+/// What a run came to.
+struct Run {
+    cost: Cost,
+    accounts: Vec<Account>,
+    figures: Figures,
+    /// What the gateway had counted of each DS0.
+    counted: Vec<Option<ConnectionParameters<'static>>>,
+    /// How long it took to set up all calls.
+    setup: Duration,
+    messages: Counters,
+    /// Datagrams that the harness's sockets refused.
+    refused: u64,
+    /// Datagrams for which the harness's queues, and the gateway's, had no room.
+    dropped: [u64; 2],
+    /// Octets of memory the gateway held before the first call, and with all of them.
+    memory: Option<[u64; 2]>,
+}
+
+/// `tollgate-bench density`.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failure> {
+    let floor = match args.floor_seconds {
+        0 => None,
+        seconds => Some(floor::measure(&args.load, Duration::from_secs(u64::from(seconds)), signals)?),
+    };
+    let (run, last_words) = match args.gateway {
+        Some(gateway) => {
+            let local = address_towards(gateway)?;
+            (run_on(HARNESS, args.load.cpu, || carry(args, gateway, local, None, signals))?, String::new())
+        }
+        None => {
+            let [_, local, _] = own_addresses();
+            let wanted = args.wanted()?;
+            let mut child = Gateway::start(&wanted)?;
+            let carry = || carry(args, wanted.mgcp(), local.into(), Some(&mut child), signals);
+            let run = run_on(HARNESS, args.load.cpu, carry)?;
+            (run, child.stop()?)
+        }
+    };
+    let mut report = args.report(&run, floor.as_ref());
+    report.last_words = account_of_cores(&last_words);
+    Ok(report)
+}
+
+impl DensityArgs {
+    fn wanted(&self) -> Result<Wanted, Failure> {
+        let [address, ..] = own_addresses();
+        Ok(Wanted {
+            program: self.program.clone().map_or_else(child::sibling, Ok)?,
+            address,
+            ds0s: self.load.ds0,
+            law: self.load.law.into(),
+            jitter_ms: self.jitter,
+            cpu: self.load.gateway_cpu,
+        })
+    }
+
+    /// The local name of the `n`th endpoint.
+    fn endpoint(&self, n: u16) -> String {
+        let timeslots = u16::from(self.timeslots);
+        let (span, timeslot) = (n / timeslots + 1, n % timeslots + 1);
+        self.endpoints.replace("{span}", &span.to_string()).replace("{timeslot}", &timeslot.to_string())
+    }
+}
+
+/// Sets up all calls, runs the load over them, and tears them down.
+fn carry(
+    args: &DensityArgs,
+    gateway: SocketAddr,
+    local: IpAddr,
+    mut child: Option<&mut Gateway>,
+    signals: &Signals,
+) -> Result<Run, Failure> {
+    let length = args.load.length();
+    let mut bench = Bench::new(local, args.load.shape(length), HARNESS, signals)?;
+    let mut agent = Agent::bind(local, gateway, &args.domain, args.load.terms())?;
+    for ds0 in 0..args.load.ds0 {
+        agent.add(&args.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
+    }
+    agent.audit();
+    settle(&mut bench, &mut agent, &mut child, START_MAX)?;
+    let process = child.as_ref().map(|child| child.process());
+    let idle = process.map(host::resident).transpose()?;
+
+    let began = Clock.now();
+    agent.connect();
+    let up = settle(&mut bench, &mut agent, &mut child, CALLS_MAX)?;
+    for (ds0, call) in agent.calls().iter().enumerate() {
+        if let Some(peer) = call.peer {
+            bench.load.add(ds0 as u16, peer);
+        }
+    }
+
+    let carrier = process.map(|process| Thread::named(process, CARRIER)).transpose()?;
+    let cost = bench.measure(length, carrier, |now| {
+        agent.turn(now)?;
+        child.as_mut().map_or(Ok(()), |child| child.check())
+    })?;
+    let busy = process.map(host::resident).transpose()?;
+    let dropped = [host::queue_drops(local)?, host::queue_drops(gateway.ip())?];
+
+    agent.disconnect();
+    settle(&mut bench, &mut agent, &mut child, CALLS_MAX)?;
+    let counted = agent.calls().iter().map(|call| call.parameters.clone()).collect();
+    let refused = refused(&bench.load);
+    let (accounts, figures) = bench.load.finish();
+    Ok(Run {
+        cost,
+        accounts,
+        figures,
+        counted,
+        setup: up.since(began),
+        messages: agent.counters(),
+        refused,
+        dropped,
+        memory: idle.zip(busy).map(|(idle, busy)| [idle, busy]),
+    })
+}
+
+/// Turns until all commands have been answered, and once more for what came with the last answer.
+fn settle(
+    bench: &mut Bench<'_>,
+    agent: &mut Agent,
+    child: &mut Option<&mut Gateway>,
+    time_max: Duration,
+) -> Result<Instant, Failure> {
+    let give_up = Clock.now() + time_max;
+    loop {
+        let now = bench.turn()?;
+        agent.turn(now)?;
+        child.as_mut().map_or(Ok(()), |child| child.check())?;
+        if agent.is_done() {
+            bench.turn()?;
+            bench.turn()?;
+            return Ok(now);
+        }
+        if now > give_up {
+            return Err(format!("the gateway has not answered all within {} s", time_max.as_secs()).into());
+        }
+    }
+}
+
+/// The media thread of a gateway of ours with one core.
+const CARRIER: &str = "core-0";
+
+/// How long a gateway may take to come up, and to make or end all calls.
+const START_MAX: Duration = Duration::from_secs(20);
+const CALLS_MAX: Duration = Duration::from_secs(60);
+
+/// What is lost, and on which part of the way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Losses {
+    /// Packets sent that the gateway has not counted as received.
+    towards: u64,
+    /// Packets that the gateway has counted as sent, and that did not come.
+    back: u64,
+    /// DS0s whose counters say otherwise than ours, in whatever way.
+    differ: u64,
+}
+
+impl Losses {
+    fn of(run: &Run, ptime_octets: u64) -> Self {
+        let mut losses = Self::default();
+        for account in &run.accounts {
+            let counted = run.counted[usize::from(account.ds0)].clone().unwrap_or_default();
+            let number = |value: Option<u32>| u64::from(value.unwrap_or_default());
+            let (sent, received) = (number(counted.packets_sent), number(counted.packets_received));
+            losses.towards += account.sent.saturating_sub(received);
+            losses.back += sent.saturating_sub(account.back.packets);
+            let theirs = [sent, number(counted.octets_sent), received, number(counted.octets_received)];
+            let ours = [account.back.packets, account.back.octets, account.sent, account.sent * ptime_octets];
+            losses.differ += u64::from(theirs != ours);
+        }
+        losses
+    }
+}
+
+impl DensityArgs {
+    fn report(&self, run: &Run, floor: Option<&Floor>) -> Report {
+        let mut report = Report::new("density", self.load.settings());
+        let losses = Losses::of(run, self.load.shape(Duration::ZERO).ptime_octets as u64);
+        report.sections.push(self.calls(run));
+        report.sections.push(packets(run, losses));
+        report.sections.push(octets(run));
+        report.sections.push(times(run));
+        report.sections.extend(run.cost.carrier.is_some().then(|| carrier(run, floor)));
+        report.sections.extend(floor.map(Floor::section));
+        let mut harness = report::harness(&run.cost, &run.figures, run.refused);
+        harness.text("limit", "what is at its limit", limit(run));
+        report.sections.push(harness);
+        report.verdict = self.verdict(run, losses);
+        report
+    }
+
+    fn calls(&self, run: &Run) -> Section {
+        let mut section = Section::new("calls");
+        section.count("ds0_up", "DS0s up", run.accounts.len() as u64, "DS0s");
+        let refused = u64::from(self.load.ds0) - run.accounts.len() as u64;
+        section.count("ds0_refused", "DS0s refused", refused, "DS0s");
+        section.number("setup", "time to set all up", run.setup.as_secs_f64() * 1e3, "ms");
+        section.count("mgcp_repeated", "MGCP commands repeated", run.messages.repeated, "commands");
+        section
+    }
+
+    fn verdict(&self, run: &Run, losses: Losses) -> Verdict {
+        let tally = sum(&run.accounts);
+        let mut reasons = Vec::new();
+        let missing = usize::from(self.load.ds0) - run.accounts.len();
+        if missing > 0 {
+            reasons.push(format!("{missing} of {} DS0s did not come up", self.load.ds0));
+            return Verdict::Fail(reasons);
+        }
+        let lost = tally.missing + tally.wrong();
+        let lost_percent = 100.0 * lost as f64 / (tally.verified + tally.missing).max(1) as f64;
+        if lost_percent > self.require_loss {
+            reasons.push(format!(
+                "{lost} octets ({lost_percent:.4} %) are missing or wrong; required: {} %",
+                self.require_loss
+            ));
+        }
+        if tally.packets_doubled > 0 {
+            reasons.push(format!("{} packets came back twice", tally.packets_doubled));
+        }
+        if lost == 0 && losses.differ > 0 {
+            reasons.push(format!("nothing is lost, but the counters of {} DS0s differ", losses.differ));
+        }
+        if reasons.is_empty() {
+            return Verdict::Pass;
+        }
+        let own = own_faults(run);
+        if own.is_empty() {
+            Verdict::Fail(reasons)
+        } else {
+            reasons.extend(own);
+            Verdict::Inconclusive(reasons)
+        }
+    }
+}
+
+/// What the harness may have done to the gateway.
+fn own_faults(run: &Run) -> Vec<String> {
+    let mut faults = Vec::new();
+    let unsent = run.figures.unsent + run.refused;
+    if unsent > 0 {
+        faults.push(format!("the harness could not send {unsent} packets"));
+    }
+    if run.dropped[0] > 0 {
+        faults.push(format!("the harness was too slow to take {} packets", run.dropped[0]));
+    }
+    let late_ms = run.figures.late.max() as f64 / 1e3;
+    if late_ms > LATE_MAX_MS {
+        faults.push(format!("the harness sent packets {late_ms:.1} ms late, as no network should"));
+    }
+    faults
+}
+
+/// How late a packet may be sent without being to blame, in ms: what a jitter buffer is made for.
+const LATE_MAX_MS: f64 = 10.0;
+
+/// What keeps more DS0s from being carried.
+fn limit(run: &Run) -> &'static str {
+    let carrier = run.cost.carrier.map_or(0.0, |usage| run.cost.share(usage));
+    let harness = run.cost.share(run.cost.harness);
+    let late_ms = run.figures.late.value_at_quantile(0.999) as f64 / 1e3;
+    match () {
+        () if carrier > 0.9 => "the gateway's core",
+        () if harness > 0.9 => "the harness's CPU: its figures are not the gateway's",
+        () if late_ms > LATE_MAX_MS => "the machine: it let the harness wait, others having its CPU",
+        () => "nothing",
+    }
+}
+
+fn packets(run: &Run, losses: Losses) -> Section {
+    let tally = sum(&run.accounts);
+    let mut section = Section::new("packets");
+    section.count("packets_sent", "sent to the gateway", run.figures.sent, "packets");
+    section.count("packets_received", "come back", tally.packets, "packets");
+    section.count(
+        "packets_lost_towards",
+        "lost on the way there, by the gateway's counters",
+        losses.towards,
+        "packets",
+    );
+    section.count(
+        "packets_lost_back",
+        "lost on the way back, by the gateway's counters",
+        losses.back,
+        "packets",
+    );
+    section.count(
+        "packets_lost_sequence",
+        "lost on the way back, by sequence numbers",
+        tally.packets_lost,
+        "packets",
+    );
+    section.count(
+        "dropped_gateway",
+        "dropped by the host, the gateway's queues being full",
+        run.dropped[1],
+        "packets",
+    );
+    section.count(
+        "dropped_harness",
+        "dropped by the host, the harness's queues being full",
+        run.dropped[0],
+        "packets",
+    );
+    section.count("packets_out_of_order", "out of order", tally.packets_out_of_order, "packets");
+    section.count("packets_doubled", "come twice", tally.packets_doubled, "packets");
+    section.count("counters_differ", "DS0s whose DLCX counters differ from ours", losses.differ, "DS0s");
+    section.count("rtcp_received", "RTCP come", run.figures.rtcp, "packets");
+    section.count("strays", "of nobody's", run.figures.strays, "packets");
+    section
+}
+
+fn octets(run: &Run) -> Section {
+    let tally = sum(&run.accounts);
+    let mut section = Section::new("octets");
+    section.count("octets_verified", "come back right and in their turn", tally.verified, "octets");
+    section.count("octets_missing", "missing", tally.missing, "octets");
+    section.count("octets_inserted", "wrong: nobody sent them", tally.inserted, "octets");
+    section.count("octets_repeated", "wrong: they had come before", tally.repeated, "octets");
+    section.count("octets_crossed", "wrong: of another DS0", tally.crossed, "octets");
+    section.count("shifts", "changes of delay in mid-call", tally.shifts, "times");
+    section
+}
+
+fn times(run: &Run) -> Section {
+    let mut section = Section::new("times");
+    section.times("delay", "round trip, octet to octet, through the loop", &run.figures.delay);
+    section.times("jitter", "inter-arrival jitter", &run.figures.jitter);
+    section
+}
+
+/// What it costs the gateway's media core.
+fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
+    let mut section = Section::new("the gateway's media core");
+    let Some(usage) = run.cost.carrier else { return section };
+    let (ds0s, seconds) = (run.accounts.len().max(1) as f64, run.cost.elapsed.as_secs_f64());
+    section.number("core_cpu_seconds", "its CPU time, while measured", usage.cpu.as_secs_f64(), "s");
+    section.share("core_cpu", "its CPU", run.cost.share(usage));
+    section.share(
+        "core_system",
+        "of that, in the kernel",
+        usage.system.as_secs_f64() / usage.cpu.as_secs_f64(),
+    );
+    let per_ds0_us = usage.cpu.as_secs_f64() * 1e6 / seconds / ds0s;
+    section.number("core_cpu_per_ds0", "its CPU a DS0 and second", per_ds0_us, "us");
+    let per_packet_us = run.cost.per_packet_us();
+    if let Some(per_packet_us) = per_packet_us {
+        section.number("core_cpu_per_packet", "its CPU a packet sent or received", per_packet_us, "us");
+    }
+    if let Some((ours, floor)) = per_packet_us.zip(floor.and_then(Floor::per_packet_us)) {
+        section.number("core_to_floor", "its CPU a packet, to the bare loop's", ours / floor, "times");
+    }
+    let waited = usage.waited.as_secs_f64() * 1e3;
+    section.number("core_waited", "time it waited for its CPU, others having it", waited, "ms");
+    if let Some([idle, busy]) = run.memory {
+        let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
+        section.number("memory_idle", "memory of the whole gateway, idle", mib(idle), "MiB");
+        section.number("memory_busy", "memory of the whole gateway, with all calls", mib(busy), "MiB");
+        section.number("memory_per_ds0", "of that, a DS0", busy as f64 / 1024.0 / ds0s, "KiB");
+    }
+    section
+}
+
+/// The lines in which a gateway of ours says how its cores' ticks were.
+fn account_of_cores(log: &str) -> String {
+    log.lines().filter(|line| line.contains("core has ended")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,212 @@
+//! The bare socket loop on this machine: what no gateway can beat.
+//!
+//! A reflector has as many sockets as a gateway would, of the same kind, looks at them as often, and
+//! sends back each packet that has come, untouched. What that costs, a gateway pays too; what it costs
+//! more is its own doing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use control::run::Signals;
+use drivers::net::uring::{BoundSockets, Settings, UringSockets};
+use drivers::net::{DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets};
+use drivers::time::Clock;
+
+use crate::checker::Tally;
+use crate::child::own_addresses;
+use crate::host::Thread;
+use crate::load::{Figures, Shape, sum};
+use crate::measure::{Bench, Cost, refused};
+use crate::pace::run_on;
+use crate::report::{self, Report, Section, Verdict};
+use crate::{Failure, LoadArgs};
+
+/// Measures the bare socket loop: the same packets over the same kind of sockets, with no gateway.
+///
+/// A thread with as many sockets as a gateway of so many DS0s sends back what comes, every 5 ms, and
+/// does nothing else. Its CPU time for a packet is what no gateway on this machine can beat.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  tollgate-bench floor --ds0 480 --seconds 5 --cpu 0 --gateway-cpu 1")]
+pub(crate) struct FloorArgs {
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// What the bare loop came to.
+pub(crate) struct Floor {
+    pub(crate) cost: Cost,
+    pub(crate) tally: Tally,
+    pub(crate) figures: Figures,
+    /// Datagrams that the harness's own sockets refused.
+    pub(crate) refused: u64,
+}
+
+/// `tollgate-bench floor`.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn run(args: &FloorArgs, signals: &Signals) -> Result<Report, Failure> {
+    let load = &args.load;
+    let floor = measure(load, load.length(), signals)?;
+    let mut report = Report::new("floor", load.settings());
+    report.sections.push(floor.section());
+    report.sections.push(report::harness(&floor.cost, &floor.figures, floor.refused));
+    let lost = floor.tally.missing + floor.tally.wrong();
+    report.verdict = if lost == 0 {
+        Verdict::Pass
+    } else {
+        Verdict::Inconclusive(vec![format!("{lost} octets were lost with no gateway between")])
+    };
+    Ok(report)
+}
+
+/// Runs the load against the reflector.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn measure(args: &LoadArgs, length: Duration, signals: &Signals) -> Result<Floor, Failure> {
+    let [_, local, reflector] = own_addresses().map(IpAddr::V4);
+    let shape = args.shape(length);
+    let range = PortRange { address: reflector, first: 20_000, pairs: shape.ds0s };
+    let stop = AtomicBool::new(false);
+    let ports = Ports(vec![range]);
+    thread::scope(|scope| {
+        let (started, start) = mpsc::sync_channel(1);
+        let (ports, stop) = (&ports, &stop);
+        let reflect = move || reflect(ports, stop, &started);
+        let reflecting = scope.spawn(|| run_on(REFLECTOR, args.gateway_cpu, reflect));
+        let measured = match start.recv() {
+            Ok(()) => run_on(HARNESS, args.cpu, || against(local, ports, shape, length, signals)),
+            // It has failed, and says why below.
+            Err(_) => Err("the reflector did not start".into()),
+        };
+        stop.store(true, Ordering::Relaxed);
+        reflecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        measured
+    })
+}
+
+/// The harness's side.
+fn against(
+    local: IpAddr,
+    ports: &Ports,
+    shape: Shape,
+    length: Duration,
+    signals: &Signals,
+) -> Result<Floor, Failure> {
+    let mut bench = Bench::new(local, shape, HARNESS, signals)?;
+    for (number, (_, peer)) in ports.iter().filter(|(slot, _)| slot.is_rtp()).enumerate() {
+        bench.load.add(number as u16, peer);
+    }
+    let carrier = Thread::named(std::process::id(), REFLECTOR)?;
+    let cost = bench.measure(length, Some(carrier), |_| Ok(()))?;
+    let refused = refused(&bench.load);
+    let (accounts, figures) = bench.load.finish();
+    Ok(Floor { cost, tally: sum(&accounts), figures, refused })
+}
+
+/// Sends back what comes, until told to stop.
+fn reflect(ports: &Ports, stop: &AtomicBool, started: &mpsc::SyncSender<()>) -> Result<(), Failure> {
+    let settings = Settings::for_slots(ports.slots());
+    let mut sockets = UringSockets::new(BoundSockets::bind(ports, Dscp::EF, settings)?)?;
+    let mut held = Held::default();
+    let mut until = Clock.now();
+    // The other side waits for this until it fails itself.
+    let _ = started.send(());
+    while !stop.load(Ordering::Relaxed) {
+        until += TICK;
+        sockets.flush(until)?;
+        sockets.receive(|slot, from, _, octets| held.keep(slot, from, octets));
+        for (slot, to, octets) in held.packets() {
+            // What finds no room is lost, and shows.
+            let _ = sockets.send(slot, to, octets.len(), |out| out.copy_from_slice(octets));
+        }
+        held.clear();
+    }
+    Ok(())
+}
+
+/// Packets between being received and being sent.
+#[derive(Default)]
+struct Held {
+    heads: Vec<(PortSlot, SocketAddr, usize)>,
+    octets: Vec<u8>,
+}
+
+impl Held {
+    fn keep(&mut self, slot: PortSlot, from: SocketAddr, octets: &[u8]) {
+        debug_assert!(octets.len() <= DATAGRAM_MAX, "the sockets cut what is longer");
+        self.heads.push((slot, from, octets.len()));
+        self.octets.extend_from_slice(octets);
+    }
+
+    fn packets(&self) -> impl Iterator<Item = (PortSlot, SocketAddr, &[u8])> {
+        let mut octets = &self.octets[..];
+        self.heads.iter().map(move |&(slot, from, len)| {
+            let (packet, rest) = octets.split_at(len);
+            octets = rest;
+            (slot, from, packet)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.heads.clear();
+        self.octets.clear();
+    }
+}
+
+impl Floor {
+    /// CPU time of the bare loop for a packet sent or received, in us.
+    pub(crate) fn per_packet_us(&self) -> Option<f64> {
+        self.cost.per_packet_us()
+    }
+
+    /// Its figures.
+    pub(crate) fn section(&self) -> Section {
+        let mut section = Section::new("floor: the bare socket loop, no gateway");
+        section.count("floor_packets", "packets each way, while measured", self.cost.packets / 2, "packets");
+        let lost = self.tally.missing + self.tally.wrong();
+        section.count("floor_octets_lost", "octets lost or wrong", lost, "octets");
+        if let Some(usage) = self.cost.carrier {
+            section.share("floor_cpu", "its CPU", self.cost.share(usage));
+        }
+        if let Some(per_packet_us) = self.per_packet_us() {
+            section.number("floor_cpu_per_packet", "its CPU a packet sent or received", per_packet_us, "us");
+        }
+        section
+    }
+}
+
+/// As often as a gateway's worker looks at its sockets: every block of 5 ms.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The reflector's thread.
+const REFLECTOR: &str = "reflector";
+
+/// The thread that runs the load.
+pub(crate) const HARNESS: &str = "harness";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_held_in_order_and_whole() {
+        let mut held = Held::default();
+        let from: SocketAddr = ([127, 0, 0, 1], 9).into();
+        for _ in 0..2 {
+            held.keep(PortSlot(2), from, b"one");
+            held.keep(PortSlot(0), from, b"");
+            held.keep(PortSlot(4), from, b"three");
+            let packets: Vec<_> = held.packets().collect();
+            let expected: [(PortSlot, SocketAddr, &[u8]); 3] =
+                [(PortSlot(2), from, b"one"), (PortSlot(0), from, b""), (PortSlot(4), from, b"three")];
+            assert_eq!(packets, expected);
+            held.clear();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the host says of processes, threads and sockets: `/proc`, read.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Sub;
+use std::time::Duration;
+
+/// One thread of some process on this host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Thread {
+    process: u32,
+    id: u32,
+}
+
+/// The CPU time of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Usage {
+    /// All of it.
+    pub(crate) cpu: Duration,
+    /// As much of it as was spent in the kernel, to 10 ms.
+    pub(crate) system: Duration,
+    /// How long it could have run, but others had its CPU: noise of the machine.
+    pub(crate) waited: Duration,
+}
+
+impl Sub for Usage {
+    type Output = Self;
+
+    fn sub(self, rhs: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(rhs.cpu),
+            system: self.system.saturating_sub(rhs.system),
+            waited: self.waited.saturating_sub(rhs.waited),
+        }
+    }
+}
+
+impl Thread {
+    /// The thread of this name, if the process has one.
+    ///
+    /// # Errors
+    /// If there is no such process or thread.
+    pub(crate) fn named(process: u32, name: &str) -> io::Result<Self> {
+        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+            let path = entry?.path();
+            let is_it = fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+            let id = path.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok());
+            if let (true, Some(id)) = (is_it, id) {
+                return Ok(Self { process, id });
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("process {process} has no thread {name}")))
+    }
+
+    /// What it has used since it started.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn usage(self) -> io::Result<Usage> {
+        let folder = format!("/proc/{}/task/{}", self.process, self.id);
+        let stat = fs::read_to_string(format!("{folder}/stat"))?;
+        let ticks = stat_ticks(&stat).ok_or_else(|| strange(&stat))?;
+        let usage = Usage { cpu: ticks.0 + ticks.1, system: ticks.1, waited: Duration::ZERO };
+        // Counted in ns, and there on every kernel that distributions build; else 10 ms have to do.
+        let exact = fs::read_to_string(format!("{folder}/schedstat")).ok();
+        let exact = exact.as_deref().and_then(schedstat_nanos);
+        Ok(exact.map_or(usage, |(cpu, waited)| Usage { cpu, waited, ..usage }))
+    }
+}
+
+/// Octets of memory that a process holds.
+///
+/// # Errors
+/// If there is no such process.
+pub(crate) fn resident(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(|| strange(&status))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| strange(line))?;
+    Ok(kib * 1024)
+}
+
+/// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets
+/// bound to `address`.
+///
+/// # Errors
+/// If the host does not say.
+pub(crate) fn queue_drops(address: IpAddr) -> io::Result<u64> {
+    let file = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+    let table = fs::read_to_string(file)?;
+    Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| line.0 == address).map(|line| line.1).sum())
+}
+
+/// User and system time, in USER_HZ, which is 100 a second on Linux whatever its own clock does.
+fn stat_ticks(stat: &str) -> Option<(Duration, Duration)> {
+    // The name, in parentheses, may hold spaces and parentheses itself.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let ticks = |index: usize| Some(Duration::from_millis(10 * fields.get(index)?.parse::<u64>().ok()?));
+    Some((ticks(11)?, ticks(12)?))
+}
+
+fn schedstat_nanos(text: &str) -> Option<(Duration, Duration)> {
+    let mut fields = text.split_ascii_whitespace().map(|field| field.parse().map(Duration::from_nanos));
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+}
+
+/// The local address of a line of `/proc/net/udp` or `udp6`, and its drops.
+fn udp_line(line: &str) -> Option<(IpAddr, u64)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (address, _) = fields.nth(1)?.split_once(':')?;
+    // Words of the address in the host's order, as the kernel has them in memory.
+    let words: Vec<_> = (0..address.len() / 8)
+        .map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes))
+        .collect::<Option<_>>()?;
+    let address = match words.concat()[..] {
+        [a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
+        ref octets => Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into(),
+    };
+    Some((address, fields.last()?.parse().ok()?))
+}
+
+fn strange(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("/proc says `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_s_name_may_look_like_anything() {
+        let stat = "77 (a) b (c) S 1 77 77 0 -1 4194304 1 0 0 0 250 120 0 0 20 0 1 0";
+        assert_eq!(stat_ticks(stat), Some((Duration::from_millis(2_500), Duration::from_millis(1_200))));
+        assert_eq!(stat_ticks("77 (a S"), None);
+    }
+
+    #[test]
+    fn drops_belong_to_the_address_the_socket_is_bound_to() {
+        let line = "  52: 0201537F:4E20 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 \
+                    41235 2 00000000b5a3c7e1 17";
+        let expected = u32::from_ne_bytes([127, 83, 1, 2]);
+        assert_eq!(expected, 0x0201_537F, "these tests run on a little-endian host");
+        assert_eq!(udp_line(line), Some((Ipv4Addr::new(127, 83, 1, 2).into(), 17)));
+        let line = line.replace("0201537F", "00000000000000000000000001000000");
+        assert_eq!(udp_line(&line), Some((Ipv6Addr::LOCALHOST.into(), 17)));
+        assert_eq!(udp_line("  sl  local_address"), None);
+    }
+
+    #[test]
+    fn this_thread_is_found_and_has_used_the_cpu() {
+        let name = std::thread::current().name().map(|name| name[..name.len().min(15)].to_owned());
+        let thread = Thread::named(std::process::id(), &name.expect("tests have names")).expect("it runs");
+        assert!(thread.usage().expect("it runs").cpu > Duration::ZERO);
+        assert!(resident(std::process::id()).expect("it runs") > 1 << 20);
+        assert!(Thread::named(std::process::id(), "nobody").is_err());
+    }
+}
