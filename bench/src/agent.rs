@@ -26,6 +26,8 @@ pub(crate) struct Agent {
     /// Calls whose command is still to be sent, in order.
     waiting: VecDeque<usize>,
     under_way: HashMap<TransactionId, usize>,
+    /// Calls that have come up, until they are polled.
+    up: VecDeque<(usize, SocketAddr)>,
     stage: Stage,
     outgoing: Vec<u8>,
     incoming: Box<[u8]>,
@@ -47,8 +49,6 @@ pub(crate) struct Call {
     /// Where we want its RTP.
     local: SocketAddr,
     connection: Option<ConnectionId>,
-    /// Where the gateway wants ours, while the call is up.
-    pub(crate) peer: Option<SocketAddr>,
     /// What the gateway had seen when it was over.
     pub(crate) parameters: Option<ConnectionParameters<'static>>,
 }
@@ -96,6 +96,7 @@ impl Agent {
             calls: Vec::new(),
             waiting: VecDeque::new(),
             under_way: HashMap::new(),
+            up: VecDeque::new(),
             stage: Stage::Audit,
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM_MAX].into(),
@@ -108,7 +109,7 @@ impl Agent {
     /// If that is no name.
     pub(crate) fn add(&mut self, endpoint: &str, local: SocketAddr) -> Result<(), Failure> {
         let endpoint = self.agent.endpoint(endpoint)?;
-        self.calls.push(Call { endpoint, local, connection: None, peer: None, parameters: None });
+        self.calls.push(Call { endpoint, local, connection: None, parameters: None });
         Ok(())
     }
 
@@ -155,6 +156,11 @@ impl Agent {
         }
         self.command(now)?;
         self.transmit()
+    }
+
+    /// The place of a call that has come up, and where the gateway wants its RTP.
+    pub(crate) fn poll_up(&mut self) -> Option<(usize, SocketAddr)> {
+        self.up.pop_front()
     }
 
     /// Whether all that was begun has been answered.
@@ -243,7 +249,7 @@ impl Agent {
             Stage::Connect => {
                 call.connection = reply.connection.filter(|_| is_success);
                 let peer = reply.descriptions.first().and_then(|description| rtp_address(description));
-                call.peer = peer.filter(|_| call.connection.is_some());
+                self.up.extend(peer.filter(|_| call.connection.is_some()).map(|peer| (index, peer)));
             }
             Stage::Disconnect => call.parameters = reply.parameters,
         }

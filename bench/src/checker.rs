@@ -145,6 +145,11 @@ impl Checker {
         self.tally
     }
 
+    /// Whether any packet has come.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.sequence.is_some()
+    }
+
     /// The position after the furthest octet that has come back.
     pub(crate) fn next(&self) -> u64 {
         self.next
@@ -174,16 +179,18 @@ impl Checker {
         while from < payload.len() {
             let Some(run) = Run::find(payload, from, sent) else { break };
             self.fill(run.start - from, sent);
+            let position = run.place.position;
             let len = (run.end - run.start) as u64;
-            if run.place.ds0 == self.ds0 {
-                let shift = run.place.position as i64 - (at + run.start as i64);
-                if self.shift.is_some_and(|before| before != shift) {
-                    self.tally.shifts += 1;
-                }
-                self.shift = Some(shift);
-                self.account(turn, run.place.position, len);
-            } else {
+            if run.place.ds0 != self.ds0 {
                 self.tally.crossed += len;
+            } else if turn == Turn::InOrder && position + len <= self.next {
+                self.repeat(len, sent);
+            } else {
+                let shift = position as i64 - (at + run.start as i64);
+                self.tally.shifts += u64::from(self.shift.is_some_and(|before| before != shift));
+                self.shift = Some(shift);
+                // Behind the last that was sent, what looks right is so by chance.
+                self.account(turn, position, len.min(sent.octets.saturating_sub(position)));
             }
             from = run.end;
         }
@@ -195,6 +202,14 @@ impl Checker {
     fn fill(&mut self, octets: usize, sent: Sent) {
         if self.shift.is_some() && self.next < sent.octets {
             self.tally.inserted += octets as u64;
+        }
+    }
+
+    /// Octets of ours that came before. They move nothing: what conceals a gap, or lets the end fade
+    /// away, is made of what was heard last.
+    fn repeat(&mut self, octets: u64, sent: Sent) {
+        if self.next < sent.octets {
+            self.tally.repeated += octets;
         }
     }
 
@@ -408,6 +423,16 @@ mod tests {
         octets[40..80].fill(0xD5);
         packets[3] = packet(0, 3 * 160 + 1_000, &octets);
         assert_eq!(judged(&packets), Tally { verified: 1_560, missing: 40, inserted: 40, ..CLEAN });
+    }
+
+    #[test]
+    fn the_last_octets_heard_again_are_a_fault_in_a_gap_and_none_after_the_end() {
+        let mut packets = all();
+        packets.push(packet(7, 10 * 160 + 1_000, &stretch(5, 1_440, PTIME)));
+        assert_eq!(judged(&packets), Tally { packets: 11, octets: 11 * 160, ..CLEAN });
+        packets.truncate(10);
+        packets[3] = packet(0, 3 * 160 + 1_000, &stretch(5, 320, PTIME));
+        assert_eq!(judged(&packets), Tally { verified: 1_440, missing: 160, repeated: 160, ..CLEAN });
     }
 
     #[test]

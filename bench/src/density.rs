@@ -117,6 +117,17 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
             (run, child.stop()?)
         }
     };
+    for a in &run.accounts {
+        let c = run.counted[usize::from(a.ds0)].clone().unwrap_or_default();
+        eprintln!(
+            "DBG {} {} {:?} PS={:?} JI={:?}",
+            a.ds0,
+            args.endpoint(a.ds0),
+            a.back,
+            c.packets_sent,
+            c.jitter_ms
+        );
+    }
     let mut report = args.report(&run, floor.as_ref());
     report.last_words = account_of_cores(&last_words);
     Ok(report)

@@ -44,12 +44,26 @@ pub(crate) struct Load<N> {
     streams: Vec<Stream>,
     /// Places in `streams`.
     by_peer: HashMap<SocketAddr, usize>,
+    /// What has come from peers before they were known: a gateway may send as soon as it has made a
+    /// connection, and its answer may be seen later.
+    early: HashMap<SocketAddr, Vec<Early>>,
+    early_count: usize,
     /// When the first packet is due, once it has been said.
     start: Option<Instant>,
     /// Packets of all streams that have been due.
     due: u64,
     figures: Figures,
 }
+
+/// A datagram that came before its peer was known.
+struct Early {
+    slot: PortSlot,
+    arrived: Instant,
+    octets: Vec<u8>,
+}
+
+/// Such datagrams that are kept: more are strays.
+const EARLY_MAX: usize = 65_536;
 
 /// One DS0's stream.
 #[derive(Debug)]
@@ -128,6 +142,8 @@ impl<N: RtpSockets> Load<N> {
             shape,
             streams: Vec::new(),
             by_peer: HashMap::new(),
+            early: HashMap::new(),
+            early_count: 0,
             start: None,
             due: 0,
             figures: Figures::new(),
@@ -141,21 +157,25 @@ impl<N: RtpSockets> Load<N> {
     pub(crate) fn add(&mut self, ds0: u16, peer: SocketAddr) {
         assert!(self.start.is_none() && ds0 < self.shape.ds0s, "streams are added before the start");
         self.by_peer.insert(peer, self.streams.len());
-        self.streams.push(Stream {
-            ds0,
-            slot: slot(ds0),
-            peer,
-            sent: 0,
-            unsent: 0,
-            sent_at: [Instant::ZERO; SENT_KEPT],
-            last: None,
-            checker: Checker::new(ds0),
-        });
+        let mut stream = Stream::new(ds0, peer);
+        let early = self.early.remove(&peer).unwrap_or_default();
+        self.early_count -= early.len();
+        for Early { slot, arrived, octets } in early {
+            stream.take(slot, arrived, &octets, self.shape, &mut self.figures);
+        }
+        self.streams.push(stream);
     }
 
     /// The first packet of the first stream is due at `start`, all others' after it.
     pub(crate) fn start(&mut self, start: Instant) {
         self.start = Some(start);
+        self.figures.strays += self.early_count as u64;
+        self.early = HashMap::new();
+    }
+
+    /// Whether something has come of each stream: its line runs.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.streams.iter().all(|stream| stream.checker.has_heard())
     }
 
     /// Takes what has come and queues what is due.
@@ -252,25 +272,50 @@ impl<N: RtpSockets> Load<N> {
     }
 
     fn receive(&mut self) {
-        let Self { sockets, shape, streams, by_peer, figures, .. } = self;
+        let Self { sockets, shape, streams, by_peer, early, early_count, start, figures, .. } = self;
         sockets.receive(|slot, from, arrived, octets| {
             if !slot.is_rtp() {
                 figures.rtcp += 1;
                 return;
             }
-            let stream = by_peer.get(&from).map(|&index| &mut streams[index]);
-            match (stream, Packet::new_checked(octets)) {
-                (Some(stream), Ok(packet)) if stream.slot == slot => {
-                    figures.received += 1;
-                    stream.receive(arrived, &packet, *shape, figures);
+            match by_peer.get(&from) {
+                Some(&index) => streams[index].take(slot, arrived, octets, *shape, figures),
+                None if start.is_none() && *early_count < EARLY_MAX => {
+                    let octets = octets.to_vec();
+                    early.entry(from).or_default().push(Early { slot, arrived, octets });
+                    *early_count += 1;
                 }
-                _ => figures.strays += 1,
+                None => figures.strays += 1,
             }
         });
     }
 }
 
 impl Stream {
+    fn new(ds0: u16, peer: SocketAddr) -> Self {
+        Self {
+            ds0,
+            slot: slot(ds0),
+            peer,
+            sent: 0,
+            unsent: 0,
+            sent_at: [Instant::ZERO; SENT_KEPT],
+            last: None,
+            checker: Checker::new(ds0),
+        }
+    }
+
+    /// Takes a datagram of its peer.
+    fn take(&mut self, slot: PortSlot, arrived: Instant, octets: &[u8], shape: Shape, figures: &mut Figures) {
+        match Packet::new_checked(octets) {
+            Ok(packet) if slot == self.slot => {
+                figures.received += 1;
+                self.receive(arrived, &packet, shape, figures);
+            }
+            _ => figures.strays += 1,
+        }
+    }
+
     fn receive(&mut self, arrived: Instant, packet: &Packet<'_>, shape: Shape, figures: &mut Figures) {
         let sent = self.sent + self.unsent;
         let octets = shape.ptime_octets as u64;
@@ -433,6 +478,30 @@ mod tests {
         });
         assert_eq!(tally.crossed, 5 * 160);
         assert_eq!(tally.missing, 5 * 160);
+    }
+
+    #[test]
+    fn what_comes_before_the_peer_is_known_is_not_lost() {
+        let mut bench = Bench::new(1);
+        let late = bench.net.endpoint("192.0.2.2:30000".parse().expect("an address"));
+        bench.load.start = None;
+        let octets = |sequence| {
+            let mut octets = [0xD5; Header::LEN + 160];
+            let timestamp = u32::from(sequence) * 160;
+            Header { marker: false, payload_type: 8, sequence, timestamp, ssrc: 1 }.emit(&mut octets);
+            octets
+        };
+        for sequence in 0..3 {
+            late.send("192.0.2.1:10000".parse().expect("an address"), &octets(sequence));
+            bench.net.advance(bench.now);
+            bench.load.turn(bench.now);
+            if sequence == 1 {
+                bench.load.add(9, late.address());
+            }
+        }
+        assert_eq!((bench.load.figures.received, bench.load.figures.strays), (3, 0));
+        let (accounts, _) = bench.load.finish();
+        assert_eq!((accounts[1].back.packets, accounts[1].back.packets_lost), (3, 0));
     }
 
     #[test]
