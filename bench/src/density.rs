@@ -117,17 +117,6 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
             (run, child.stop()?)
         }
     };
-    for a in &run.accounts {
-        let c = run.counted[usize::from(a.ds0)].clone().unwrap_or_default();
-        eprintln!(
-            "DBG {} {} {:?} PS={:?} JI={:?}",
-            a.ds0,
-            args.endpoint(a.ds0),
-            a.back,
-            c.packets_sent,
-            c.jitter_ms
-        );
-    }
     let mut report = args.report(&run, floor.as_ref());
     report.last_words = account_of_cores(&last_words);
     Ok(report)
@@ -176,11 +165,9 @@ fn carry(
     let began = Clock.now();
     agent.connect();
     let up = settle(&mut bench, &mut agent, &mut child, CALLS_MAX)?;
-    for (ds0, call) in agent.calls().iter().enumerate() {
-        if let Some(peer) = call.peer {
-            bench.load.add(ds0 as u16, peer);
-        }
-    }
+    // A line that has just been made may not run yet, and what is sent to it would only pile up.
+    let give_up = up + LINE_START_MAX;
+    while !bench.load.is_heard() && bench.turn()? < give_up {}
 
     let carrier = process.map(|process| Thread::named(process, CARRIER)).transpose()?;
     let cost = bench.measure(length, carrier, |now| {
@@ -219,6 +206,9 @@ fn settle(
     loop {
         let now = bench.turn()?;
         agent.turn(now)?;
+        while let Some((ds0, peer)) = agent.poll_up() {
+            bench.load.add(ds0 as u16, peer);
+        }
         child.as_mut().map_or(Ok(()), |child| child.check())?;
         if agent.is_done() {
             bench.turn()?;
@@ -237,6 +227,9 @@ const CARRIER: &str = "core-0";
 /// How long a gateway may take to come up, and to make or end all calls.
 const START_MAX: Duration = Duration::from_secs(20);
 const CALLS_MAX: Duration = Duration::from_secs(60);
+
+/// How long a line may take to send its first octets.
+const LINE_START_MAX: Duration = Duration::from_secs(2);
 
 /// What is lost, and on which part of the way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -273,6 +266,7 @@ impl DensityArgs {
         report.sections.push(self.calls(run));
         report.sections.push(packets(run, losses));
         report.sections.push(octets(run));
+        report.sections.extend(self.worst(run));
         report.sections.push(times(run));
         report.sections.extend(run.cost.carrier.is_some().then(|| carrier(run, floor)));
         report.sections.extend(floor.map(Floor::section));
@@ -291,6 +285,21 @@ impl DensityArgs {
         section.number("setup", "time to set all up", run.setup.as_secs_f64() * 1e3, "ms");
         section.count("mgcp_repeated", "MGCP commands repeated", run.messages.repeated, "commands");
         section
+    }
+
+    /// The DS0s that fared worst, if any fared badly.
+    fn worst(&self, run: &Run) -> Option<Section> {
+        let faults = |account: &Account| account.back.missing + account.back.wrong();
+        let mut bad: Vec<_> = run.accounts.iter().filter(|account| faults(account) > 0).collect();
+        bad.sort_by_key(|account| std::cmp::Reverse(faults(account)));
+        let mut section = Section::new("DS0s with octets missing or wrong");
+        section.count("ds0_bad", "all of them", bad.len() as u64, "DS0s");
+        for (place, account) in bad.iter().take(WORST).enumerate() {
+            let Account { ds0, back, .. } = account;
+            let text = format!("{} missing, {} wrong, {} shifts", back.missing, back.wrong(), back.shifts);
+            section.text(&format!("ds0_worst_{}", place + 1), &self.endpoint(*ds0), &text);
+        }
+        (!bad.is_empty()).then_some(section)
     }
 
     fn verdict(&self, run: &Run, losses: Losses) -> Verdict {
@@ -327,6 +336,9 @@ impl DensityArgs {
         }
     }
 }
+
+/// DS0s that are named when something is wrong.
+const WORST: usize = 5;
 
 /// What the harness may have done to the gateway.
 fn own_faults(run: &Run) -> Vec<String> {
