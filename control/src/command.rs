@@ -18,9 +18,10 @@ pub mod epcf;
 pub mod mdcx;
 pub mod options;
 pub mod rqnt;
+pub mod undo;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
@@ -33,17 +34,22 @@ use rand::rngs::StdRng;
 
 use crate::config::{Config, EchoCancellation};
 use crate::endpoint::table::Table;
-use crate::endpoint::{Connection, Endpoint, EndpointId};
+use crate::endpoint::{Endpoint, EndpointId};
 use crate::ledger::Ledger;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, ConnectionParameters, Response, TransactionId, Verb};
+use crate::mgcp::message::{Command, ConnectionParameters, Path, Response, TransactionId, Verb};
 use crate::mgcp::name::{ConnectionId, EndpointName, EntityName, RequestId};
 use crate::mgcp::transaction::Ticket;
-use crate::notified_entity::NotifiedEntity;
 use crate::orders::Orders;
 use crate::sdp::LocalDescription;
 use crate::timer::TimerId;
 use crate::topology::{CoreId, Topology};
+
+use self::undo::{Change, Changes, Undo};
+
+/// The longest answer, and the longest datagram that call agents are told they may send (RFC 3435 §3.5.4:
+/// both sides must be able to take 4,000 octets).
+const DATAGRAM_MAX: usize = 4_000;
 
 /// A command whose orders are under way, by the order in which they came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -112,26 +118,6 @@ pub struct Execution {
     pub endpoints: Vec<EndpointId>,
     /// When it is given up.
     pub deadline: Option<TimerId>,
-}
-
-/// How to undo one change.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Undo {
-    /// A connection was made.
-    Created(EndpointId, ConnectionId),
-    /// A connection was changed, and was like this before.
-    Modified(EndpointId, Box<Connection>),
-    /// An endpoint was changed.
-    Endpoint {
-        /// Which.
-        endpoint: EndpointId,
-        /// Its law before.
-        law: Law,
-        /// Whom it notified before.
-        notified: NotifiedEntity,
-        /// Its request before.
-        request: Option<RequestId>,
-    },
 }
 
 /// A response but for what its orders have yet to bring.
@@ -236,46 +222,6 @@ impl State {
         }
         Some(execution)
     }
-
-    fn undo(&mut self, undo: Undo) {
-        match undo {
-            Undo::Created(id, connection) => {
-                let endpoint = &mut self.endpoints[id];
-                let place = endpoint.connections.iter().position(|other| other.id == connection);
-                let gone = endpoint.connections.remove(place.expect("what is under way is there"));
-                self.ledger.give_pair(endpoint.core, gone.port);
-                self.ledger.give_connection();
-                self.orders.push(endpoint.core, Action::Disconnect { port: gone.port }, None);
-            }
-            Undo::Modified(id, before) => self.restore(id, *before),
-            Undo::Endpoint { endpoint: id, law, notified, request } => {
-                let endpoint = &mut self.endpoints[id];
-                if endpoint.law != law {
-                    self.orders.push(endpoint.core, Action::Encode { ds0: endpoint.ds0, law }, None);
-                }
-                endpoint.law = law;
-                endpoint.control.notified = notified;
-                endpoint.control.request = request;
-            }
-        }
-    }
-
-    fn restore(&mut self, id: EndpointId, before: Connection) {
-        let jitter = self.settings.jitter;
-        let endpoint = &mut self.endpoints[id];
-        let (core, ds0, leg) = (endpoint.core, endpoint.ds0, before.leg(jitter));
-        let (port, identity) = (before.port, before.identity);
-        let connection = endpoint.connection_mut(before.id).expect("what is under way is there");
-        let after = std::mem::replace(connection, before);
-        if after.port == port {
-            self.orders.push(core, Action::Modify { port, leg }, None);
-        } else {
-            // It had moved to another pair; the old one was kept for this.
-            self.ledger.give_pair(core, after.port);
-            self.orders.push(core, Action::Disconnect { port: after.port }, None);
-            self.orders.push(core, Action::Connect { ds0, port, identity, leg }, None);
-        }
-    }
 }
 
 impl Settings {
@@ -307,8 +253,8 @@ impl Settings {
 /// What is left of a command once its parameters are checked, and goes for its endpoints.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Common {
-    /// Where it came from.
-    pub source: SocketAddr,
+    /// The way it came.
+    pub path: Path,
     /// N, which may be there and empty.
     pub notified: Option<Option<EntityName>>,
     /// X
@@ -360,17 +306,16 @@ impl<'a> Commit<'a> {
         let execution = self.id;
         let endpoint = &mut self.state.endpoints[id];
         endpoint.executing.push(execution);
-        let undo = Undo::Endpoint {
-            endpoint: id,
-            law: endpoint.law,
-            notified: endpoint.control.notified.clone(),
-            request: endpoint.control.request,
-        };
-        let encode = common.law.filter(|law| *law != endpoint.law);
+        let before = (endpoint.law, endpoint.control.notified.clone(), endpoint.control.request);
         common.change(endpoint);
-        let (core, ds0) = (endpoint.core, endpoint.ds0);
-        self.can_undo(undo);
-        if let Some(law) = encode {
+        let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
+        let changes = Changes {
+            law: Change { before: before.0, after: law },
+            notified: Change { before: before.1, after: endpoint.control.notified.clone() },
+            request: Change { before: before.2, after: endpoint.control.request },
+        };
+        self.can_undo(Undo::Endpoint(id, Box::new(changes)));
+        if law != before.0 {
             self.order(core, Action::Encode { ds0, law });
         }
     }
@@ -379,7 +324,7 @@ impl<'a> Commit<'a> {
 impl Common {
     fn change(&self, endpoint: &mut Endpoint) {
         endpoint.law = self.law.unwrap_or(endpoint.law);
-        endpoint.control.notified.heard(self.source);
+        endpoint.control.notified.heard(self.path);
         if let Some(name) = &self.notified {
             endpoint.control.notified.name(name.clone());
         }
@@ -413,18 +358,18 @@ pub enum Plan {
 ///
 /// # Errors
 /// The return code for what is wrong with it.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     // RFC 3435 §3.2.1.4: profiles change what commands mean; an unknown one is refused.
     if command.profile.is_some() {
         return Err(ReturnCode::INCOMPATIBLE_VERSION);
     }
     check::parameters(command)?;
     match command.verb {
-        Verb::CreateConnection => crcx::plan(state, source, command).map(Box::new).map(Plan::Create),
-        Verb::ModifyConnection => mdcx::plan(state, source, command).map(Box::new).map(Plan::Modify),
-        Verb::DeleteConnection => dlcx::plan(state, source, command).map(Plan::Delete),
-        Verb::EndpointConfiguration => epcf::plan(state, source, command).map(Plan::Configure),
-        Verb::NotificationRequest => rqnt::plan(state, source, command).map(Plan::Configure),
+        Verb::CreateConnection => crcx::plan(state, path, command).map(Box::new).map(Plan::Create),
+        Verb::ModifyConnection => mdcx::plan(state, path, command).map(Box::new).map(Plan::Modify),
+        Verb::DeleteConnection => dlcx::plan(state, path, command).map(Plan::Delete),
+        Verb::EndpointConfiguration => epcf::plan(state, path, command).map(Plan::Configure),
+        Verb::NotificationRequest => rqnt::plan(state, path, command).map(Plan::Configure),
         Verb::AuditEndpoint => auep::answer(state, command).map(Plan::Answer),
         Verb::AuditConnection => aucx::plan(state, command),
         // Only gateways send these two.
@@ -477,7 +422,8 @@ pub fn commit(
         return Committed::UnderWay(id);
     }
     let execution = state.finish(id).expect("it was put there just now");
-    Committed::Done(execution.response(state, false))
+    let response = execution.response(state, false);
+    Committed::Done(response.unwrap_or_else(|code| execution.refusal(code, false)))
 }
 
 /// The commands under way that a new one aborts.
@@ -490,7 +436,7 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
             let connection = command.parameters.connections.as_ref().and_then(|ids| ids.first());
             let same = |undo: &Undo| match undo {
                 Undo::Modified(_, before) => Some(&before.id) == connection,
-                Undo::Created(..) | Undo::Endpoint { .. } => false,
+                Undo::Created(..) | Undo::Endpoint(..) => false,
             };
             execution.verb == Verb::ModifyConnection && execution.undo.iter().any(same)
         }
@@ -515,7 +461,10 @@ impl Execution {
     }
 
     /// Its final response.
-    pub fn response(&self, state: &State, acknowledge: bool) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// The return code for an audit that what it asks for has gone, or has grown too much.
+    pub fn response(&self, state: &State, acknowledge: bool) -> Result<Vec<u8>, ReturnCode> {
         let mut response = Response::new(ReturnCode::OK, self.transaction);
         let mut description = Vec::new();
         match &self.reply {
@@ -543,7 +492,7 @@ impl Execution {
         if !description.is_empty() {
             response.descriptions.push(&description);
         }
-        octets_of(&response)
+        Ok(octets_of(&response))
     }
 
     /// The response that says that it came to nothing.
@@ -559,6 +508,14 @@ pub fn octets_of(response: &Response<'_>) -> Vec<u8> {
     let mut octets = Vec::new();
     response.write_to(&mut octets);
     octets
+}
+
+/// An answer to an audit, if a datagram holds it.
+///
+/// # Errors
+/// 533
+pub fn within_datagram(answer: Vec<u8>) -> Result<Vec<u8>, ReturnCode> {
+    if answer.len() > DATAGRAM_MAX { Err(ReturnCode::RESPONSE_TOO_LARGE) } else { Ok(answer) }
 }
 
 /// Statistics as P has them.

@@ -181,7 +181,7 @@ impl Gateway {
             Input::Report { core, report } => self.report(now, core, report),
             Input::Resolved { host, addresses, ttl } => {
                 self.directory.resolved(now, &host, addresses, ttl);
-                self.announce_unless_waiting(now);
+                self.announce_unless_starting(now);
             }
             Input::Timeout => self.timeout(now),
             Input::Shutdown => self.shut_down(now),
@@ -227,7 +227,8 @@ impl Gateway {
 
     /// Whether an [`Input::Shutdown`] has been carried out: nothing more will be sent.
     pub fn is_finished(&self) -> bool {
-        let settled = self.announcer.is_settled() && self.state.orders.is_empty();
+        let told = self.announcer.is_settled() && !self.directory.is_asking();
+        let settled = told && self.state.orders.is_empty();
         match self.phase {
             Phase::Running => false,
             Phase::Stopping => settled,
@@ -318,7 +319,7 @@ impl Gateway {
         for id in command::conflicts(&self.state, command) {
             self.abort(now, id, ReturnCode::ABORTED);
         }
-        let planned = command::plan(&self.state, path.remote, command);
+        let planned = command::plan(&self.state, path, command);
         let code = planned.as_ref().map_or_else(|code| *code, |_| ReturnCode::OK);
         debug!(from = %path.remote, verb = %command.verb, transaction = command.transaction.0,
             endpoint = %command.endpoint, %code, "command");
@@ -359,8 +360,11 @@ impl Gateway {
         if let Some(execution) = self.state.finish(id) {
             execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
             let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
-            let octets = execution.response(&self.state, acknowledge);
-            self.answer(now, execution.ticket, ReturnCode::OK, octets);
+            let (code, octets) = match execution.response(&self.state, acknowledge) {
+                Ok(octets) => (ReturnCode::OK, octets),
+                Err(code) => (code, execution.refusal(code, acknowledge)),
+            };
+            self.answer(now, execution.ticket, code, octets);
         }
     }
 

@@ -26,7 +26,7 @@ const FAILED_FOR_MIN: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NotifiedEntity {
     name: Option<EntityName>,
-    last: Option<SocketAddr>,
+    last: Option<Path>,
 }
 
 /// A notified entity as something that a message can be sent to.
@@ -34,8 +34,8 @@ pub struct NotifiedEntity {
 pub enum Target {
     /// A name.
     Name(EntityName),
-    /// Where the last command came from.
-    Address(SocketAddr),
+    /// Where the last command came from, and which of our addresses it was sent to.
+    Heard(Path),
 }
 
 impl NotifiedEntity {
@@ -44,16 +44,30 @@ impl NotifiedEntity {
         self.name = name;
     }
 
-    /// A command of this source, other than an audit, has succeeded.
-    // RFC 3435 §2.1.4: that source is the notified entity while none has been named.
-    pub fn heard(&mut self, source: SocketAddr) {
-        self.last = Some(source);
+    /// A command that came this way, other than an audit, has succeeded.
+    // RFC 3435 §2.1.4: its source is the notified entity while none has been named.
+    pub fn heard(&mut self, path: Path) {
+        self.last = Some(path);
     }
 
     /// The notified entity now; `None` if none was named and nobody was heard.
     pub fn target(&self) -> Option<Target> {
         let name = self.name.clone().map(Target::Name);
-        name.or_else(|| self.last.map(Target::Address))
+        name.or_else(|| self.last.map(Target::Heard))
+    }
+
+    /// Whether that is the target now.
+    pub fn is_at(&self, target: &Target) -> bool {
+        match (&self.name, target) {
+            (Some(own), Target::Name(name)) => own == name,
+            (None, Target::Heard(path)) => self.last == Some(*path),
+            (Some(_), Target::Heard(_)) | (None, Target::Name(_)) => false,
+        }
+    }
+
+    /// Whether none was named and nobody was heard.
+    pub fn is_nobody(&self) -> bool {
+        self.name.is_none() && self.last.is_none()
     }
 }
 
@@ -62,8 +76,8 @@ impl Target {
     pub fn to_name(&self) -> EntityName {
         match self {
             Self::Name(name) => name.clone(),
-            Self::Address(at) => {
-                EntityName { local: None, domain: format!("[{}]", at.ip()), port: Some(at.port()) }
+            Self::Heard(Path { remote, .. }) => {
+                EntityName { local: None, domain: format!("[{}]", remote.ip()), port: Some(remote.port()) }
             }
         }
     }
@@ -108,7 +122,7 @@ impl Directory {
     /// How to reach someone; begins to look the name up if need be.
     pub fn route(&mut self, now: Instant, target: &Target) -> Route {
         match target {
-            Target::Address(to) => self.way(*to),
+            Target::Heard(path) => Route::Way(*path),
             Target::Name(name) => self.route_to_name(now, name),
         }
     }
@@ -117,6 +131,11 @@ impl Directory {
     pub fn resolved(&mut self, now: Instant, host: &str, addresses: Vec<IpAddr>, ttl: Duration) {
         let ttl = if addresses.is_empty() { ttl.max(FAILED_FOR_MIN) } else { ttl };
         self.hosts.insert(host.to_owned(), Host::Known { addresses, until: now + ttl });
+    }
+
+    /// Whether a look-up is under way.
+    pub fn is_asking(&self) -> bool {
+        self.hosts.values().any(|host| *host == Host::Asked)
     }
 
     /// A host name to look up.
@@ -218,14 +237,16 @@ mod tests {
 
     #[test]
     fn the_last_source_counts_while_nobody_is_named() {
-        let source = "192.0.2.9:2427".parse().expect("an address");
+        let remote = "192.0.2.9:2427".parse().expect("an address");
+        let source = Path { remote, local: "127.0.0.1:2427".parse().expect("an address") };
         let mut entity = NotifiedEntity::default();
         assert_eq!(entity.target(), None);
+        assert!(entity.is_nobody());
         entity.heard(source);
-        assert_eq!(entity.target(), Some(Target::Address(source)));
+        assert_eq!(entity.target(), Some(Target::Heard(source)));
         entity.name(Some("ca@example.net".parse().expect("a name")));
         assert_eq!(entity.target(), Some(named("ca@example.net")));
         entity.name(None);
-        assert_eq!(entity.target(), Some(Target::Address(source)));
+        assert_eq!(entity.target(), Some(Target::Heard(source)));
     }
 }

@@ -1,9 +1,10 @@
 //! Orders on their way to the cores.
 //!
 //! A core's ring has room for so many orders. What makes something (CRCX, MDCX, an audit) needs room
-//! in its plan and is refused when there is none. What unmakes something (DLCX, an aborted command, a
-//! failed span) is never refused: its orders wait here until the ring has room, and there are never
-//! more of them than there were connections to unmake.
+//! in its plan and is refused when there is none; only what wants more than half a ring (EPCF of all
+//! endpoints) is content with that half. What unmakes something (DLCX, an aborted command, a failed span)
+//! is never refused: its orders wait here until the ring has room, and there are never more of them than
+//! there were things to unmake.
 //!
 //! Cores answer orders in the order they were given, so a queue a core tells whose answer comes next.
 
@@ -73,10 +74,10 @@ impl<T> Orders<T> {
         owner
     }
 
-    /// How many orders a plan may still give a core.
-    pub fn room(&self, core: CoreId) -> usize {
+    /// Whether a plan may give a core `n` orders.
+    pub fn has_room(&self, core: CoreId, n: usize) -> bool {
         let usage = self.cores[usize::from(core.0)].usage;
-        usage.capacity.saturating_sub(usage.used)
+        usage.used + n.min(usage.capacity / 2) <= usage.capacity
     }
 
     /// Whether all have been answered.
@@ -108,7 +109,7 @@ mod tests {
         for owner in ['a', 'b', 'c'] {
             survey(&mut orders, owner);
         }
-        assert_eq!(orders.room(CORE), 0);
+        assert!(!orders.has_room(CORE, 1));
         let ids: Vec<_> = std::iter::from_fn(|| orders.poll()).map(|(_, order)| order.id).collect();
         assert_eq!(ids, [OrderId(0), OrderId(1)]);
         assert_eq!(orders.done(CORE, OrderId(0)), 'a');

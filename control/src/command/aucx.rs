@@ -2,7 +2,7 @@
 
 use dataplane::link::{Action, ConnectionStats};
 
-use super::{Commit, Reply, State, check, octets_of, parameters_of};
+use super::{Commit, Reply, State, check, octets_of, parameters_of, within_datagram};
 use crate::endpoint::{Connection, EndpointId};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, InfoCode, ModeName, Parameters, Response, TransactionId};
@@ -49,9 +49,9 @@ pub fn plan(state: &State, command: &Command<'_>) -> Result<super::Plan, ReturnC
     let asked = command.parameters.requested_info.as_deref().unwrap_or_default();
     let query = Query { endpoint, connection, items: asked.iter().copied().filter_map(item).collect() };
     if !query.items.contains(&Item::ConnectionParameters) {
-        return Ok(super::Plan::Answer(answer(state, command.transaction, &query, None, false)));
+        return answer(state, command.transaction, &query, None, false).map(super::Plan::Answer);
     }
-    if state.orders.room(state.endpoints[endpoint].core) < 1 {
+    if !state.orders.has_room(state.endpoints[endpoint].core, 1) {
         return Err(ReturnCode::OVERLOAD);
     }
     Ok(super::Plan::Audit(Plan(query)))
@@ -69,17 +69,18 @@ impl Plan {
 }
 
 /// The answer, of what is known when it leaves.
+///
+/// # Errors
+/// 515 if the connection is gone, 533 if no datagram holds it.
 pub fn answer(
     state: &State,
     transaction: TransactionId,
     query: &Query,
     stats: Option<&ConnectionStats>,
     acknowledge: bool,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, ReturnCode> {
     let endpoint = &state.endpoints[query.endpoint];
-    let Some(connection) = endpoint.connection(query.connection) else {
-        return octets_of(&Response::new(ReturnCode::CONNECTION_UNKNOWN, transaction));
-    };
+    let connection = endpoint.connection(query.connection).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
     let mut response = Response::new(ReturnCode::OK, transaction);
     let p: &mut Parameters<'_> = &mut response.parameters;
     p.response_ack = acknowledge.then(Vec::new);
@@ -103,7 +104,7 @@ pub fn answer(
     if query.items.contains(&Item::RemoteConnectionDescriptor) {
         response.descriptions.push(remote);
     }
-    octets_of(&response)
+    within_datagram(octets_of(&response))
 }
 
 /// RFC 3435 §3.3.7: a description that there is not is told as its version line alone.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dataplane::mode::Mode;
 
 use super::crcx::domain_of;
-use super::{Settings, State, check, octets_of};
+use super::{DATAGRAM_MAX, Settings, State, check, octets_of, within_datagram};
 use crate::config::EchoCancellation;
 use crate::endpoint::naming::{Named, Wildcard};
 use crate::endpoint::{Endpoint, Outage};
@@ -14,10 +14,6 @@ use crate::mgcp::message::{
     BearerInformation, Command, InfoCode, Parameters, Reason, Response, RestartMethod,
 };
 use crate::mgcp::name::EndpointName;
-
-/// The longest datagram that is taken in and that an answer may be (RFC 3435 §3.5.4: both sides must
-/// be able to take 4,000 octets).
-pub const DATAGRAM_MAX: usize = 4_000;
 
 /// Answers an audit.
 ///
@@ -44,8 +40,7 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
                 .collect();
         }
     }
-    let octets = octets_of(&response);
-    if octets.len() > DATAGRAM_MAX { Err(ReturnCode::RESPONSE_TOO_LARGE) } else { Ok(octets) }
+    within_datagram(octets_of(&response))
 }
 
 /// Adds one item. What has no value is told as empty; what is not known is left out (§2.3.10).

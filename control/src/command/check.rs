@@ -1,7 +1,5 @@
 //! What all commands are checked for before they are planned.
 
-use std::net::SocketAddr;
-
 use dataplane::mode::Mode;
 use drivers::line::Law;
 
@@ -9,7 +7,7 @@ use super::{Common, State};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, ModeName, Parameters, Verb};
+use crate::mgcp::message::{Command, ModeName, Parameters, Path, Verb};
 use crate::mgcp::name::{EndpointName, RequestId};
 
 /// A parameter of RFC 3435, by its code.
@@ -192,9 +190,9 @@ pub fn in_service(state: &State, id: EndpointId) -> Result<(), ReturnCode> {
 ///
 /// # Errors
 /// The return code for what is wrong.
-pub fn common(source: SocketAddr, command: &Command<'_>) -> Result<Common, ReturnCode> {
+pub fn common(path: Path, command: &Command<'_>) -> Result<Common, ReturnCode> {
     let notified = command.parameters.notified_entity.clone();
-    Ok(Common { source, notified, request: request(command)?, law: law(command)? })
+    Ok(Common { path, notified, request: request(command)?, law: law(command)? })
 }
 
 /// Checks an encapsulated notification request, or the whole of one.

@@ -10,12 +10,13 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::options::{self, Options};
-use super::{Commit, Common, Reply, State, Undo, check};
+use super::undo::Undo;
+use super::{Commit, Common, Reply, State, check};
 use crate::endpoint::naming::{Named, Wildcard};
 use crate::endpoint::{Connection, Endpoint, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::Command;
+use crate::mgcp::message::{Command, Path};
 use crate::mgcp::name::{CallId, ConnectionId, EndpointName};
 use crate::sdp::{LocalDescription, Negotiated};
 
@@ -40,13 +41,13 @@ pub struct Plan {
 ///
 /// # Errors
 /// The return code for what is wrong or missing.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
     let (endpoint, specific) = choose(state, &command.endpoint)?;
     // RFC 3435 §3.2.2: C and M are mandatory. No code says that a parameter is missing.
     let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
     let mode = check::mode(parameters.mode.ok_or(ReturnCode::PROTOCOL_ERROR)?)?;
-    let common = check::common(source, command)?;
+    let common = check::common(path, command)?;
     check::in_service(state, endpoint)?;
     let remote = command.descriptions.first().copied();
     check::mode_fits(mode, remote.is_some())?;
@@ -62,7 +63,7 @@ pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<
     }
     let pair = state.ledger.next_pair(core, Family::of(agreed.local));
     let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
-    if state.orders.room(core) < 1 + common.orders() {
+    if !state.orders.has_room(core, 1 + common.orders()) {
         return Err(ReturnCode::OVERLOAD);
     }
     let mut kept = Options::default();

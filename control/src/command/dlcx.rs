@@ -2,15 +2,13 @@
 //!
 //! What gives back is never refused for want of something: its orders wait for room in the ring.
 
-use std::net::SocketAddr;
-
 use dataplane::link::Action;
 
 use super::{Commit, Common, Reply, State, check};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::Wildcard;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::Command;
+use crate::mgcp::message::{Command, Path};
 use crate::mgcp::name::{CallId, ConnectionId};
 
 /// Connections to be ended.
@@ -33,10 +31,10 @@ enum Which {
 ///
 /// # Errors
 /// The return code for what is wrong.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
     let selected = check::all(state, &command.endpoint)?;
-    let common = check::common(source, command)?;
+    let common = check::common(path, command)?;
     let which = match (parameters.connections.as_deref(), parameters.call) {
         (Some([id]), call) => {
             // RFC 3435 §2.3.7: one connection is of one endpoint.

@@ -1,12 +1,11 @@
 //! EPCF: sets the law of endpoints (RFC 3435 §2.3.2).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use super::{Commit, Common, Reply, State, check};
 use crate::endpoint::EndpointId;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::Command;
+use crate::mgcp::message::{Command, Path};
 use crate::topology::CoreId;
 
 /// Endpoints to be changed by a command's common parameters alone.
@@ -20,12 +19,12 @@ pub struct Plan {
 ///
 /// # Errors
 /// The return code for what is wrong or missing.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     // RFC 3435 §2.3.2: B is required unless an extension takes its place.
     if command.parameters.bearer.is_none() && command.parameters.others.is_empty() {
         return Err(ReturnCode::PROTOCOL_ERROR);
     }
-    Plan::new(state, source, command)
+    Plan::new(state, path, command)
 }
 
 impl Plan {
@@ -33,9 +32,9 @@ impl Plan {
     ///
     /// # Errors
     /// The return code for what is wrong.
-    pub fn new(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Self, ReturnCode> {
+    pub fn new(state: &State, path: Path, command: &Command<'_>) -> Result<Self, ReturnCode> {
         let endpoints = check::all(state, &command.endpoint)?.endpoints;
-        let common = check::common(source, command)?;
+        let common = check::common(path, command)?;
         // RFC 3435 §4.4.3: for all or for none.
         endpoints.iter().try_for_each(|id| check::in_service(state, *id))?;
         if let Some(law) = common.law {
@@ -43,7 +42,7 @@ impl Plan {
             for endpoint in endpoints.iter().map(|id| &state.endpoints[*id]).filter(|e| e.law != law) {
                 *wanted.entry(endpoint.core).or_default() += 1;
             }
-            if wanted.iter().any(|(core, n)| state.orders.room(*core) < *n) {
+            if wanted.iter().any(|(core, n)| !state.orders.has_room(*core, *n)) {
                 return Err(ReturnCode::OVERLOAD);
             }
         }

@@ -1,15 +1,14 @@
 //! MDCX: changes a connection (RFC 3435 §2.3.6).
 
-use std::net::SocketAddr;
-
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
-use super::{Commit, Common, Reply, State, Undo, check, options};
+use super::undo::Undo;
+use super::{Commit, Common, Reply, State, check, options};
 use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::Command;
+use crate::mgcp::message::{Command, Path};
 use crate::sdp::LocalDescription;
 
 /// A connection as it is to be.
@@ -28,7 +27,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// The return code for what is wrong or missing.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
     // RFC 3435 §2.3.6: the name must not use wildcards.
     let endpoint = check::one(state, &command.endpoint)?;
@@ -38,7 +37,7 @@ pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<
         _ => return Err(ReturnCode::PROTOCOL_ERROR),
     };
     let mode = parameters.mode.map(check::mode).transpose()?;
-    let common = check::common(source, command)?;
+    let common = check::common(path, command)?;
     check::in_service(state, endpoint)?;
     let before = state.endpoints[endpoint].connection(id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
     if before.call != call {
@@ -73,7 +72,7 @@ pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<
         let pair = state.ledger.next_pair(core, Family::of(after.agreed.local));
         (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     }
-    if state.orders.room(core) < 1 + usize::from(moves) + common.orders() {
+    if !state.orders.has_room(core, 1 + usize::from(moves) + common.orders()) {
         return Err(ReturnCode::OVERLOAD);
     }
     // RFC 3435 §2.3.6: the description is only returned when it has changed.

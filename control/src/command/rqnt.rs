@@ -3,20 +3,18 @@
 //! No package is supported yet, so only a request for nothing can be granted; see
 //! [`check::common`](super::check::common).
 
-use std::net::SocketAddr;
-
 use super::{State, epcf};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::Command;
+use crate::mgcp::message::{Command, Path};
 
 /// Plans a request.
 ///
 /// # Errors
 /// The return code for what is wrong or missing.
-pub fn plan(state: &State, source: SocketAddr, command: &Command<'_>) -> Result<epcf::Plan, ReturnCode> {
+pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<epcf::Plan, ReturnCode> {
     // RFC 3435 §3.2.2: X is mandatory.
     if command.parameters.request.is_none() {
         return Err(ReturnCode::PROTOCOL_ERROR);
     }
-    epcf::Plan::new(state, source, command)
+    epcf::Plan::new(state, path, command)
 }

@@ -7,14 +7,17 @@
 //! ```text
 //!            state changes                 2xx
 //!  Settled ────────────────▶ Owed ──▶ Sent ─────▶ Settled
-//!     ▲                       ▲        │ │
-//!     └── nobody to tell ─────┤  4xx, 521, full
-//!                             │          │
-//!                             └────── Unheard    (5xx, or no answer in T-MAX)
+//!                             ▲ ▲     │  │
+//!                             │ └─────┘  │ 5xx, or no answer in T-MAX
+//!                             │ 4xx, 521 ▼
+//!                             └────── Refused, Unheard
 //!                              a command comes
 //! ```
 //!
-//! The disconnected procedure (§4.4.7) will start where `Unheard` is.
+//! Where there is nobody to tell, nothing is owed: a call agent that comes later has not known the
+//! endpoint otherwise. The disconnected procedure (§4.4.7) will start where `Unheard` is.
+
+use std::iter;
 
 use crate::mgcp::message::TransactionId;
 use crate::notified_entity::Target;
@@ -32,7 +35,9 @@ pub enum Announcement {
     Owed,
     /// It has been told and has not answered.
     Sent(TransactionId),
-    /// It did not want to know, or never answered. When a command comes, it is told again (§4.4.6).
+    /// It did not want to know. When a command comes for the endpoint, it is told again (§4.4.6).
+    Refused,
+    /// It never answered. When a command of it comes, it is told again, of all that it has not heard.
     Unheard,
 }
 
@@ -53,36 +58,43 @@ pub struct Notice {
 /// can be, else one an endpoint.
 // RFC 3435 §4.4.6: wildcards are used as far as they go, but only over endpoints of one call agent.
 pub fn owed(table: &Table) -> Vec<Notice> {
-    let all: Vec<_> = table.ids().collect();
-    if all.iter().all(|id| key(&table[*id]).is_none()) {
-        return Vec::new();
-    }
-    if let Some(notice) = notice(table, Named::Gateway, all) {
+    if let Some(notice) = notice(table, Named::Gateway, &table.ids()) {
         return vec![notice];
     }
     let mut notices = Vec::new();
     for (span, endpoints) in table.spans() {
-        let endpoints: Vec<_> = endpoints.collect();
-        match notice(table, Named::Span(span), endpoints.clone()) {
+        match notice(table, Named::Span(span), &endpoints) {
             Some(notice) => notices.push(notice),
-            None => notices
-                .extend(endpoints.iter().filter_map(|id| notice(table, Named::Endpoint(*id), vec![*id]))),
+            None => {
+                let alone = |id| notice(table, Named::Endpoint(id), &iter::once(id));
+                notices.extend(endpoints.filter_map(alone));
+            }
         }
     }
     notices
 }
 
-/// One message for these endpoints, if all of them owe the same to the same.
-fn notice(table: &Table, named: Named, endpoints: Vec<EndpointId>) -> Option<Notice> {
-    let (target, outage) = key(&table[*endpoints.first()?])?;
-    let same = |id: &EndpointId| key(&table[*id]).is_some_and(|key| key == (target.clone(), outage));
-    endpoints[1..].iter().all(same).then_some(Notice { named, endpoints, target, outage })
+/// One message for these endpoints, if it is true of all of them and its receiver is that of all.
+fn notice(
+    table: &Table,
+    named: Named,
+    endpoints: &(impl Iterator<Item = EndpointId> + Clone),
+) -> Option<Notice> {
+    let owing = endpoints.clone().filter(|id| owes(&table[*id]));
+    let first = &table[owing.clone().next()?];
+    let (target, outage) = (first.control.notified.target()?, first.outage);
+    let same = |endpoint: &Endpoint| {
+        let notified = &endpoint.control.notified;
+        // An endpoint that nobody was named or heard for has never been anything to anybody.
+        let fits = owes(endpoint) && notified.is_at(&target) || notified.is_nobody();
+        fits && endpoint.outage == outage
+    };
+    let all = endpoints.clone().all(|id| same(&table[id]));
+    all.then(|| Notice { named, endpoints: owing.collect(), target, outage })
 }
 
-/// What an endpoint owes, to whom.
-fn key(endpoint: &Endpoint) -> Option<(Target, Option<Outage>)> {
-    let owed = endpoint.control.announcement == Announcement::Owed;
-    owed.then(|| endpoint.control.notified.target()).flatten().map(|target| (target, endpoint.outage))
+fn owes(endpoint: &Endpoint) -> bool {
+    endpoint.control.announcement == Announcement::Owed
 }
 
 #[cfg(test)]
@@ -139,11 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_owed_to_nobody() {
+    fn an_endpoint_that_owes_nothing_is_not_told_of_again() {
         let mut table = table();
-        for id in table.ids() {
-            table[id].control.notified.name(None);
-        }
-        assert_eq!(names(&table), []);
+        table[EndpointId(3)].control.announcement = Announcement::Settled;
+        let names = names(&table);
+        assert_eq!(names.len(), 30 + 1);
+        assert!(!names.contains(&Named::Endpoint(EndpointId(3))));
+    }
+
+    #[test]
+    fn endpoints_of_nobody_in_another_state_are_told_apart() {
+        let mut table = table();
+        let nobodys = &mut table[EndpointId(3)];
+        nobodys.control.notified.name(None);
+        nobodys.control.announcement = Announcement::Settled;
+        assert_eq!(names(&table), [Named::Gateway]);
+        table[EndpointId(3)].outage = Some(Outage::Alarm);
+        assert_eq!(names(&table).len(), 30 + 1);
     }
 }

@@ -96,12 +96,14 @@ impl Table {
     }
 
     /// All endpoints.
-    pub fn ids(&self) -> impl Iterator<Item = EndpointId> + use<> {
+    pub fn ids(&self) -> impl Iterator<Item = EndpointId> + Clone + use<> {
         (0..id_of(self.endpoints.len())).map(EndpointId)
     }
 
     /// The endpoints of each span, by the span's place.
-    pub fn spans(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = EndpointId> + use<>)> + '_ {
+    pub fn spans(
+        &self,
+    ) -> impl Iterator<Item = (usize, impl Iterator<Item = EndpointId> + Clone + use<>)> + '_ {
         self.spans.iter().enumerate().map(|(index, row)| (index, row.endpoints.clone().map(EndpointId)))
     }
 

@@ -16,10 +16,11 @@ use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path, Response, RestartMethod, TransactionId, Verb};
 use crate::mgcp::name::{EndpointName, EntityName};
-use crate::notified_entity::Route;
+use crate::notified_entity::{Route, Target};
 use crate::timer::TimerId;
 
-/// What could not be told is tried again no sooner than this.
+/// What could not be told is tried again no sooner than this; nor is a redirection followed that comes
+/// sooner after the last one, so that call agents that redirect in a circle cause no storm.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What has been told and not been answered.
@@ -29,6 +30,10 @@ pub(super) struct Announcer {
     wait_max: Duration,
     /// The wait under way.
     timer: Option<TimerId>,
+    /// Whether the wait at the start is over.
+    has_begun: bool,
+    /// When a redirection was followed last.
+    redirected: Option<Instant>,
     /// Whether a command could have to hear of something first: not all that is to be told has been.
     restless: bool,
     sent: BTreeMap<TransactionId, Vec<EndpointId>>,
@@ -36,7 +41,14 @@ pub(super) struct Announcer {
 
 impl Announcer {
     pub(super) fn new(wait_max: Duration) -> Self {
-        Self { wait_max, timer: None, restless: false, sent: BTreeMap::new() }
+        Self {
+            wait_max,
+            timer: None,
+            has_begun: false,
+            redirected: None,
+            restless: false,
+            sent: BTreeMap::new(),
+        }
     }
 
     /// Whether all that was told has been answered.
@@ -76,9 +88,12 @@ impl Gateway {
                 }
                 lost += self.state.drop_connections(id);
             }
-            self.state.endpoints[id].outage = outage;
-            self.state.endpoints[id].control.announcement = Announcement::Owed;
-            self.announcer.restless = true;
+            let endpoint = &mut self.state.endpoints[id];
+            endpoint.outage = outage;
+            if !endpoint.control.notified.is_nobody() {
+                endpoint.control.announcement = Announcement::Owed;
+                self.announcer.restless = true;
+            }
         }
         self.counters.add(Counter::ConnectionsLost, lost as u64);
     }
@@ -92,21 +107,43 @@ impl Gateway {
             return;
         }
         let mut owed = false;
+        let mut deaf: Vec<Target> = Vec::new();
         for id in check::meant(&self.state, &command.endpoint) {
-            let announcement = &mut self.state.endpoints[id].control.announcement;
-            if *announcement == Announcement::Unheard {
-                *announcement = Announcement::Owed;
+            let control = &mut self.state.endpoints[id].control;
+            match control.announcement {
+                Announcement::Refused => control.announcement = Announcement::Owed,
+                Announcement::Unheard => {
+                    let target = control.notified.target();
+                    deaf.extend(target.filter(|target| !deaf.contains(target)));
+                }
+                Announcement::Owed | Announcement::Settled | Announcement::Sent(_) => {}
             }
-            owed |= *announcement == Announcement::Owed;
+            owed |= control.announcement == Announcement::Owed;
         }
-        if owed {
+        if !deaf.is_empty() {
+            self.owe_again(&deaf);
+        }
+        if owed || !deaf.is_empty() {
             self.announce(now);
         }
     }
 
-    /// Tells what is owed, unless a wait for that is under way.
-    pub(super) fn announce_unless_waiting(&mut self, now: Instant) {
-        if self.announcer.timer.is_none() {
+    /// Who was deaf can hear now, or never will: one message for all that it has not heard, instead of
+    /// one for each endpoint that a command comes for.
+    fn owe_again(&mut self, targets: &[Target]) {
+        for id in self.state.endpoints.ids() {
+            let control = &mut self.state.endpoints[id].control;
+            if control.announcement == Announcement::Unheard
+                && targets.iter().any(|target| control.notified.is_at(target))
+            {
+                control.announcement = Announcement::Owed;
+            }
+        }
+    }
+
+    /// Tells what is owed, unless the wait at the start is under way.
+    pub(super) fn announce_unless_starting(&mut self, now: Instant) {
+        if self.announcer.has_begun || self.announcer.timer.is_none() {
             self.announce(now);
         }
     }
@@ -116,10 +153,15 @@ impl Gateway {
         if let Some(timer) = self.announcer.timer.take() {
             self.timers.cancel(timer);
         }
+        self.announcer.has_begun = true;
         let mut again = false;
         for notice in owed(&self.state.endpoints) {
             match self.directory.route(now, &notice.target) {
-                Route::Way(path) => again |= !self.tell(now, path, notice),
+                Route::Way(path) if self.tell(now, path, notice) => {}
+                Route::Way(_) => {
+                    again = true;
+                    break;
+                }
                 Route::Asked => {}
                 Route::Nowhere => again = true,
             }
@@ -141,7 +183,7 @@ impl Gateway {
             (Some(_), true) => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
             _ if code.is_transient() => Announcement::Owed,
-            _ => Announcement::Unheard,
+            _ => Announcement::Refused,
         };
         for id in endpoints {
             let control = &mut self.state.endpoints[id].control;
@@ -154,11 +196,21 @@ impl Gateway {
             }
         }
         match then {
-            Announcement::Owed if redirected => self.announce(now),
+            Announcement::Owed if redirected && self.may_follow(now) => self.announce(now),
             Announcement::Owed => self.announce_later(now),
-            Announcement::Settled | Announcement::Sent(_) | Announcement::Unheard => {}
+            Announcement::Settled | Announcement::Sent(_) | Announcement::Refused | Announcement::Unheard => {
+            }
         }
         self.look_around();
+    }
+
+    /// Whether a redirection is followed at once.
+    fn may_follow(&mut self, now: Instant) -> bool {
+        let may = self.announcer.redirected.is_none_or(|last| now.since(last) >= RETRY_AFTER);
+        if may {
+            self.announcer.redirected = Some(now);
+        }
+        may
     }
 
     /// What nobody answered.
@@ -188,8 +240,9 @@ impl Gateway {
             }
         }
         self.forget_told(&notice.endpoints);
-        info!(endpoint = %command.endpoint, to = %path.remote, outage = ?notice.outage, "RSIP");
+        let endpoint = command.endpoint.to_string();
         let Ok(transaction) = self.outgoing.send(now, path, command) else { return false };
+        info!(endpoint, to = %path.remote, outage = ?notice.outage, "RSIP");
         self.counters.count(Counter::Announced);
         for id in &notice.endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);

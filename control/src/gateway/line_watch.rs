@@ -77,7 +77,7 @@ impl Gateway {
         if self.phase == Phase::Running {
             let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
             self.set_outage(now, &endpoints, outage);
-            self.announce_unless_waiting(now);
+            self.announce_unless_starting(now);
         }
     }
 }

@@ -49,9 +49,9 @@ impl Bench {
     }
 
     fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
         // Alarms count at once, but in the tests of just that.
-        config.alarms = AlarmConfig { raise: Duration::ZERO, clear: Duration::ZERO };
+        let alarms = AlarmConfig { raise: Duration::ZERO, clear: Duration::ZERO };
+        let mut config = Config { alarms, ..Config::default() };
         change(&mut config);
         let topology = Topology::new(&config).expect("a topology");
         let now = Instant::from_nanos(1_000_000_000);

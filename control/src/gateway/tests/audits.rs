@@ -95,3 +95,14 @@ fn audits_do_not_make_a_notified_entity() {
     bench.ask("DLCX ds/e1-1/1@gw", "");
     assert_eq!(header(&bench.ask("AUEP ds/e1-1/1@gw", "F: N\n"), "N").as_deref(), Some("[127.0.0.1]:2727"));
 }
+
+#[test]
+fn an_answer_that_no_datagram_holds_is_refused() {
+    let mut bench = Bench::new();
+    let long = format!("{REMOTE}{}", "a=x-filler:0123456789\n".repeat(200));
+    let answer = bench.ask("CRCX ds/e1-1/1@gw", &format!("C: A1\nM: sendrecv\n\n{long}"));
+    let id = header(&answer, "I").expect("a connection id");
+    assert_code(&bench.ask("AUCX ds/e1-1/1@gw", &format!("I: {id}\nF: RC\n")), 533);
+    assert_code(&bench.ask("AUCX ds/e1-1/1@gw", &format!("I: {id}\nF: P,RC\n")), 533);
+    assert_code(&bench.ask("AUCX ds/e1-1/1@gw", &format!("I: {id}\nF: P,LC\n")), 200);
+}

@@ -289,3 +289,114 @@ fn call_agents_that_were_never_named_are_told_where_they_were_heard() {
     let path = bench.gateway.poll_transmit(&mut octets).expect("RSIP");
     assert_eq!(path.remote, AGENT.parse().expect("an address"));
 }
+
+#[test]
+fn what_nobody_was_there_to_hear_is_not_told_in_mid_call() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.span_event(1, down()), [""; 0]);
+    assert_eq!(bench.span_event(1, SpanEvent::Alarms(Alarms::NONE)), [""; 0]);
+    let id = bench.crcx("ds/e1-2/5@gw", "A1");
+    // An RSIP `restart` would have the call agent give the call up.
+    assert_code(&bench.ask("MDCX ds/e1-2/5@gw", &format!("C: A1\nI: {id}\nM: inactive\n")), 200);
+}
+
+#[test]
+fn call_agents_that_redirect_in_a_circle_cause_no_storm() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let mut said = bench.after(Duration::from_millis(1));
+    let mut rounds = 0;
+    let end = bench.now + Duration::from_secs(10);
+    while bench.now < end && rounds < 1_000 {
+        for rsip in std::mem::take(&mut said) {
+            let id = rsip.split(' ').nth(1).expect("a transaction id").to_owned();
+            said.extend(bench.say(&format!("521 {id} Redirect\nN: ca@[127.0.0.1]:2727\n")));
+            rounds += 1;
+        }
+        said.extend(bench.after(Duration::from_millis(10)));
+    }
+    assert!((5..=25).contains(&rounds), "{rounds}");
+}
+
+#[test]
+fn shutdown_waits_for_the_call_agents_address() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@ca.example.net:2427".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let resolved = || Input::Resolved {
+        host: "ca.example.net".to_owned(),
+        addresses: vec!["127.0.0.9".parse().expect("an address")],
+        ttl: Duration::from_secs(60),
+    };
+    bench.after(Duration::from_millis(1));
+    assert!(bench.gateway.poll_resolve().is_some());
+    bench.gateway.handle(bench.now, resolved());
+    let said = bench.sent();
+    acknowledge(&mut bench, &said, 200);
+    bench.after(Duration::from_secs(3_600));
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    assert!(!bench.gateway.is_finished(), "the address it had is too old");
+    assert!(bench.gateway.poll_resolve().is_some());
+    bench.gateway.handle(bench.now, resolved());
+    let said = bench.sent();
+    assert!(said[0].starts_with("RSIP ") && said[0].contains("RM: forced"), "{said:?}");
+    acknowledge(&mut bench, &said, 200);
+    assert!(bench.gateway.is_finished());
+}
+
+#[test]
+fn a_command_of_a_call_agent_that_was_deaf_begins_one_restart_for_all() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+    });
+    bench.after(Duration::from_secs(25));
+    let mut said = Vec::new();
+    for timeslot in 1..=31 {
+        said.extend(bench.say(&format!("DLCX {timeslot} ds/e1-1/{timeslot}@gw MGCP 1.0\n")));
+    }
+    let rsips: Vec<_> = said.iter().filter(|message| message.starts_with("RSIP ")).collect();
+    assert_eq!(rsips.len(), 1, "{rsips:?}");
+    assert!(rsips[0].contains(" *@tollgate "), "{rsips:?}");
+}
+
+#[test]
+fn endpoints_that_nobody_was_heard_of_do_not_break_a_wildcard_up() {
+    let mut bench = Bench::new();
+    bench.ask("DLCX ds/e1-1/5@gw", "");
+    bench.ask("DLCX ds/e1-3/[1-7]@gw", "");
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    let said = bench.sent();
+    assert!(said.len() == 1 && said[0].contains(" *@tollgate "), "{said:?}");
+}
+
+#[test]
+fn a_wait_to_try_again_does_not_hold_news_up() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::from_secs(600);
+    });
+    let mut said = Vec::new();
+    while said.is_empty() {
+        said = bench.after(Duration::from_millis(100));
+    }
+    acknowledge(&mut bench, &said, 400);
+    assert_eq!(bench.after(Duration::from_secs(1)), [""; 0]);
+    let said = bench.span_event(1, down());
+    assert!(said.iter().any(|rsip| rsip.contains("RM: forced")), "{said:?}");
+}
+
+#[test]
+fn rsip_leaves_from_the_address_that_the_call_agent_knows() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.listen = ["127.0.0.1:2427", "127.0.0.2:2427"].map(|at| at.parse().expect("one")).to_vec();
+    });
+    let local = "127.0.0.2:2427".parse().expect("an address");
+    let path = Path { remote: AGENT.parse().expect("an address"), local };
+    bench.gateway.handle(bench.now, Input::Datagram { path, octets: b"DLCX 1 *@gw MGCP 1.0\n" });
+    bench.sent();
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    assert_eq!(bench.gateway.poll_transmit(&mut Vec::new()), Some(path));
+}

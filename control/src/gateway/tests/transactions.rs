@@ -1,6 +1,7 @@
 //! At most once, one at a time, and what aborts what.
 
 use super::*;
+use crate::config::SpanConfig;
 
 #[test]
 fn a_repeated_crcx_is_answered_again_and_not_executed_twice() {
@@ -153,4 +154,26 @@ fn kind(action: &Action) -> &'static str {
         Action::Survey { .. } => "survey",
         Action::Encode { .. } => "encode",
     }
+}
+
+#[test]
+fn what_came_later_outlives_an_aborted_command() {
+    let mut bench = Bench::new();
+    bench.say_only("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: recvonly\nX: 1\nN: one@[127.0.0.5]\n");
+    assert_eq!(bench.say_only("RQNT 8 ds/e1-1/17@gw MGCP 1.0\nX: 2\nN: two@[127.0.0.6]\n"), ["200 8 OK\n"]);
+    assert_code(&bench.say_only("DLCX 9 ds/e1-1/17@gw MGCP 1.0\n")[0], 407);
+    bench.carry_out();
+    let audit = bench.ask("AUEP ds/e1-1/17@gw", "F: X,N\n");
+    assert_eq!(header(&audit, "X").as_deref(), Some("2"));
+    assert_eq!(header(&audit, "N").as_deref(), Some("two@[127.0.0.6]"));
+}
+
+#[test]
+fn more_endpoints_than_a_ring_holds_can_be_changed_at_once() {
+    let mut bench = Bench::with(|config| {
+        config.spans = (1..=140).map(SpanConfig::simulated_e1).collect();
+        config.media.port_last = config.media.port_first + 2 * 31 * 140 - 1;
+    });
+    assert_code(&bench.ask("EPCF *@gw", "B: e:mu\n"), 200);
+    assert_eq!(bench.actions().len(), 31 * 140);
 }
