@@ -242,7 +242,7 @@ pub struct CoreConfig {
 /// One span.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SpanConfig {
-    /// Its number in endpoint names, from 1: the `3` of `ds/e1-3/17`.
+    /// Its number in endpoint names, from 1: the `3` of `ds/e1-3/17`. No other span of its slot has it.
     pub number: u32,
     /// Its slot in names of the `s<slot>/ds1-<n>/<ts>` form, if it has one.
     pub slot: Option<u32>,
@@ -276,11 +276,12 @@ impl SpanConfig {
         }
     }
 
-    /// Its name as endpoint names begin: `e1-3` or `ds1-3`.
-    pub fn name(&self) -> String {
-        match self.carrier {
-            Carrier::E1 => format!("e1-{}", self.number),
-            Carrier::T1 => format!("ds1-{}", self.number),
+    /// What its endpoints' names begin with: `ds/e1-3`, `ds/ds1-3` or `s2/ds1-3`.
+    pub fn local_name(&self) -> String {
+        match (self.slot, self.carrier) {
+            (Some(slot), _) => format!("s{slot}/ds1-{}", self.number),
+            (None, Carrier::E1) => format!("ds/e1-{}", self.number),
+            (None, Carrier::T1) => format!("ds/ds1-{}", self.number),
         }
     }
 }
@@ -538,7 +539,7 @@ ptime_ms = 25
     #[test]
     fn two_timeslots_cannot_be_recorded_in_one_file() {
         let text = "[[span]]\nfar_end = { kind = \"file\", record = \"heard-{span}.wav\" }\n";
-        assert!(errors(text)[0].contains("e1-1/1 and e1-1/2"));
+        assert!(errors(text)[0].contains("ds/e1-1/1 and ds/e1-1/2"));
         let text = text.replace("{span}", "{span}-{timeslot}");
         let config = parse(&text).unwrap();
         let SpanDriver::Sim(sim) = &config.spans[0].driver;
@@ -580,10 +581,22 @@ ptime_ms = 25
     }
 
     #[test]
-    fn endpoints_are_named_by_carrier_and_number() {
+    fn endpoints_are_named_by_slot_carrier_and_number() {
         let mut span = SpanConfig::simulated_e1(3);
-        assert_eq!(span.name(), "e1-3");
+        assert_eq!(span.local_name(), "ds/e1-3");
         span.carrier = Carrier::T1;
-        assert_eq!(span.name(), "ds1-3");
+        assert_eq!(span.local_name(), "ds/ds1-3");
+        span.slot = Some(0);
+        assert_eq!(span.local_name(), "s0/ds1-3");
+    }
+
+    #[test]
+    fn numbers_begin_anew_in_each_slot() {
+        let text = "[[span]]\nslot = 3\ncount = 2\n[[span]]\nslot = 4\n[[span]]\nslot = 3\n[[span]]\n";
+        let spans = parse(text).unwrap().spans;
+        let names: Vec<_> = spans.iter().map(SpanConfig::local_name).collect();
+        assert_eq!(names, ["s3/ds1-1", "s3/ds1-2", "s4/ds1-1", "s3/ds1-3", "ds/e1-1"]);
+        let twice = errors("[[span]]\nslot = 3\n[[span]]\nslot = 3\nnumber = 1\n");
+        assert_eq!(twice, ["line 5: span.number: there is more than one span 1 in slot 3"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The spans' tables: one can stand for many spans, and one far end for many timeslots.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use drivers::line::{Carrier, Law, Timeslot};
@@ -20,8 +20,10 @@ pub(super) fn read(root: &mut Section<'_>, base: &Path, cores: usize) -> Option<
     let mut tables = Vec::new();
     let mut spans: Vec<Placed> = Vec::new();
     for mut section in root.sections("span")? {
-        let next = spans.last().map_or(1, |last| last.config.number + 1);
-        let configs = table(&mut section, base, cores, next);
+        let slot = section.value("slot").and_then(|value| value.integer(0..=NUMBER_MAX));
+        let before = spans.iter().rfind(|span| span.config.slot == slot);
+        let next = before.map_or(1, |before| before.config.number + 1);
+        let configs = table(&mut section, base, cores, slot, next);
         let source = tables.len();
         spans.extend(configs.into_iter().map(|(config, cable_to)| Placed { config, cable_to, source }));
         tables.push(section);
@@ -48,13 +50,18 @@ struct Placed {
 }
 
 /// The spans one table stands for, each with the number of the span it is cabled to.
-fn table(section: &mut Section<'_>, base: &Path, cores: usize, next: u32) -> Vec<(SpanConfig, Option<u32>)> {
+fn table(
+    section: &mut Section<'_>,
+    base: &Path,
+    cores: usize,
+    slot: Option<u32>,
+    next: u32,
+) -> Vec<(SpanConfig, Option<u32>)> {
     let number = section.integer("number", 1..=NUMBER_MAX, next.min(NUMBER_MAX));
     let count = section.integer("count", 1..=SPANS_MAX as u32, 1);
     if number + count - 1 > NUMBER_MAX {
         section.error("count", format!("the last span's number would be more than {NUMBER_MAX}"));
     }
-    let slot = section.value("slot").and_then(|value| value.integer(0..=NUMBER_MAX));
     let carrier = section.word("carrier", &[("e1", Carrier::E1), ("t1", Carrier::T1)], Carrier::E1);
     let law = section.word("law", &[("a", Law::A), ("mu", Law::Mu)], carrier.usual_law());
     let template = SpanConfig::simulated_e1(number);
@@ -271,25 +278,27 @@ impl FarEndConfig {
 }
 
 fn check_numbers(spans: &[Placed], tables: &[Section<'_>]) {
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     for span in spans {
-        let number = span.config.number;
-        if seen.insert(number, ()).is_some() {
-            tables[span.source].error("number", format!("there is more than one span {number}"));
+        let SpanConfig { slot, number, .. } = span.config;
+        if !seen.insert((slot, number)) {
+            let slot = slot.map_or_else(|| "without a slot".to_owned(), |slot| format!("in slot {slot}"));
+            tables[span.source].error("number", format!("there is more than one span {number} {slot}"));
         }
     }
 }
 
 /// Turns the numbers that cables lead to into places, and sees that both ends agree.
 fn connect_cables(spans: &mut [Placed], tables: &[Section<'_>]) {
-    let places: HashMap<u32, usize> =
-        spans.iter().enumerate().map(|(place, span)| (span.config.number, place)).collect();
+    let key = |span: &Placed, number| (span.config.slot, number);
+    let places: HashMap<_, usize> =
+        spans.iter().enumerate().map(|(place, span)| (key(span, span.config.number), place)).collect();
     for place in 0..spans.len() {
         let span = &spans[place];
         let Some(number) = span.cable_to else { continue };
         let ours = span.config.number;
         let error = |reason: String| tables[span.source].error("far_end", reason);
-        let Some(&to) = places.get(&number) else {
+        let Some(&to) = places.get(&key(span, number)) else {
             error(format!("span {ours} is cabled to span {number}, which there is not"));
             continue;
         };
@@ -317,7 +326,7 @@ fn check_recordings(spans: &[Placed], tables: &[Section<'_>]) {
         let SpanDriver::Sim(sim) = &span.config.driver;
         for timeslot in span.config.carrier.timeslots() {
             let Some(path) = sim.far_end(timeslot).recording(timeslot) else { continue };
-            let name = format!("{}/{timeslot}", span.config.name());
+            let name = format!("{}/{timeslot}", span.config.local_name());
             if let Some(other) = seen.get(&path) {
                 tables[span.source].error(
                     "far_end",

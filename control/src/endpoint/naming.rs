@@ -27,8 +27,11 @@ pub enum Wildcard {
 /// A way of naming. What is asked for in one form is answered in the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// The gateway's own choice: `ds/e1-<n>/<ts>` or `ds/ds1-<n>/<ts>`, by the span's kind.
+    /// The gateway's own choice: `s<slot>/ds1-<n>/<ts>` for spans that have a slot, because whoever
+    /// gave them one has a call agent that names so; for the others by their kind.
     Usual,
+    /// `ds/e1-<n>/<ts>` or `ds/ds1-<n>/<ts>`, by the span's kind.
+    Kind,
     /// `ds/ds1-<n>/<ts>` for spans of either kind.
     Ds1,
     /// `s<slot>/ds1-<n>/<ts>` for spans of either kind that have a slot.
@@ -42,10 +45,21 @@ pub struct Pattern {
     pub wildcard: Wildcard,
     /// The way it names.
     pub form: Form,
-    slot: Numbers,
+    root: Root,
     carrier: Option<Carrier>,
     span: Numbers,
     timeslot: Numbers,
+}
+
+/// What the first term stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Root {
+    /// `*` or `$`: all spans.
+    All,
+    /// `ds`: spans that are known by their number alone.
+    Ds,
+    /// `s<slot>`: spans of these slots.
+    Slot(Numbers),
 }
 
 /// The numbers that a term stands for.
@@ -72,7 +86,7 @@ impl Pattern {
         let mut pattern = Self {
             wildcard: Self::wildcard_of(terms)?,
             form: Form::Usual,
-            slot: Numbers::All,
+            root: Root::All,
             carrier: None,
             span: Numbers::All,
             timeslot: Numbers::All,
@@ -89,14 +103,15 @@ impl Pattern {
         Some(pattern)
     }
 
-    /// Whether a span is one of those that the name's upper terms stand for.
-    pub fn has_span(&self, place: &SpanPlace) -> bool {
-        let slot = match (self.form, place.slot) {
-            (Form::Slot, Some(slot)) => self.slot.has(slot),
-            (Form::Slot, None) => false,
-            (Form::Usual | Form::Ds1, _) => true,
+    /// Whether a span is one of those that the name's upper terms stand for. `by_number` says whether
+    /// its number alone, without a slot, is enough to know it.
+    pub fn has_span(&self, place: &SpanPlace, by_number: bool) -> bool {
+        let root = match &self.root {
+            Root::All => true,
+            Root::Ds => by_number,
+            Root::Slot(slots) => place.slot.is_some_and(|slot| slots.has(slot)),
         };
-        slot && self.carrier.is_none_or(|carrier| carrier == place.carrier) && self.span.has(place.number)
+        root && self.carrier.is_none_or(|carrier| carrier == place.carrier) && self.span.has(place.number)
     }
 
     /// Whether a timeslot is one of those that the name's last term stands for.
@@ -106,14 +121,11 @@ impl Pattern {
 
     /// The span's number, and the slot's where the form has one, if the name gives both.
     pub fn span_key(&self) -> Option<SpanKey> {
-        match (self.form, &self.slot, &self.span) {
-            (Form::Slot, Numbers::One(slot), Numbers::One(number)) => {
-                Some(SpanKey { slot: Some(*slot), number: *number })
-            }
-            (Form::Usual | Form::Ds1, _, Numbers::One(number)) => {
-                Some(SpanKey { slot: None, number: *number })
-            }
-            _ => None,
+        let Numbers::One(number) = self.span else { return None };
+        match self.root {
+            Root::Ds => Some(SpanKey { slot: None, number }),
+            Root::Slot(Numbers::One(slot)) => Some(SpanKey { slot: Some(slot), number }),
+            Root::All | Root::Slot(_) => None,
         }
     }
 
@@ -138,10 +150,11 @@ impl Pattern {
 
     /// Takes the first term: `ds`, or `s<slot>`.
     fn under(&mut self, root: &Term) -> Option<()> {
-        if !root.matches("ds") {
-            self.form = Form::Slot;
-            self.slot = Numbers::behind("s", root)?;
-        }
+        (self.root, self.form) = if root.matches("ds") {
+            (Root::Ds, Form::Kind)
+        } else {
+            (Root::Slot(Numbers::behind("s", root)?), Form::Slot)
+        };
         Some(())
     }
 
@@ -154,7 +167,7 @@ impl Pattern {
         }
         // Agents that know only T1 call every span `ds1`.
         self.span = Numbers::behind("ds1-", unit)?;
-        if self.form == Form::Usual {
+        if self.root == Root::Ds {
             self.form = Form::Ds1;
         }
         Some(())
@@ -200,7 +213,8 @@ impl Numbers {
 
 /// A decimal number. RFC 3435 Appendix E.2 forbids leading zeros: each endpoint has one name a form.
 fn decimal(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|digit| digit.is_ascii_digit()) && !text.starts_with('0');
+    let is_padded = text.len() > 1 && text.starts_with('0');
+    let plain = text.bytes().all(|digit| digit.is_ascii_digit()) && !is_padded;
     if plain { text.parse().ok() } else { None }
 }
 
@@ -218,14 +232,17 @@ pub enum Named {
 /// The terms of a span's or an endpoint's local name; `timeslot` is `*` if `None`.
 pub fn local_name(form: Form, place: &SpanPlace, timeslot: Option<u8>) -> Vec<Term> {
     let word = |text: fmt::Arguments<'_>| Term::Word(text.to_string());
-    let root = match (form, place.slot) {
-        (Form::Slot, Some(slot)) => word(format_args!("s{slot}")),
-        (Form::Slot, None) | (Form::Usual | Form::Ds1, _) => word(format_args!("ds")),
-    };
     let number = place.number;
-    let unit = match (form, place.carrier) {
-        (Form::Usual, Carrier::E1) => word(format_args!("e1-{number}")),
-        (Form::Usual, Carrier::T1) | (Form::Ds1 | Form::Slot, _) => word(format_args!("ds1-{number}")),
+    let ds1 = || word(format_args!("ds1-{number}"));
+    let ds = || word(format_args!("ds"));
+    let (root, unit) = match (form, place.slot, place.carrier) {
+        (Form::Usual | Form::Slot, Some(slot), _) => (word(format_args!("s{slot}")), ds1()),
+        (Form::Usual | Form::Slot, None, Carrier::E1) | (Form::Kind, _, Carrier::E1) => {
+            (ds(), word(format_args!("e1-{number}")))
+        }
+        (Form::Usual | Form::Slot, None, Carrier::T1) | (Form::Kind, _, Carrier::T1) | (Form::Ds1, ..) => {
+            (ds(), ds1())
+        }
     };
     let last = timeslot.map_or(Term::All, |timeslot| word(format_args!("{timeslot}")));
     vec![root, unit, last]

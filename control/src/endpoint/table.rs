@@ -15,7 +15,7 @@ use crate::topology::{SpanPlace, Topology};
 pub struct Table {
     spans: Vec<SpanRow>,
     endpoints: Vec<Endpoint>,
-    /// Spans by number, and by slot and number.
+    /// Spans by slot and number, and by number alone where that is enough.
     keys: HashMap<SpanKey, usize>,
     /// Where the search for a free endpoint starts: behind the one found last.
     cursor: usize,
@@ -24,6 +24,8 @@ pub struct Table {
 #[derive(Clone, Debug)]
 struct SpanRow {
     place: SpanPlace,
+    /// Whether names without a slot are its: it has none, or nobody else has its number.
+    by_number: bool,
     /// Its endpoints' ids.
     endpoints: Range<u32>,
 }
@@ -33,23 +35,27 @@ impl Table {
     /// none; 16 is one like the others, since no signalling is taken from it.
     pub fn new(topology: &Topology) -> Self {
         let mut table = Self { spans: Vec::new(), endpoints: Vec::new(), keys: HashMap::new(), cursor: 0 };
+        let mut of_number: HashMap<u32, usize> = HashMap::new();
         for place in &topology.spans {
-            table.add(*place);
+            *of_number.entry(place.number).or_default() += 1;
+        }
+        for place in &topology.spans {
+            table.add(*place, place.slot.is_none() || of_number[&place.number] == 1);
         }
         table
     }
 
-    fn add(&mut self, place: SpanPlace) {
+    fn add(&mut self, place: SpanPlace, by_number: bool) {
         let index = self.spans.len();
         let first = id_of(self.endpoints.len());
         for timeslot in place.carrier.timeslots() {
             let ds0 = Ds0 { span: place.span, timeslot };
             self.endpoints.push(Endpoint::new(ds0, place.core, place.law));
         }
-        self.spans.push(SpanRow { place, endpoints: first..id_of(self.endpoints.len()) });
-        self.keys.entry(SpanKey { slot: None, number: place.number }).or_insert(index);
-        if place.slot.is_some() {
-            self.keys.entry(SpanKey { slot: place.slot, number: place.number }).or_insert(index);
+        self.spans.push(SpanRow { place, by_number, endpoints: first..id_of(self.endpoints.len()) });
+        self.keys.insert(SpanKey { slot: place.slot, number: place.number }, index);
+        if by_number {
+            self.keys.insert(SpanKey { slot: None, number: place.number }, index);
         }
     }
 
@@ -85,7 +91,7 @@ impl Table {
         debug_assert_eq!(pattern.wildcard, Wildcard::None, "a wildcard names many");
         let row = &self.spans[*self.keys.get(&pattern.span_key()?)?];
         let timeslot = Timeslot::new(u8::try_from(pattern.timeslot()?).ok()?)?;
-        let known = pattern.has_span(&row.place) && row.place.carrier.has(timeslot);
+        let known = row.is_meant(pattern) && row.place.carrier.has(timeslot);
         known.then(|| EndpointId(row.endpoints.start + u32::from(timeslot.number()) - 1))
     }
 
@@ -130,20 +136,26 @@ impl Table {
         row: &'a SpanRow,
         pattern: &'a Pattern,
     ) -> impl Iterator<Item = EndpointId> + 'a {
-        let ids = if pattern.has_span(&row.place) { row.endpoints.clone() } else { 0..0 };
+        let ids = if row.is_meant(pattern) { row.endpoints.clone() } else { 0..0 };
         let timeslot = |id: u32| u32::from(self[EndpointId(id)].ds0.timeslot.number());
         ids.filter(move |id| pattern.has_timeslot(timeslot(*id))).map(EndpointId)
     }
 
     fn matches(&self, pattern: &Pattern, index: usize) -> bool {
         let id = EndpointId(id_of(index));
-        pattern.has_span(&self.row_of(id).place)
+        self.row_of(id).is_meant(pattern)
             && pattern.has_timeslot(u32::from(self.endpoints[index].ds0.timeslot.number()))
     }
 
     fn row_of(&self, id: EndpointId) -> &SpanRow {
         let index = self.spans.partition_point(|row| row.endpoints.end <= id.0);
         &self.spans[index]
+    }
+}
+
+impl SpanRow {
+    fn is_meant(&self, pattern: &Pattern) -> bool {
+        pattern.has_span(&self.place, self.by_number)
     }
 }
 
@@ -251,6 +263,7 @@ mod tests {
         assert_eq!(count("ds/e1-1/*"), 31);
         assert_eq!(count("ds/*/25"), 2);
         assert_eq!(count("*/e1-2/5"), 1);
+        assert_eq!(count("*/ds1-3/5"), 1);
         assert_eq!(count("s7/*"), 24);
         assert_eq!(count("ds/e1-1/[1-24]"), 24);
         assert_eq!(count("ds/e1-[1-2]/[1,3-4]"), 6);
@@ -281,9 +294,63 @@ mod tests {
     fn answers_use_the_form_of_the_question() {
         let table = table();
         let named = Named::Endpoint(EndpointId(62));
-        assert_eq!(table.name(Form::Usual, named), terms("ds/ds1-3/1"));
+        assert_eq!(table.name(Form::Usual, named), terms("s7/ds1-3/1"));
+        assert_eq!(table.name(Form::Kind, named), terms("ds/ds1-3/1"));
         assert_eq!(table.name(Form::Slot, named), terms("s7/ds1-3/1"));
         assert_eq!(table.name(Form::Usual, Named::Endpoint(EndpointId(30))), terms("ds/e1-1/31"));
         assert_eq!(table.name(Form::Ds1, Named::Span(1)), terms("ds/ds1-2/*"));
+    }
+
+    /// E1s 1 and 2 in slot 3, E1 1 in slot 0, and an E1 2 without a slot.
+    fn slotted() -> Table {
+        let spans = vec![
+            place(0, 1, Some(3), Carrier::E1),
+            place(1, 2, Some(3), Carrier::E1),
+            place(2, 1, Some(0), Carrier::E1),
+            place(3, 2, None, Carrier::E1),
+        ];
+        Table::new(&Topology { spans, ports: Vec::new() })
+    }
+
+    fn spans_of(table: &Table, local: &str) -> Vec<u16> {
+        let pattern = Pattern::parse(&terms(local)).expect("a name");
+        let matching = table.matching(&pattern);
+        for id in &matching {
+            assert!(table.find(&pattern, |endpoint| endpoint.ds0 == table[*id].ds0).is_some());
+        }
+        matching.iter().map(|id| table[*id].ds0.span.0).collect()
+    }
+
+    #[test]
+    fn numbers_begin_anew_in_each_slot() {
+        let table = slotted();
+        assert_eq!(spans_of(&table, "S3/DS1-1/5"), [0]);
+        assert_eq!(spans_of(&table, "s3/ds1-2/5"), [1]);
+        assert_eq!(spans_of(&table, "s0/ds1-1/5"), [2]);
+        assert_eq!(spans_of(&table, "s3/*/5"), [0, 1]);
+        assert_eq!(spans_of(&table, "*/ds1-1/5"), [0, 2]);
+    }
+
+    #[test]
+    fn a_name_without_a_slot_is_that_of_the_span_without_one_and_never_ambiguous() {
+        let table = slotted();
+        assert_eq!(spans_of(&table, "ds/e1-2/5"), [3]);
+        assert_eq!(spans_of(&table, "ds/ds1-2/5"), [3]);
+        assert_eq!(spans_of(&table, "ds/e1-1/5"), [] as [u16; 0]);
+        assert_eq!(spans_of(&table, "ds/*/5"), [3]);
+        assert_eq!(spans_of(&table, "*/*/5"), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn every_usual_name_finds_its_own_span() {
+        for table in [slotted(), table()] {
+            for (index, _) in table.spans() {
+                let name = table.name(Form::Usual, Named::Span(index));
+                let pattern = Pattern::parse(&name).expect("a name");
+                let found = table.matching(&pattern);
+                assert!(found.iter().all(|id| usize::from(table[*id].ds0.span.0) == index), "{name:?}");
+                assert!(!found.is_empty(), "{name:?}");
+            }
+        }
     }
 }

@@ -115,7 +115,7 @@ fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec
             FarEndConfig::Prbs { order } => {
                 let pattern = if *order == 11 { Pattern::Prbs11 } else { Pattern::Prbs15 };
                 let result = Arc::new(PrbsResult::default());
-                lines.patterns.push((format!("ds/{}/{at}", span.name()), Arc::clone(&result)));
+                lines.patterns.push((format!("{}/{at}", span.local_name()), Arc::clone(&result)));
                 FarEnd::Prbs { pattern, result }
             }
             FarEndConfig::File { play, .. } => {

@@ -113,7 +113,8 @@ fn spans(config: &Config) -> Vec<(&'static str, String)> {
     while let Some(first) = rest.first() {
         let run = rest.iter().take_while(|span| is_like(first, span)).count();
         let last = &rest[run - 1];
-        let name = if run == 1 { first.name() } else { format!("{} to {}", first.name(), last.name()) };
+        let name = first.local_name();
+        let name = if run == 1 { name } else { format!("{name} to {}", last.local_name()) };
         let ds0s = run * usize::from(first.carrier.timeslot_max());
         lines.push((
             "span",

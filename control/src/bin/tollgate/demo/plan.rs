@@ -96,7 +96,7 @@ impl Plan {
     /// The local name of a party's endpoint.
     pub(super) fn endpoint(&self, party: usize) -> String {
         let Party { span, timeslot } = self.parties[party];
-        format!("ds/{}/{timeslot}", self.config.spans[span].name())
+        format!("{}/{timeslot}", self.config.spans[span].local_name())
     }
 
     /// The time that a block of the lines lasts.
