@@ -89,10 +89,19 @@ pub struct JitterBuffer {
     blocks: u32,
     adjusted: bool,
     margins: Margins,
+    joint: Joint,
     /// Makes up what is missing, if it is sounds that are carried.
     concealment: Option<Concealment>,
     /// What an idle line sends.
     idle_octet: u8,
+}
+
+/// Where octets were last blended into what filled a hole, and what they had been when they came.
+#[derive(Debug, Default)]
+struct Joint {
+    at: u32,
+    len: usize,
+    came: [u8; concealment::OVERLAP],
 }
 
 impl JitterBuffer {
@@ -121,6 +130,7 @@ impl JitterBuffer {
             blocks: 0,
             adjusted: false,
             margins: Margins::default(),
+            joint: Joint::default(),
             concealment: None,
             idle_octet: 0xFF,
         }
@@ -176,7 +186,9 @@ impl JitterBuffer {
             self.margins.note(margin);
         }
         if duplicate < len {
-            self.write(timestamp, payload, translate);
+            // What is not going to be played is no history of what was heard.
+            let skip = late.saturating_sub(self.margins.next_growth());
+            self.write(timestamp.wrapping_add(skip as u32), &payload[skip..], translate);
             self.come.set(timestamp, len);
         }
         Inserted { late, duplicate }
@@ -192,10 +204,9 @@ impl JitterBuffer {
         if self.is_placed {
             self.adjust(out.len());
         }
-        let adjusted = std::mem::take(&mut self.adjusted);
         if !self.is_placed {
-            self.fill(out);
-            return Played { missing: 0, adjusted };
+            self.play_unplaced(out);
+            return Played { missing: 0, adjusted: std::mem::take(&mut self.adjusted) };
         }
         let missing = match self.come.run(self.next, out.len()) {
             // The clean path: one copy.
@@ -209,7 +220,7 @@ impl JitterBuffer {
         self.idle += out.len();
         self.lead = self.lead.saturating_sub(out.len());
         self.has_not_begun &= self.lead > 0;
-        Played { missing, adjusted }
+        Played { missing, adjusted: std::mem::take(&mut self.adjusted) }
     }
 
     /// How long the packet that came last had to wait for the line, less the block it is played in.
@@ -219,12 +230,9 @@ impl JitterBuffer {
 
     /// Puts `timestamp` at its distance from the line's next octet.
     fn place(&mut self, timestamp: u32) {
-        // The history moves along, so that a loss that begins right here is concealed from it.
-        let mut history = [0; concealment::HISTORY];
-        self.read(self.next.wrapping_sub(history.len() as u32), &mut history);
         let lead = self.margins.target();
-        self.next = timestamp.wrapping_sub(lead as u32);
-        self.write(self.next.wrapping_sub(history.len() as u32), &history, None);
+        let before = std::mem::replace(&mut self.next, timestamp.wrapping_sub(lead as u32));
+        self.move_history(before);
         self.come.clear_all();
         self.is_placed = true;
         self.lead = lead;
@@ -245,7 +253,12 @@ impl JitterBuffer {
         match self.margins.step(len) {
             Move::Stay => {}
             Move::Grow(by) => {
-                self.next = self.next.wrapping_sub(by as u32);
+                // What is played again does not join on to what was played last.
+                self.begin_concealment(self.next);
+                let before = self.next;
+                self.next = before.wrapping_sub(by as u32);
+                self.unblend();
+                self.move_history(before);
                 self.adjusted = true;
             }
             Move::Shrink(most) => {
@@ -276,8 +289,18 @@ impl JitterBuffer {
                 by
             }
         };
+        let before = self.next;
         self.advance(by);
+        self.move_history(before);
         Some(by)
+    }
+
+    /// What was heard before the place `before` stands before the line's next octet from now on, so that
+    /// a loss that begins right here is concealed from it.
+    fn move_history(&mut self, before: u32) {
+        let mut history = [0; concealment::HISTORY];
+        self.read(before.wrapping_sub(history.len() as u32), &mut history);
+        self.write(self.next.wrapping_sub(history.len() as u32), &history, None);
     }
 
     /// Plays a block with holes; says how many octets were missing.
@@ -302,17 +325,33 @@ impl JitterBuffer {
         missing
     }
 
+    /// Plays while no packet says where the line is: what was heard last fades out.
+    fn play_unplaced(&mut self, out: &mut [u8]) {
+        if self.has_not_begun {
+            out.fill(self.idle_octet);
+        } else {
+            self.conceal(self.next, out);
+            self.advance(out.len());
+        }
+    }
+
     /// Fills a hole, and keeps what it was filled with: it is history too.
     fn conceal(&mut self, from: u32, out: &mut [u8]) {
-        if !self.is_concealing() {
-            let mut history = [0; concealment::HISTORY];
-            self.read(from.wrapping_sub(history.len() as u32), &mut history);
-            if let Some(concealment) = &mut self.concealment {
-                concealment.begin(&history);
-            }
-        }
+        self.begin_concealment(from);
         self.fill(out);
         self.write(from, out, None);
+    }
+
+    /// What is played next does not follow from what is before `from`: it is to be blended in.
+    fn begin_concealment(&mut self, from: u32) {
+        if self.is_concealing() {
+            return;
+        }
+        let mut history = [0; concealment::HISTORY];
+        self.read(from.wrapping_sub(history.len() as u32), &mut history);
+        if let Some(concealment) = &mut self.concealment {
+            concealment.begin(&history);
+        }
     }
 
     /// Blends the first octets after a hole into what filled it.
@@ -321,13 +360,23 @@ impl JitterBuffer {
             return;
         }
         let (_, len) = self.come.run(from, concealment::OVERLAP);
-        let mut joint = [0; concealment::OVERLAP];
-        let joint = &mut joint[..len];
-        self.read(from, joint);
+        let mut octets = [0; concealment::OVERLAP];
+        self.read(from, &mut octets[..len]);
+        // Where the line has just stepped back to, the history that it joins on to came along.
+        let joins_history = self.adjusted && from == self.next;
+        self.joint = if joins_history { Joint::default() } else { Joint { at: from, len, came: octets } };
         if let Some(concealment) = &mut self.concealment {
-            concealment.rejoin(joint);
+            concealment.rejoin(&mut octets[..len]);
         }
-        self.write(from, joint, None);
+        self.write(from, &octets[..len], None);
+    }
+
+    /// Takes back the last blend if it is going to be played again: another packet stands before it then.
+    fn unblend(&mut self) {
+        let Joint { at, len, came } = std::mem::take(&mut self.joint);
+        if self.margin(at) >= 0 {
+            self.write(at, &came[..len], None);
+        }
     }
 
     fn fill(&mut self, out: &mut [u8]) {
