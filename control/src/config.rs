@@ -8,6 +8,7 @@ mod parse;
 mod reader;
 mod spans;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,31 @@ impl Config {
     /// How many DS0s all spans have together.
     pub fn ds0s(&self) -> usize {
         self.spans.iter().map(|span| usize::from(span.carrier.timeslot_max())).sum()
+    }
+
+    /// The cables between simulated spans: the places of both ends, the lower first, and the timeslots
+    /// that both have on it.
+    pub fn cables(&self) -> impl Iterator<Item = (usize, usize, Vec<Timeslot>)> + '_ {
+        let pairs = (0..self.spans.len()).flat_map(|near| self.mates(near).map(move |far| (near, far)));
+        pairs.filter(|(near, far)| near < far).map(|(near, far)| {
+            let leads = |from: usize, to: usize, at| {
+                let SpanDriver::Sim(sim) = &self.spans[from].driver;
+                *sim.far_end(at) == FarEndConfig::Cable { to }
+            };
+            let timeslots = self.spans[near].carrier.timeslots();
+            (near, far, timeslots.filter(|at| leads(near, far, *at) && leads(far, near, *at)).collect())
+        })
+    }
+
+    /// The places of the spans that one is cabled to, each once.
+    fn mates(&self, place: usize) -> impl Iterator<Item = usize> + use<> {
+        let SpanDriver::Sim(sim) = &self.spans[place].driver;
+        let far_ends = std::iter::once(&sim.far_end).chain(sim.timeslots.iter().map(|(_, far_end)| far_end));
+        let cabled = far_ends.filter_map(|far_end| match far_end {
+            FarEndConfig::Cable { to } => Some(*to),
+            _ => None,
+        });
+        cabled.collect::<BTreeSet<_>>().into_iter()
     }
 }
 
@@ -525,6 +551,44 @@ ptime_ms = 25
         let errors = errors(text);
         assert_eq!(errors.len(), 3, "{errors:#?}");
         assert!(errors.iter().all(|error| error.starts_with("line 2: span.far_end: ")), "{errors:#?}");
+    }
+
+    #[test]
+    fn timeslots_are_cabled_one_by_one_where_both_ends_say_so() {
+        let text = r#"
+            [[span]]
+            far_end = "idle"
+            [[span.timeslot]]
+            numbers = "1-3"
+            far_end = { kind = "cable", to = 2 }
+            [[span.timeslot]]
+            numbers = "30"
+            far_end = { kind = "cable", to = 3 }
+            [[span]]
+            far_end = { kind = "cable", to = 3 }
+            [[span.timeslot]]
+            numbers = "1-3"
+            far_end = { kind = "cable", to = 1 }
+            [[span]]
+            far_end = { kind = "cable", to = 2 }
+            [[span.timeslot]]
+            numbers = "30"
+            far_end = { kind = "cable", to = 1 }
+        "#;
+        let config = parse(text).unwrap();
+        let numbers = |timeslots: Vec<Timeslot>| timeslots.iter().map(|at| at.number()).collect::<Vec<_>>();
+        let cables: Vec<_> = config.cables().map(|(near, far, at)| (near, far, numbers(at))).collect();
+        // What only one end wants carried is carried by neither.
+        let rest = (4..=31).filter(|at| *at != 30).collect();
+        assert_eq!(cables, [(0, 1, vec![1, 2, 3]), (0, 2, vec![30]), (1, 2, rest)]);
+    }
+
+    #[test]
+    fn timeslots_whose_cable_ends_disagree_are_refused_once_a_span() {
+        let text = "[[span]]\n[[span.timeslot]]\nnumbers = \"1-3\"\nfar_end = { kind = \"cable\", to = 2 }\n\
+            [[span]]\n[[span.timeslot]]\nnumbers = \"1-2\"\nfar_end = { kind = \"cable\", to = 1 }\n";
+        let reason = "timeslots of span 1 are cabled to span 2, but not all of them there to span 1";
+        assert_eq!(errors(text), [format!("line 2: span.timeslot: {reason}")]);
     }
 
     #[test]

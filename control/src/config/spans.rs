@@ -23,9 +23,8 @@ pub(super) fn read(root: &mut Section<'_>, base: &Path, cores: usize) -> Option<
         let slot = section.value("slot").and_then(|value| value.integer(0..=NUMBER_MAX));
         let before = spans.iter().rfind(|span| span.config.slot == slot);
         let next = before.map_or(1, |before| before.config.number + 1);
-        let configs = table(&mut section, base, cores, slot, next);
         let source = tables.len();
-        spans.extend(configs.into_iter().map(|(config, cable_to)| Placed { config, cable_to, source }));
+        spans.extend(table(&mut section, base, cores, slot, next, source));
         tables.push(section);
     }
     if spans.is_empty() || spans.len() > SPANS_MAX {
@@ -43,20 +42,30 @@ pub(super) fn read(root: &mut Section<'_>, base: &Path, cores: usize) -> Option<
 /// A span and the table that it comes from.
 struct Placed {
     config: SpanConfig,
-    /// The number of the span it is cabled to.
-    cable_to: Option<u32>,
+    /// The cables that lead from it.
+    leads: Vec<Lead>,
     /// Its table's place.
     source: usize,
 }
 
-/// The spans one table stands for, each with the number of the span it is cabled to.
+/// Where a cable leads.
+#[derive(Clone, Copy, PartialEq)]
+struct Lead {
+    /// The timeslot it carries; `None` for all that have no far end of their own.
+    timeslot: Option<Timeslot>,
+    /// The number of the span at its other end.
+    to: u32,
+}
+
+/// The spans one table stands for.
 fn table(
     section: &mut Section<'_>,
     base: &Path,
     cores: usize,
     slot: Option<u32>,
     next: u32,
-) -> Vec<(SpanConfig, Option<u32>)> {
+    source: usize,
+) -> Vec<Placed> {
     let number = section.integer("number", 1..=NUMBER_MAX, next.min(NUMBER_MAX));
     let count = section.integer("count", 1..=SPANS_MAX as u32, 1);
     if number + count - 1 > NUMBER_MAX {
@@ -70,39 +79,43 @@ fn table(
     // The one driver so far; a card's is the next word here.
     section.word("driver", &[("sim", ())], ());
     let clock_ppm = section.number("clock_ppm", -1_000.0..=1_000.0, 0.0);
-    let far_end = section.value("far_end").and_then(|value| far_end(&value, base, Scope::Span));
+    let far_end = section.value("far_end").and_then(|value| far_end(&value, base));
+    let far_end = far_end.unwrap_or(FarEnd::Other(FarEndConfig::Loop));
     let overrides = overrides(section, base, carrier);
 
     (0..count)
         .map(|i| {
             let number = number + i;
-            let (far_end, cable_to) = match &far_end {
-                Some(FarEnd::Cable(first)) => (FarEndConfig::Cable { to: usize::MAX }, Some(first + i)),
-                Some(FarEnd::Other(far_end)) => (of_span(far_end, number), None),
-                None => (FarEndConfig::Loop, None),
+            let mut leads = Vec::new();
+            let mut of_span = |timeslot, far_end: &FarEnd| match far_end {
+                FarEnd::Cable(first) => {
+                    leads.push(Lead { timeslot, to: first + i });
+                    FarEndConfig::Cable { to: usize::MAX }
+                }
+                FarEnd::Other(far_end) => of_span(far_end, number),
             };
-            let timeslots = overrides.iter().map(|(at, far_end)| (*at, of_span(far_end, number))).collect();
+            let far_end = of_span(None, &far_end);
+            let timeslots =
+                overrides.iter().map(|(at, far_end)| (*at, of_span(Some(*at), far_end))).collect();
             let driver = SpanDriver::Sim(SimConfig { clock_ppm, far_end, timeslots });
-            (SpanConfig { number, slot, carrier, law, block_ms, core, driver }, cable_to)
+            Placed {
+                config: SpanConfig { number, slot, carrier, law, block_ms, core, driver },
+                leads,
+                source,
+            }
         })
         .collect()
 }
 
 /// A far end as the file has it.
+#[derive(Clone)]
 enum FarEnd {
     /// The number of another span.
     Cable(u32),
     Other(FarEndConfig),
 }
 
-/// What a far end is for.
-#[derive(Clone, Copy, PartialEq)]
-enum Scope {
-    Span,
-    Timeslots,
-}
-
-fn far_end(value: &Value<'_>, base: &Path, scope: Scope) -> Option<FarEnd> {
+fn far_end(value: &Value<'_>, base: &Path) -> Option<FarEnd> {
     if let Some(kind) = value.is_text() {
         return match kind {
             "loop" => Some(FarEnd::Other(FarEndConfig::Loop)),
@@ -116,7 +129,7 @@ fn far_end(value: &Value<'_>, base: &Path, scope: Scope) -> Option<FarEnd> {
         };
     }
     let mut section = value.section("span.far_end.".to_owned());
-    let far_end = far_end_table(&mut section, base, scope);
+    let far_end = far_end_table(&mut section, base);
     section.finish();
     far_end
 }
@@ -131,7 +144,7 @@ enum Kind {
     Idle,
 }
 
-fn far_end_table(section: &mut Section<'_>, base: &Path, scope: Scope) -> Option<FarEnd> {
+fn far_end_table(section: &mut Section<'_>, base: &Path) -> Option<FarEnd> {
     let words = [
         ("loop", Kind::Loop),
         ("cable", Kind::Cable),
@@ -148,9 +161,6 @@ fn far_end_table(section: &mut Section<'_>, base: &Path, scope: Scope) -> Option
         Kind::Loop => FarEndConfig::Loop,
         Kind::Idle => FarEndConfig::Idle,
         Kind::Cable => {
-            if scope == Scope::Timeslots {
-                section.error("kind", "a cable connects whole spans, not timeslots");
-            }
             if !section.has("to") {
                 section.error("to", "is missing: the number of the span at the other end");
             }
@@ -176,17 +186,17 @@ fn far_end_table(section: &mut Section<'_>, base: &Path, scope: Scope) -> Option
 }
 
 /// The far ends of single timeslots, by timeslot.
-fn overrides(section: &mut Section<'_>, base: &Path, carrier: Carrier) -> Vec<(Timeslot, FarEndConfig)> {
-    let mut all: Vec<(Timeslot, FarEndConfig)> = Vec::new();
+fn overrides(section: &mut Section<'_>, base: &Path, carrier: Carrier) -> Vec<(Timeslot, FarEnd)> {
+    let mut all: Vec<(Timeslot, FarEnd)> = Vec::new();
     for mut table in section.sections("timeslot").unwrap_or_default() {
         let timeslots = table.value("numbers").and_then(|value| timeslots(&value, carrier));
-        let far_end = table.value("far_end").and_then(|value| far_end(&value, base, Scope::Timeslots));
+        let far_end = table.value("far_end").and_then(|value| far_end(&value, base));
         for key in ["numbers", "far_end"] {
             if !table.has(key) {
                 table.error(key, "is missing");
             }
         }
-        if let (Some(timeslots), Some(FarEnd::Other(far_end))) = (timeslots, far_end) {
+        if let (Some(timeslots), Some(far_end)) = (timeslots, far_end) {
             for at in timeslots {
                 if all.iter().any(|(other, _)| *other == at) {
                     table.error("numbers", format!("timeslot {at} has a far end already"));
@@ -294,28 +304,59 @@ fn connect_cables(spans: &mut [Placed], tables: &[Section<'_>]) {
     let places: HashMap<_, usize> =
         spans.iter().enumerate().map(|(place, span)| (key(span, span.config.number), place)).collect();
     for place in 0..spans.len() {
-        let span = &spans[place];
-        let Some(number) = span.cable_to else { continue };
-        let ours = span.config.number;
-        let error = |reason: String| tables[span.source].error("far_end", reason);
-        let Some(&to) = places.get(&key(span, number)) else {
-            error(format!("span {ours} is cabled to span {number}, which there is not"));
-            continue;
-        };
-        let other = &spans[to];
-        if to == place {
-            error(format!("span {ours} is cabled to itself; that is `loop`"));
-        } else if other.cable_to != Some(ours) {
-            error(format!("span {ours} is cabled to span {number}, but that is not cabled to span {ours}"));
+        for lead in spans[place].leads.clone() {
+            let span = &spans[place];
+            let setting = if lead.timeslot.is_some() { "timeslot" } else { "far_end" };
+            let error = |reason| tables[span.source].error(setting, reason);
+            let Some(&to) = places.get(&key(span, lead.to)) else {
+                error(format!(
+                    "span {} is cabled to span {}, which there is not",
+                    span.config.number, lead.to
+                ));
+                continue;
+            };
+            check_cable(span, &spans[to], lead.timeslot, error);
+            let SpanDriver::Sim(sim) = &mut spans[place].config.driver;
+            let far_end = match lead.timeslot {
+                None => &mut sim.far_end,
+                Some(timeslot) => {
+                    let of_its_own = sim.timeslots.iter_mut().find(|(at, _)| *at == timeslot);
+                    &mut of_its_own.expect("the cable came from there").1
+                }
+            };
+            *far_end = FarEndConfig::Cable { to };
         }
-        if other.config.carrier != span.config.carrier {
-            error(format!("span {ours} and span {number} at its cable's end must both be E1 or both T1"));
-        }
-        if other.config.block_ms != span.config.block_ms {
-            error(format!("span {ours} and span {number} at its cable's end must have the same block_ms"));
-        }
-        let SpanDriver::Sim(sim) = &mut spans[place].config.driver;
-        sim.far_end = FarEndConfig::Cable { to };
+    }
+}
+
+/// Sees that a cable's ends agree; one error is enough for all timeslots that have it.
+fn check_cable(span: &Placed, other: &Placed, timeslot: Option<Timeslot>, error: impl Fn(String)) {
+    let (ours, theirs) = (span.config.number, other.config.number);
+    if ours == theirs {
+        error(format!("span {ours} is cabled to itself; that is `loop`"));
+    } else if !other.leads_back(timeslot, ours) {
+        error(match timeslot {
+            None => format!("span {ours} is cabled to span {theirs}, but that is not cabled to span {ours}"),
+            Some(_) => format!(
+                "timeslots of span {ours} are cabled to span {theirs}, but not all of them there to span {ours}"
+            ),
+        });
+    }
+    if other.config.carrier != span.config.carrier {
+        error(format!("span {ours} and span {theirs} at its cable's end must both be E1 or both T1"));
+    }
+    if other.config.block_ms != span.config.block_ms {
+        error(format!("span {ours} and span {theirs} at its cable's end must have the same block_ms"));
+    }
+}
+
+impl Placed {
+    /// Whether a timeslot, or the whole span, is cabled to span `number`.
+    fn leads_back(&self, timeslot: Option<Timeslot>, number: u32) -> bool {
+        let SpanDriver::Sim(sim) = &self.config.driver;
+        let has_its_own = sim.timeslots.iter().any(|(at, _)| Some(*at) == timeslot);
+        let timeslot = timeslot.filter(|_| has_its_own);
+        self.leads.contains(&Lead { timeslot, to: number })
     }
 }
 

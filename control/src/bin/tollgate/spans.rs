@@ -82,23 +82,12 @@ const FRAMES_PER_MS: usize = (Duration::from_millis(1).as_nanos() / FRAME.as_nan
 /// Each span's ends of cables.
 fn cables(config: &Config) -> Vec<Vec<CableEnd>> {
     let mut ends: Vec<Vec<CableEnd>> = config.spans.iter().map(|_| Vec::new()).collect();
-    for (place, span) in config.spans.iter().enumerate() {
-        let SpanDriver::Sim(sim) = &span.driver;
-        let FarEndConfig::Cable { to } = sim.far_end else { continue };
-        // The configuration has each cable twice, once from each end.
-        if place < to {
-            let SpanDriver::Sim(other) = &config.spans[to].driver;
-            let carries = |at: &Timeslot| is_cabled(sim, *at) && is_cabled(other, *at);
-            let (near, far) = cable(span.carrier.timeslots().filter(carries), CABLE_DELAY);
-            ends[place].push(near);
-            ends[to].push(far);
-        }
+    for (near, far, timeslots) in config.cables() {
+        let (here, there) = cable(timeslots, CABLE_DELAY);
+        ends[near].push(here);
+        ends[far].push(there);
     }
     ends
-}
-
-fn is_cabled(sim: &SimConfig, timeslot: Timeslot) -> bool {
-    matches!(sim.far_end(timeslot), FarEndConfig::Cable { .. })
 }
 
 /// What is at the far end of each timeslot, from timeslot 1 on.
