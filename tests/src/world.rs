@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::Config;
+use control::config::{Config, FarEndConfig, SimConfig, SpanConfig, SpanDriver};
 use control::gateway::{Gateway, Input};
 use control::mgcp::message::Path as MgcpPath;
 use control::topology::{CoreId, Topology};
@@ -17,7 +17,9 @@ use dataplane::worker::{Parts, Worker};
 use drivers::line::{Line, SpanId, Timeslot};
 use drivers::net::sim::{SimEndpoint, SimNet, SimSockets};
 use drivers::span::Span;
-use drivers::span::sim::{FarEnd, Play, Recording, SimScript, SimSettings, SimSpan};
+use drivers::span::sim::{
+    CableEnd, FarEnd, Pattern, Play, PrbsResult, Recording, SimScript, SimSettings, SimSpan, cable,
+};
 use drivers::time::{Epoch, Instant};
 
 use crate::reply::Reply;
@@ -30,6 +32,9 @@ pub const CALL_AGENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
 /// How long a command may take in simulated time before a scenario gives up on it.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The delay of every cable.
+const CABLE_DELAY: Duration = Duration::from_millis(10);
 
 /// Datagrams the network can hold.
 const DATAGRAMS: usize = 65_536;
@@ -52,7 +57,8 @@ impl WorldBuilder {
         self
     }
 
-    /// The `[[span]]` tables; four E1s unless said.
+    /// The `[[span]]` tables; four E1s unless said. Their clocks, cables, tones and patterns are as
+    /// they say; files are for [`speaker`](Self::speaker).
     #[must_use]
     pub fn spans(mut self, toml: &str) -> Self {
         self.spans = toml.to_owned();
@@ -73,7 +79,7 @@ impl WorldBuilder {
         self
     }
 
-    /// What is at the far end of one timeslot, the span counted from 0. A loop unless said.
+    /// What is at the far end of one timeslot, the span counted from 0, whatever the configuration says.
     #[must_use]
     pub fn far_end(mut self, span: usize, timeslot: u8, far_end: FarEnd) -> Self {
         self.far_ends.insert((span, timeslot), far_end);
@@ -86,6 +92,12 @@ impl WorldBuilder {
         let play = Play::Forever(octets.into());
         let far_end = FarEnd::File { play, record: Some(Arc::clone(&recording)) };
         (self.far_end(span, timeslot, far_end), recording)
+    }
+
+    /// A far end that sends a pattern and checks what comes back, and what it finds.
+    pub fn pattern(self, span: usize, timeslot: u8, pattern: Pattern) -> (Self, Arc<PrbsResult>) {
+        let result = Arc::new(PrbsResult::default());
+        (self.far_end(span, timeslot, FarEnd::Prbs { pattern, result: Arc::clone(&result) }), result)
     }
 
     /// The world, at its first moment.
@@ -168,21 +180,25 @@ impl World {
             around_tick,
             net,
         };
+        let mut cables = cables(&config);
         for (core, ports) in topology.ports.iter().enumerate() {
             let limits = Limits::for_ports(ports);
             let (end, link) = link::pair(&limits, Box::new(|| {}));
             let mut spans: Vec<(SpanId, Box<dyn Span>)> = Vec::new();
             for place in topology.spans.iter().filter(|place| place.core == CoreId(core as u16)) {
                 let index = usize::from(place.span.0);
+                let sim = simulated(&config.spans[index]);
                 let settings = SimSettings {
                     line: Line { carrier: place.carrier, law: place.law },
                     frames: usize::from(config.spans[index].block_ms) * 8,
-                    clock_ppm: 0.0,
+                    clock_ppm: sim.clock_ppm,
                     start: now,
                 };
-                let far_end =
-                    |timeslot: Timeslot| far_ends.remove(&(index, timeslot.number())).unwrap_or(FarEnd::Loop);
-                let span = SimSpan::new(&settings, Vec::new(), far_end);
+                let far_end = |timeslot: Timeslot| {
+                    let override_ = far_ends.remove(&(index, timeslot.number()));
+                    override_.unwrap_or_else(|| far_end(sim.far_end(timeslot)))
+                };
+                let span = SimSpan::new(&settings, std::mem::take(&mut cables[index]), far_end);
                 world.scripts.push(span.script());
                 spans.push((place.span, Box::new(span)));
             }
@@ -416,4 +432,34 @@ impl World {
             }
         }
     }
+}
+
+fn simulated(span: &SpanConfig) -> &SimConfig {
+    let SpanDriver::Sim(sim) = &span.driver;
+    sim
+}
+
+/// A far end that is no cable, as the configuration has it.
+fn far_end(config: &FarEndConfig) -> FarEnd {
+    match *config {
+        FarEndConfig::Loop => FarEnd::Loop,
+        FarEndConfig::Tone { hz, dbm0 } => FarEnd::Tone { hz, dbm0 },
+        FarEndConfig::Prbs { order } => {
+            let pattern = if order == 11 { Pattern::Prbs11 } else { Pattern::Prbs15 };
+            FarEnd::Prbs { pattern, result: Arc::default() }
+        }
+        FarEndConfig::Idle | FarEndConfig::Cable { .. } => FarEnd::Idle,
+        FarEndConfig::File { .. } => panic!("a world has no files: use `speaker`"),
+    }
+}
+
+/// Each span's ends of the cables that the configuration has.
+fn cables(config: &Config) -> Vec<Vec<CableEnd>> {
+    let mut ends: Vec<Vec<CableEnd>> = config.spans.iter().map(|_| Vec::new()).collect();
+    for (near, far, timeslots) in config.cables() {
+        let (here, there) = cable(timeslots, CABLE_DELAY);
+        ends[near].push(here);
+        ends[far].push(there);
+    }
+    ends
 }
