@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -84,8 +84,12 @@ impl Wanted {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     process: Child,
-    folder: PathBuf,
+    folder: Folder,
 }
+
+/// Where its configuration and log are, as long as it is there.
+#[derive(Debug)]
+struct Folder(PathBuf);
 
 impl Gateway {
     /// Starts it. It may not be ready yet.
@@ -93,11 +97,10 @@ impl Gateway {
     /// # Errors
     /// If it cannot be started.
     pub(crate) fn start(wanted: &Wanted) -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("tollgate-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        let config = folder.join("tollgate.toml");
+        let folder = Folder::new()?;
+        let config = folder.0.join("tollgate.toml");
         fs::write(&config, wanted.config())?;
-        let log = File::create(log_file(&folder))?;
+        let log = File::create(folder.log())?;
         let process = Command::new(&wanted.program)
             .args(["run", "--config"])
             .arg(&config)
@@ -155,7 +158,7 @@ impl Gateway {
 
     /// The last lines of its log.
     fn log_end(&self) -> String {
-        let log = fs::read_to_string(log_file(&self.folder)).unwrap_or_default();
+        let log = fs::read_to_string(self.folder.log()).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
@@ -168,7 +171,24 @@ impl Drop for Gateway {
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
-        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("tollgate-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -177,10 +197,6 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// Lines of a log that are shown.
 const LOG_LINES: usize = 12;
-
-fn log_file(folder: &Path) -> PathBuf {
-    folder.join("log")
-}
 
 /// The `tollgate` that was built beside this program.
 ///
@@ -204,6 +220,8 @@ pub(crate) fn own_addresses() -> [Ipv4Addr; 3] {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use control::config::Config;
 
     use super::*;

@@ -38,6 +38,7 @@ use crate::{Failure, LoadArgs};
 #[command(after_help = "Examples:\n  \
     tollgate-bench density --ds0 480 --seconds 20\n  \
     tollgate-bench density --ds0 4096 --seconds 30 --cpu 0 --gateway-cpu 1\n  \
+    chrt -f 10 tollgate-bench density --ds0 480 --cpu 0 --gateway-cpu 1      on a machine that is busy\n  \
     tollgate-bench density --ds0 60 --gateway 192.0.2.1:2427 --domain gw.example")]
 pub(crate) struct DensityArgs {
     #[command(flatten)]
@@ -368,7 +369,7 @@ fn limit(run: &Run) -> &'static str {
     match () {
         () if carrier > 0.9 => "the gateway's core",
         () if harness > 0.9 => "the harness's CPU: its figures are not the gateway's",
-        () if late_ms > LATE_MAX_MS => "the machine: it let the harness wait, others having its CPU",
+        () if late_ms > LATE_MAX_MS => "the machine: it let the harness wait",
         () => "nothing",
     }
 }
@@ -442,11 +443,6 @@ fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
     let (ds0s, seconds) = (run.accounts.len().max(1) as f64, run.cost.elapsed.as_secs_f64());
     section.number("core_cpu_seconds", "its CPU time, while measured", usage.cpu.as_secs_f64(), "s");
     section.share("core_cpu", "its CPU", run.cost.share(usage));
-    section.share(
-        "core_system",
-        "of that, in the kernel",
-        usage.system.as_secs_f64() / usage.cpu.as_secs_f64(),
-    );
     let per_ds0_us = usage.cpu.as_secs_f64() * 1e6 / seconds / ds0s;
     section.number("core_cpu_per_ds0", "its CPU a DS0 and second", per_ds0_us, "us");
     let per_packet_us = run.cost.per_packet_us();

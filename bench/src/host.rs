@@ -18,8 +18,6 @@ pub(crate) struct Thread {
 pub(crate) struct Usage {
     /// All of it.
     pub(crate) cpu: Duration,
-    /// As much of it as was spent in the kernel, to 10 ms.
-    pub(crate) system: Duration,
     /// How long it could have run, but others had its CPU: noise of the machine.
     pub(crate) waited: Duration,
 }
@@ -28,11 +26,7 @@ impl Sub for Usage {
     type Output = Self;
 
     fn sub(self, rhs: Self) -> Self {
-        Self {
-            cpu: self.cpu.saturating_sub(rhs.cpu),
-            system: self.system.saturating_sub(rhs.system),
-            waited: self.waited.saturating_sub(rhs.waited),
-        }
+        Self { cpu: self.cpu.saturating_sub(rhs.cpu), waited: self.waited.saturating_sub(rhs.waited) }
     }
 }
 
@@ -59,13 +53,14 @@ impl Thread {
     /// If it has ended.
     pub(crate) fn usage(self) -> io::Result<Usage> {
         let folder = format!("/proc/{}/task/{}", self.process, self.id);
-        let stat = fs::read_to_string(format!("{folder}/stat"))?;
-        let ticks = stat_ticks(&stat).ok_or_else(|| strange(&stat))?;
-        let usage = Usage { cpu: ticks.0 + ticks.1, system: ticks.1, waited: Duration::ZERO };
-        // Counted in ns, and there on every kernel that distributions build; else 10 ms have to do.
+        // In ns, and there on every kernel that distributions build; else 10 ms have to do.
         let exact = fs::read_to_string(format!("{folder}/schedstat")).ok();
-        let exact = exact.as_deref().and_then(schedstat_nanos);
-        Ok(exact.map_or(usage, |(cpu, waited)| Usage { cpu, waited, ..usage }))
+        if let Some((cpu, waited)) = exact.as_deref().and_then(schedstat_nanos) {
+            return Ok(Usage { cpu, waited });
+        }
+        let stat = fs::read_to_string(format!("{folder}/stat"))?;
+        let cpu = stat_ticks(&stat).ok_or_else(|| strange(&stat))?;
+        Ok(Usage { cpu, waited: Duration::ZERO })
     }
 }
 
@@ -91,12 +86,13 @@ pub(crate) fn queue_drops(address: IpAddr) -> io::Result<u64> {
     Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| line.0 == address).map(|line| line.1).sum())
 }
 
-/// User and system time, in USER_HZ, which is 100 a second on Linux whatever its own clock does.
-fn stat_ticks(stat: &str) -> Option<(Duration, Duration)> {
+/// User and system time together; given in USER_HZ, 100 a second on Linux whatever its own clock does.
+/// How it is divided between the two is a guess that is far off for a thread that wakes with the clock.
+fn stat_ticks(stat: &str) -> Option<Duration> {
     // The name, in parentheses, may hold spaces and parentheses itself.
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let ticks = |index: usize| Some(Duration::from_millis(10 * fields.get(index)?.parse::<u64>().ok()?));
-    Some((ticks(11)?, ticks(12)?))
+    Some(ticks(11)? + ticks(12)?)
 }
 
 fn schedstat_nanos(text: &str) -> Option<(Duration, Duration)> {
@@ -130,7 +126,7 @@ mod tests {
     #[test]
     fn a_thread_s_name_may_look_like_anything() {
         let stat = "77 (a) b (c) S 1 77 77 0 -1 4194304 1 0 0 0 250 120 0 0 20 0 1 0";
-        assert_eq!(stat_ticks(stat), Some((Duration::from_millis(2_500), Duration::from_millis(1_200))));
+        assert_eq!(stat_ticks(stat), Some(Duration::from_millis(3_700)));
         assert_eq!(stat_ticks("77 (a S"), None);
     }
 
