@@ -110,8 +110,8 @@ struct Counters {
 }
 
 impl Control {
-    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it, and
-    /// SIGUSR1 makes it log its counters.
+    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM, SIGINT and SIGHUP end
+    /// it, and SIGUSR1 makes it log its counters.
     ///
     /// # Errors
     /// When an address cannot be had; the error names it.

@@ -9,13 +9,13 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 /// A signal that means something here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
-    /// SIGTERM or SIGINT: end the orderly way.
+    /// SIGTERM, SIGINT or SIGHUP: end the orderly way.
     Terminate,
     /// SIGUSR1: log the counters.
     Status,
 }
 
-/// SIGTERM, SIGINT and SIGUSR1, kept from ending the process.
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1, kept from ending the process.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -29,6 +29,8 @@ impl Signals {
         let mut set = SigSet::empty();
         set.add(signal::SIGTERM);
         set.add(signal::SIGINT);
+        // A terminal that is closed, too, must leave no call agent in the dark.
+        set.add(signal::SIGHUP);
         set.add(signal::SIGUSR1);
         set.thread_block()?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))

@@ -28,7 +28,7 @@ fn listed(counters: impl Iterator<Item = (&'static str, u64)>) -> String {
         let space = if text.is_empty() { "" } else { " " };
         write!(text, "{space}{name}={value}").expect("a string takes all");
     }
-    text
+    if text.is_empty() { "nothing counted".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -38,5 +38,6 @@ mod tests {
     #[test]
     fn counters_that_are_zero_are_left_out() {
         assert_eq!(listed([("a", 1), ("b", 0), ("c", 3)].into_iter()), "a=1 c=3");
+        assert_eq!(listed([("b", 0)].into_iter()), "nothing counted");
     }
 }
