@@ -20,9 +20,16 @@ pub(super) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Opens the file, emptied, and starts the thread.
+    /// Makes the file and starts the thread. The journal of the run before is kept beside it, with
+    /// `.before` behind its name: who looks at why a gateway has died finds it already started again.
     pub(super) fn create(path: &Path) -> Result<Self, BindError> {
         let failed = |error| BindError::journal(path, error);
+        // A device or a pipe is no journal to be kept.
+        if path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
+            let mut before = path.as_os_str().to_owned();
+            before.push(".before");
+            std::fs::rename(path, before).map_err(failed)?;
+        }
         let mut file = BufWriter::new(File::create(path).map_err(failed)?);
         let (lines, waiting) = sync_channel::<String>(QUEUE);
         let shown = path.display().to_string();
@@ -61,14 +68,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_in_the_file_once_it_is_dropped() {
+    fn what_was_written_is_in_the_file_and_is_kept_over_one_restart() {
         let path = std::env::temp_dir().join(format!("tollgate-journal-{}", std::process::id()));
         let mut journal = JournalFile::create(&path).unwrap();
         assert!(journal.write("one\n".to_owned()));
         assert!(journal.write("two\n".to_owned()));
         drop(journal);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        drop(JournalFile::create(&path).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        let before = path.with_added_extension("before");
+        assert_eq!(std::fs::read_to_string(&before).unwrap(), "one\ntwo\n");
         std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(&before).unwrap();
     }
 
     #[test]
