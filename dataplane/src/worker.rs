@@ -267,12 +267,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until the worker has ended, as it does once its link says stop.
-    ///
-    /// # Panics
-    /// If the worker did: a broken invariant there is one here.
+    /// Waits until the worker has ended, as it does once its link says stop. One that has panicked leaves
+    /// only that: the other cores, and whoever is to put things in order, must not fall with it.
     pub fn join(self) -> Summary {
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let panicked = |_| Summary { end: Err(io::Error::other("it has panicked")), ..Summary::new() };
+        self.thread.join().unwrap_or_else(panicked)
     }
 }
 
@@ -283,7 +282,7 @@ pub struct Summary {
     pub lateness: Histogram<u64>,
     /// How long ticks worked, their flush left out, in ns.
     pub work: Histogram<u64>,
-    /// Whether it was told to stop, or what its sockets said.
+    /// Whether it was told to stop; else what its sockets said, or that it has panicked.
     pub end: io::Result<()>,
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use core_affinity::CoreId;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// The CPUs this process may run on.
 ///
@@ -48,10 +49,26 @@ impl std::error::Error for PinError {}
 
 /// Keeps all of the process's memory, present and future, out of swap, so that no tick waits for a disk.
 ///
+/// A limit that is enough today would make some later allocation fail, in mid-call, so there must be none:
+/// CAP_IPC_LOCK or an infinite `RLIMIT_MEMLOCK`.
+///
 /// # Errors
-/// What the kernel says: mostly that `RLIMIT_MEMLOCK` is too small.
+/// That there is a limit, or what the kernel says.
 pub fn lock_memory() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_err() && !has_ipc_lock() {
+        return Err(io::Error::other(format!("RLIMIT_MEMLOCK is {hard} octets, and must be infinite")));
+    }
     mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(io::Error::from)
+}
+
+/// Whether this process may lock memory without limit.
+fn has_ipc_lock() -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & 1 << CAP_IPC_LOCK != 0)
 }
 
 /// Makes the calling thread's timers fire within a nanosecond of their time instead of the usual 50 us.

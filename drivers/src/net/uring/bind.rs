@@ -72,10 +72,16 @@ pub enum BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Port { address, reason: Errno::EADDRINUSE } => {
+                write!(f, "{address} is taken by another program")
+            }
+            Self::Port { address, reason: Errno::EADDRNOTAVAIL } => {
+                write!(f, "{} is not an address of this host", address.ip())
+            }
             Self::Port { address, reason } => write!(f, "{address}: {}", reason.desc().to_lowercase()),
             Self::Descriptors { needed, allowed } => write!(
                 f,
-                "the RTP ports need {needed} open descriptors, but this process is allowed {allowed} \
+                "they need {needed} open descriptors, but this process is allowed {allowed} \
                  (RLIMIT_NOFILE; LimitNOFILE= of its service)"
             ),
         }
@@ -153,7 +159,9 @@ mod tests {
 
     #[test]
     fn an_error_names_the_port_and_the_reason() {
-        let error = BindError::Port { address: ([127, 0, 0, 1], 20_004).into(), reason: Errno::EADDRINUSE };
-        assert_eq!(error.to_string(), "127.0.0.1:20004: address already in use");
+        let error = |reason| BindError::Port { address: ([127, 0, 0, 1], 20_004).into(), reason }.to_string();
+        assert_eq!(error(Errno::EADDRINUSE), "127.0.0.1:20004 is taken by another program");
+        assert_eq!(error(Errno::EADDRNOTAVAIL), "127.0.0.1 is not an address of this host");
+        assert_eq!(error(Errno::EACCES), "127.0.0.1:20004: permission denied");
     }
 }
