@@ -515,6 +515,18 @@ ptime_ms = 25
     }
 
     #[test]
+    fn rtp_cannot_have_the_port_of_mgcp() {
+        let errors = |listen: &str| {
+            parse(&format!("[mgcp]\nlisten = [\"{listen}\"]\n[media]\nport_first = 20000\n")).map(drop)
+        };
+        let told = errors("127.0.0.1:20990").unwrap_err();
+        let right = "line 4: media.port_first: the range takes the port of mgcp.listen, 127.0.0.1:20990";
+        assert_eq!(told[0].to_string(), right);
+        assert!(errors("0.0.0.0:20990").is_err());
+        assert!(errors("[::]:20990").is_ok() && errors("127.0.0.2:20990").is_ok());
+    }
+
+    #[test]
     fn too_few_ports_are_told_with_how_many_it_takes() {
         let errors = errors("[media]\nport_first = 20000\nport_last = 20245\n");
         assert_eq!(errors.len(), 1);

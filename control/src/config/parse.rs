@@ -43,6 +43,7 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let mgcp = mgcp(root.section("mgcp"));
     let mut media_section = root.section("media");
     let media = media(&mut media_section);
+    check_ports(&media_section, &mgcp.listen, &media);
     let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
     let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
     let alarms = alarms(root.section("alarms"));
@@ -224,6 +225,18 @@ fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {
             "addresses",
             format!("{address} cannot be named in a description; give one of this host's"),
         );
+    }
+}
+
+/// MGCP cannot listen where RTP does.
+fn check_ports(section: &Section<'_>, listen: &[SocketAddr], media: &MediaConfig) {
+    let ports = media.port_first..=media.port_last;
+    for mgcp in listen.iter().filter(|mgcp| ports.contains(&mgcp.port())) {
+        let ip = mgcp.ip();
+        let is_shared = |rtp: &IpAddr| *rtp == ip || ip.is_unspecified() && rtp.is_ipv4() == ip.is_ipv4();
+        if media.addresses.iter().any(is_shared) {
+            section.error("port_first", format!("the range takes the port of mgcp.listen, {mgcp}"));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use drivers::line::Law;
 /// A TDM trunk gateway: a softswitch controls it with MGCP (RFC 3435); it moves DS0 channels between
 /// E1/T1 spans and RTP.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "tollgate", version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,11 +21,11 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-/// Runs the gateway until SIGTERM or Ctrl-C.
+/// Runs the gateway until SIGTERM, SIGHUP or Ctrl-C.
 ///
 /// Everything is bound and made before anything starts: a port that is taken or a file that is not
-/// there means no gateway, not half of one. SIGTERM and Ctrl-C tell the call agents (RSIP), end all
-/// calls and stop within a second.
+/// there means no gateway, not half of one. SIGTERM, SIGHUP and Ctrl-C tell the call agents (RSIP), end
+/// all calls and stop within a second; SIGUSR1 logs all counters. The log goes to standard error.
 ///
 /// Exit code: 0 when it was told to end, 1 when it could not start or a core failed.
 #[derive(Debug, Args)]
@@ -56,7 +56,8 @@ pub(crate) struct CheckArgs {
 /// Timeslots call each other in pairs; each says recorded speech of its own, which crosses RTP over
 /// io_uring both ways. What each far end hears is compared, octet by octet, with what was sent.
 ///
-/// Exit code: 0 when every call carried speech and nothing was lost but what --loss asked for.
+/// Exit code: 0 when every call carried speech and nothing was lost but what --loss asked for, 1 when
+/// not, 2 when it was asked for something that there is not.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tollgate demo                                       62 calls over 4 E1s, until Ctrl-C\n  \
@@ -64,7 +65,7 @@ pub(crate) struct CheckArgs {
     tollgate demo --spans 1 --calls 1 --record heard    one call; what was heard, as WAV files\n  \
     tollgate demo --seconds 20 --loss 5                 one RTP packet in twenty is lost")]
 pub(crate) struct DemoArgs {
-    /// Simulated spans.
+    /// Simulated spans: 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) spans: u16,
 
@@ -72,20 +73,21 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_enum, default_value_t = CarrierName::E1)]
     pub(crate) carrier: CarrierName,
 
-    /// Two-way calls, each between two timeslots [default: as many as the spans have room for].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Two-way calls, each between two timeslots: 1 to as many as the spans have room for [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=CALLS_MAX))]
     pub(crate) calls: Option<u32>,
 
-    /// How long the calls last, in seconds [default: until Ctrl-C].
+    /// How long the calls last, in seconds: 1 to 86400 [default: until Ctrl-C].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) seconds: Option<u32>,
 
-    /// Writes what each far end heard to DIR, as a G.711 WAV file named by its endpoint.
+    /// Writes what each far end heard to DIR, as a G.711 WAV file named by its endpoint. DIR is made if
+    /// need be, and files of the same names are overwritten.
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
 
     /// RTP packets to lose on their way, in percent: 0 to 50.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, allow_negative_numbers = true)]
     pub(crate) loss: f64,
 
     /// Packetization period, in milliseconds.
@@ -96,7 +98,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_enum)]
     pub(crate) law: Option<LawName>,
 
-    /// Media cores, each with spans of its own.
+    /// Media cores, each with spans of its own: 1 to as many as there are spans.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) cores: u16,
 
@@ -104,6 +106,9 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
 }
+
+/// Two timeslots each, on 64 E1s.
+const CALLS_MAX: i64 = 64 * 31 / 2;
 
 /// A carrier by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -64,7 +64,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let seed = args.seed.map_or_else(compose::seed, Ok)?;
     let plan = Plan::new(args)?;
-    let (lines, ears) = lines(&plan, args, seed);
+    let begin = spans::first_block(plan.config.spans.len());
+    let (lines, ears) = lines(&plan, args, seed, begin);
     let files = wav_files(&plan, args)?;
     let assembly = Assembly::new(&plan.config, lines, None)?;
     let gateway = assembly.mgcp_address();
@@ -84,9 +85,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let control = thread::Builder::new().name("control".to_owned()).spawn(|| started.run())?;
 
     let mut demo = Demo::new(plan, caller, ears, files, stats);
-    let shown = demo.play(args);
+    let shown = demo.play(args, begin);
     let verdict = shown.map(|elapsed| (demo.judge(args), elapsed));
-    demo.files.into_iter().for_each(WavFile::finish);
+    let unfinished = demo.files.into_iter().map(WavFile::finish).filter(|whole| !whole).count();
     stop.stop();
     let ended = control.join().map_err(|_| "control has panicked")?;
     let (verdict, elapsed) = verdict?;
@@ -103,6 +104,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         say(format_args!("Hint    this host was too busy: blocks came later than the jitter buffer waits"));
     }
     ended.outcome?;
+    if unfinished > 0 {
+        return Err(format!("{unfinished} recordings are not whole").into());
+    }
     if verdict.is_pass() { Ok(()) } else { Err("the demo has failed".into()) }
 }
 
@@ -118,7 +122,7 @@ fn start(assembly: Assembly, args: &DemoArgs, seed: u64) -> Result<Started, Fail
 }
 
 /// The lines, whose far ends talk, and an ear at the far end of each party.
-fn lines(plan: &Plan, args: &DemoArgs, seed: u64) -> (Vec<Box<dyn Span>>, Vec<Ear>) {
+fn lines(plan: &Plan, args: &DemoArgs, seed: u64, begin: Instant) -> (Vec<Box<dyn Span>>, Vec<Ear>) {
     let law = plan.law;
     let codec = codec(args, law);
     // What is said on a line is converted on the way to the network, and back on the way to the line.
@@ -128,9 +132,8 @@ fn lines(plan: &Plan, args: &DemoArgs, seed: u64) -> (Vec<Box<dyn Span>>, Vec<Ea
     };
     let voices = speech::voices(law, plan.parties.len(), seed);
     let recordings: Vec<_> = voices.iter().map(|_| Arc::new(Recording::new(RECORDING_OCTETS))).collect();
-    let start = spans::first_block(plan.config.spans.len());
     let lines = plan.config.spans.iter().enumerate().map(|(place, span)| {
-        let settings = spans::settings(span, place, start);
+        let settings = spans::settings(span, place, begin);
         let line = SimSpan::new(&settings, Vec::new(), |timeslot| {
             match plan.parties.iter().position(|party| *party == Party { span: place, timeslot }) {
                 Some(party) => FarEnd::File {
@@ -158,7 +161,8 @@ fn codec(args: &DemoArgs, line: Law) -> Codec {
 /// A file for what each party hears, if they are to be written.
 fn wav_files(plan: &Plan, args: &DemoArgs) -> Result<Vec<WavFile>, Failure> {
     let Some(folder) = &args.record else { return Ok(Vec::new()) };
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
     let file = |party| {
         let name = plan.endpoint(party).replace('/', "-");
         WavFile::create(folder.join(format!("{name}.wav")), plan.law)
@@ -215,8 +219,10 @@ impl Demo {
         }
     }
 
-    /// Sets all calls up, lets them talk, and takes them down. Says how long all of it took.
-    fn play(&mut self, args: &DemoArgs) -> Result<Duration, Failure> {
+    /// Once the lines have begun, sets all calls up, lets them talk, and takes them down. Says how long all of it took.
+    fn play(&mut self, args: &DemoArgs, begin: Instant) -> Result<Duration, Failure> {
+        // Before the lines begin, a core has no reason to look for orders often.
+        self.wait_until(begin, |_| false)?;
         let began = Clock.now();
         self.start_calls(began, args)?;
         self.go_on_until(began + SETUP_MAX, Demo::is_settled)?;

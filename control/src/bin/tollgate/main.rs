@@ -56,9 +56,10 @@ fn run(args: &RunArgs) -> Result<(), Failure> {
     let lines = spans::build(&config)?;
     let assembly = Assembly::new(&config, lines.spans, Some(signals))?;
     let recorder = Recorder::start(lines.recordings)?;
-    info!(version = env!("CARGO_PKG_VERSION"), "starting");
+    info!("tollgate {}", env!("CARGO_PKG_VERSION"));
+    summary::log_start(assembly.config(), args.config.as_deref());
     let started = assembly.start()?;
-    summary::log_start(&config, args.config.as_deref());
+    info!("in service");
     let ended = started.run();
     recorder.stop();
     summary::log_end(&ended, &lines.patterns);
@@ -83,7 +84,12 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
 
 /// A configuration file, or all that is wrong with it.
 fn read(file: &Path) -> Result<Config, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let octets = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = String::from_utf8(octets).map_err(|error| {
+        let right = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = right.iter().filter(|&&octet| octet == b'\n').count() + 1;
+        format!("{}: line {line} is not UTF-8 text", file.display())
+    })?;
     let base = file.parent().unwrap_or(Path::new(""));
     Config::parse(&text, base).map_err(|errors| listed(file, &errors).into())
 }
@@ -106,9 +112,16 @@ fn say(line: fmt::Arguments<'_>) {
 fn log_to_stderr(level: LevelFilter) {
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // no-color.org: set, and not empty.
+    let wants_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(is_terminal)
+        .with_ansi(is_terminal && !wants_plain)
         .init();
+}
+
+/// Whether the terminal says of itself that it understands no commands.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

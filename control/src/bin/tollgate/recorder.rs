@@ -52,7 +52,8 @@ impl Recorder {
             }
             write(&mut files);
             for (file, ..) in files {
-                file.finish();
+                // What is missing was logged when the disk refused it.
+                let _ = file.finish();
             }
         })?;
         Ok(Self { stop, thread })
@@ -114,8 +115,9 @@ impl WavFile {
         self.write(|file| file.write_all(octets));
     }
 
-    /// Puts its length where it belongs, and closes it.
-    pub(crate) fn finish(mut self) {
+    /// Puts its length where it belongs, and closes it. Says whether all of it is in the file.
+    #[must_use]
+    pub(crate) fn finish(mut self) -> bool {
         let header = Wav::companded_header(self.law, self.octets);
         let padding = &[0][..(self.octets % 2) as usize];
         self.write(|file| {
@@ -124,6 +126,7 @@ impl WavFile {
             file.write_all(&header)?;
             file.flush()
         });
+        self.file.is_some()
     }
 
     fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
@@ -146,9 +149,16 @@ mod tests {
         let mut file = WavFile::create(path.clone(), Law::A).unwrap();
         file.append(&[1, 2, 3]);
         file.append(&[4, 5]);
-        file.finish();
+        assert!(file.finish());
         let written = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(written, Wav::Companded(Law::A, vec![1, 2, 3, 4, 5]).emit());
+    }
+
+    #[test]
+    fn a_file_on_a_full_disk_is_not_whole() {
+        let mut file = WavFile::create("/dev/full".into(), Law::A).unwrap();
+        file.append(&[1; 100_000]);
+        assert!(!file.finish());
     }
 }

@@ -12,7 +12,7 @@ use drivers::net::Ports;
 use drivers::net::uring::Settings;
 use drivers::span::sim::PrbsResult;
 use hdrhistogram::Histogram;
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use crate::compose::Ended;
 
@@ -43,7 +43,7 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// Logs a start.
+/// Logs what is about to start.
 pub(crate) fn log_start(config: &Config, file: Option<&Path>) {
     match file {
         Some(file) => info!(file = %file.display(), "configuration"),
@@ -52,7 +52,6 @@ pub(crate) fn log_start(config: &Config, file: Option<&Path>) {
     for (subject, text) in lines(config) {
         info!("{subject}: {text}");
     }
-    info!("in service");
 }
 
 /// Logs an end.
@@ -70,7 +69,7 @@ pub(crate) fn log_end(ended: &Ended, patterns: &[(String, Arc<PrbsResult>)]) {
             "core has ended"
         );
         if let Err(error) = &summary.end {
-            warn!(core = place, %error, "its sockets failed");
+            error!(core = place, %error, "it ended though nobody told it to");
         }
     }
     for (endpoint, result) in patterns {

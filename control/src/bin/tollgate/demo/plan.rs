@@ -61,7 +61,7 @@ impl Plan {
         let calls = args.calls.map_or(ds0s / 2, |calls| calls as usize);
         if calls > ds0s / 2 {
             return Err(format!(
-                "{calls} calls need {} timeslots; {} {carrier} have {ds0s}",
+                "{calls} calls need {} timeslots; with --spans {} ({carrier}) there are {ds0s}",
                 calls * 2,
                 spans.len()
             )

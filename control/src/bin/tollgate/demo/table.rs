@@ -50,9 +50,9 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Standard output, as a table if it is a terminal.
+    /// Standard output, as a table if it is a terminal that can be drawn on.
     pub(super) fn stdout() -> Self {
-        Self { drawn: io::stdout().is_terminal().then_some(0) }
+        Self { drawn: (io::stdout().is_terminal() && !crate::is_dumb()).then_some(0) }
     }
 
     /// Shows a snapshot.
@@ -84,13 +84,15 @@ fn size() -> (usize, usize) {
     size.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)))
 }
 
-const HEAD: &str = "  from         to             received      lost  jitter       delay        level";
-const UNIT: &str = "                               packets   packets      ms          ms         dBm0";
+/// Both ends of a call in 80 columns.
+const HEAD: &str = "  from         to                received      lost jitter      delay    level";
+const UNIT: &str = "                                  packets   packets     ms         ms     dBm0";
 
 /// The snapshot in at most so many columns and rows.
 fn table(snapshot: &Snapshot, columns: usize, rows: usize) -> String {
     let sum = Sum::of(snapshot);
-    let mut lines = vec![head(snapshot, &sum), String::new(), HEAD.to_owned(), UNIT.to_owned()];
+    let (calls, packets) = head(snapshot, &sum);
+    let mut lines = vec![calls, format!("        {packets}"), HEAD.to_owned(), UNIT.to_owned()];
     // Below the calls come a line for what does not fit, the sum, and the cursor.
     let room = rows.saturating_sub(lines.len() + 3).max(1);
     lines.extend(snapshot.rows.iter().take(room).map(row));
@@ -98,13 +100,13 @@ fn table(snapshot: &Snapshot, columns: usize, rows: usize) -> String {
         lines.push(format!("  ... and {} calls more", snapshot.rows.len() - room));
     }
     lines.push(format!(
-        "  {:<25}{:>13} {:>9} {:>7} {:>11} {:>12}",
+        "  {:<25} {:>13} {:>9} {:>6} {:>10} {:>8}",
         "all",
         sum.received,
         sum.lost,
         figure(sum.jitter_ms_max, 0),
         figure(sum.delay_ms_max, 1),
-        figure(sum.level_dbm0, 1)
+        figure(sum.level_dbm0, 0)
     ));
     let cut = |line: String| line.chars().take(columns.saturating_sub(1)).chain(['\n']).collect::<String>();
     lines.into_iter().map(cut).collect()
@@ -124,12 +126,12 @@ fn row(row: &Row) -> String {
     let ms = |delay: Option<Duration>| delay.map(|delay| delay.as_secs_f64() * 1e3);
     let _ = write!(
         text,
-        "{:>13} {:>9} {:>7} {:>11} {:>12}",
+        " {:>13} {:>9} {:>6} {:>10} {:>8}",
         count(one.received, other.received),
         count(one.lost, other.lost),
         count(one.jitter_ms, other.jitter_ms),
         format!("{}/{}", figure(ms(one.delay), 1), figure(ms(other.delay), 1)),
-        format!("{}/{}", figure(one.level_dbm0, 1), figure(other.level_dbm0, 1)),
+        format!("{}/{}", figure(one.level_dbm0, 0), figure(other.level_dbm0, 0)),
     );
     text
 }
@@ -157,27 +159,22 @@ impl Sum {
     }
 }
 
-/// The gateway's figures.
-fn head(snapshot: &Snapshot, sum: &Sum) -> String {
+/// The calls', and the gateway's, figures.
+fn head(snapshot: &Snapshot, sum: &Sum) -> (String, String) {
+    let Snapshot { elapsed, up, calls, sent, received, wrong, .. } = snapshot;
     let share = 100.0 * sum.lost as f64 / (sum.lost + sum.received).max(1) as f64;
-    format!(
-        "{:>4} s  {}/{} calls up  RTP {} sent, {} received, {} lost ({share:.2} %)  {} octets wrong",
-        snapshot.elapsed.as_secs(),
-        snapshot.up,
-        snapshot.calls,
-        snapshot.sent,
-        snapshot.received,
-        sum.lost,
-        snapshot.wrong,
+    (
+        format!("{:>4} s  {up}/{calls} calls up, {wrong} octets wrong", elapsed.as_secs()),
+        format!("RTP {sent} sent, {received} received, {} lost ({share:.2} %)", sum.lost),
     )
 }
 
 /// All of it in a line.
 fn line(snapshot: &Snapshot) -> String {
     let sum = Sum::of(snapshot);
+    let (calls, packets) = head(snapshot, &sum);
     format!(
-        "{}  jitter {} ms  delay {} ms  level {} dBm0",
-        head(snapshot, &sum),
+        "{calls}; {packets}; jitter {} ms, delay {} ms, level {} dBm0",
         figure(sum.jitter_ms_max, 0),
         figure(sum.delay_ms_max, 1),
         figure(sum.level_dbm0, 1),
@@ -221,13 +218,13 @@ mod tests {
     fn a_row_has_the_figures_of_both_ends() {
         let text = row(&snapshot(1).rows[0]);
         let words: Vec<_> = text.split_whitespace().collect();
-        assert_eq!(words, ["e1-1/1", "e1-3/1", "1000/-", "1/-", "2/-", "45.0/-", "-20.2/-"]);
+        assert_eq!(words, ["e1-1/1", "e1-3/1", "1000/-", "1/-", "2/-", "45.0/-", "-20/-"]);
     }
 
     #[test]
     fn the_line_sums_up() {
         let text = line(&snapshot(2));
-        assert!(text.contains("2/2 calls up"), "{text}");
+        assert!(text.contains("2/2 calls up, 0 octets wrong"), "{text}");
         assert!(text.contains(" 2 lost (0.10 %)"), "{text}");
         assert!(text.contains("delay 45.0 ms"), "{text}");
     }
@@ -237,5 +234,16 @@ mod tests {
         let mut row_ = snapshot(1).rows.remove(0);
         row_.note = Some("refused: 403".to_owned());
         assert!(row(&row_).ends_with("refused: 403"));
+    }
+
+    #[test]
+    fn figures_of_a_long_call_fit_a_terminal_of_80_columns() {
+        let mut snapshot = snapshot(1);
+        let end = Figures { received: Some(180_000), lost: Some(9_999), ..snapshot.rows[0].ends[0] };
+        snapshot.rows[0].endpoints = ["ds/ds1-63/24".to_owned(), "ds/ds1-64/24".to_owned()];
+        snapshot.rows[0].ends = [Figures { lost: Some(99), ..end }, end];
+        let widest = row(&snapshot.rows[0]);
+        assert!(widest.len() < 80 && widest.len() == HEAD.len(), "{}: {widest}", widest.len());
+        assert!(HEAD.len() == UNIT.len());
     }
 }

@@ -223,8 +223,8 @@ impl fmt::Display for Verdict {
         let Packets { sent, received, lost, jitter_ms_max } = self.packets;
         writeln!(
             f,
-            "RTP     {sent} packets sent, {received} received, {lost} lost ({:.2} %), {} when their call was over; \
-             jitter {jitter_ms_max} ms at most",
+            "RTP     {sent} packets sent, {received} received, {lost} lost ({:.2} %), {} under way when \
+             their call ended; jitter {jitter_ms_max} ms at most",
             self.packets.loss() * 100.0,
             sent.saturating_sub(received + lost)
         )?;
