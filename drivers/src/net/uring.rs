@@ -148,6 +148,49 @@ impl UringSockets {
         if self.ring.submission().taskrun() { go_on(self.ring.submit()) } else { Ok(()) }
     }
 
+    /// Hands what has completed to `f`; says whether an empty datagram has ended a receive.
+    fn reap(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) -> bool {
+        let queue = self.ring.submission();
+        self.counters.overflowed += u64::from(queue.cq_overflow());
+        drop(queue);
+        let now = Clock.epoch();
+        let mut ended_by_empty = false;
+        let Self { ring, buffers, counters, deaf, armed, .. } = self;
+        for completion in ring.completion() {
+            let slot = match Tag::from(completion.user_data()) {
+                Tag::Receive(slot) => slot,
+                Tag::Send => {
+                    counters.refused += 1;
+                    continue;
+                }
+                // There was nothing to cancel.
+                Tag::Cancel => continue,
+            };
+            let goes_on = cqueue::more(completion.flags());
+            if let Some(id) = cqueue::buffer_select(completion.flags()) {
+                let len = usize::try_from(completion.result()).unwrap_or(0);
+                match Message::read(buffers.filled(id, len)) {
+                    Ok(message) => {
+                        counters.received += 1;
+                        ended_by_empty |= !goes_on && message.octets.is_empty();
+                        f(slot, message.source, message.arrived(now), message.octets);
+                    }
+                    Err(Unusable::Truncated) => counters.truncated += 1,
+                    Err(Unusable::NoSource) => {}
+                }
+                buffers.give_back(id);
+            }
+            if !goes_on {
+                counters.rearmed += 1;
+                counters.starved += u64::from(completion.result() == -libc::ENOBUFS);
+                *armed -= 1;
+                deaf.push(slot);
+            }
+        }
+        buffers.publish();
+        ended_by_empty
+    }
+
     /// Ends every receive, and waits until the kernel has let go of them.
     ///
     /// Closing a socket does not end its receive: the port would stay bound and go on receiving
@@ -166,7 +209,7 @@ impl UringSockets {
         let until = Clock.now() + DISARM_TIME_MAX;
         while self.armed > 0 && Clock.now() < until {
             self.wait(Instant::ZERO)?;
-            self.receive(|_, _, _, _| ());
+            self.reap(|_, _, _, _| ());
         }
         Ok(())
     }
@@ -174,6 +217,10 @@ impl UringSockets {
 
 /// The longest that a `flush` sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// How often in one tick receives that an empty datagram has ended are armed again. Each datagram behind
+/// it waits for that: a stranger who sends some hundred of them a second would else silence a call.
+const EMPTY_ROUNDS_MAX: usize = 64;
 
 /// The longest that a drop waits for the kernel to let go of the sockets.
 const DISARM_TIME_MAX: Duration = Duration::from_secs(1);
@@ -184,41 +231,12 @@ const POLL_FIRST: u16 = 1;
 
 impl RtpSockets for UringSockets {
     fn receive(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
-        let queue = self.ring.submission();
-        self.counters.overflowed += u64::from(queue.cq_overflow());
-        drop(queue);
-        let now = Clock.epoch();
-        let Self { ring, buffers, counters, deaf, armed, .. } = self;
-        for completion in ring.completion() {
-            let slot = match Tag::from(completion.user_data()) {
-                Tag::Receive(slot) => slot,
-                Tag::Send => {
-                    counters.refused += 1;
-                    continue;
-                }
-                // There was nothing to cancel.
-                Tag::Cancel => continue,
-            };
-            if let Some(id) = cqueue::buffer_select(completion.flags()) {
-                let len = usize::try_from(completion.result()).unwrap_or(0);
-                match Message::read(buffers.filled(id, len)) {
-                    Ok(message) => {
-                        counters.received += 1;
-                        f(slot, message.source, message.arrived(now), message.octets);
-                    }
-                    Err(Unusable::Truncated) => counters.truncated += 1,
-                    Err(Unusable::NoSource) => {}
-                }
-                buffers.give_back(id);
-            }
-            if !cqueue::more(completion.flags()) {
-                counters.rearmed += 1;
-                counters.starved += u64::from(completion.result() == -libc::ENOBUFS);
-                *armed -= 1;
-                deaf.push(slot);
+        for _ in 0..EMPTY_ROUNDS_MAX {
+            // An error shows again in `flush`, which can say so.
+            if !self.reap(&mut f) || self.flush(Instant::ZERO).is_err() {
+                return;
             }
         }
-        buffers.publish();
     }
 
     fn send(

@@ -138,6 +138,19 @@ fn datagrams_behind_an_empty_one_are_not_lost() {
 }
 
 #[test]
+fn empty_datagrams_do_not_hold_up_what_is_behind_them() {
+    let (mut sockets, addresses, peer) = sockets_and_peer();
+    for _ in 0..50 {
+        peer.send_to(b"", addresses[0]).unwrap();
+    }
+    peer.send_to(b"speech", addresses[0]).unwrap();
+    sockets.flush(Instant::ZERO).unwrap();
+    let mut last = Vec::new();
+    sockets.receive(|_, _, _, octets| last = octets.to_vec());
+    assert_eq!(last, b"speech", "all within one tick");
+}
+
+#[test]
 fn the_longest_datagram_passes_and_longer_ones_are_counted_and_dropped() {
     let (mut sockets, addresses, peer) = sockets_and_peer();
     for len in [DATAGRAM_MAX + 1, DATAGRAM_MAX + 16, 9_000, DATAGRAM_MAX] {
