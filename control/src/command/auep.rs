@@ -15,6 +15,9 @@ use crate::mgcp::message::{
 };
 use crate::mgcp::name::EndpointName;
 
+/// The most names that an answer holds: so many are not worth spelling.
+const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
+
 /// Answers an audit.
 ///
 /// # Errors
@@ -31,6 +34,9 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
         }
         // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
         Wildcard::All | Wildcard::Any => {
+            if selected.endpoints.len() > NAMES_MAX {
+                return Err(ReturnCode::RESPONSE_TOO_LARGE);
+            }
             let domain = domain_of(&command.endpoint);
             response.parameters.specific_endpoints = selected
                 .endpoints

@@ -12,8 +12,8 @@ use rand::rngs::StdRng;
 use super::options::{self, Options};
 use super::undo::Undo;
 use super::{Commit, Common, Reply, State, check};
-use crate::endpoint::naming::{Named, Wildcard};
-use crate::endpoint::{Connection, Endpoint, EndpointId};
+use crate::endpoint::naming::{Named, Pattern, Wildcard};
+use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
@@ -91,23 +91,33 @@ fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<Endp
         // RFC 3435 §2.3.5: all-of must not be used.
         Wildcard::All => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
         Wildcard::Any => {
-            // RFC 3435 §2.3.5: any-of means one that is in service and without connections.
-            let idle = |endpoint: &Endpoint| endpoint.outage.is_none() && endpoint.connections.is_empty();
-            let has_pair = |endpoint: &Endpoint| {
-                [Family::V4, Family::V6]
-                    .iter()
-                    .any(|family| state.ledger.next_pair(endpoint.core, *family).is_some())
-            };
-            let found = state.endpoints.find(&pattern, |endpoint| idle(endpoint) && has_pair(endpoint));
-            let found = found.or_else(|| state.endpoints.find(&pattern, idle));
-            let id = found.ok_or_else(|| match state.endpoints.matching(&pattern).is_empty() {
-                true => ReturnCode::ENDPOINT_UNKNOWN,
-                false => ReturnCode::NO_ENDPOINT_AVAILABLE,
-            })?;
+            let id = any_idle(state, &pattern)?;
             let local = state.endpoints.name(pattern.form, Named::Endpoint(id));
             Ok((id, Some(EndpointName { local, domain: domain_of(name) })))
         }
     }
+}
+
+/// Any one of those that are meant; one whose core has ports left, if there is one.
+// RFC 3435 §2.3.5: any-of means one that is in service and without connections.
+fn any_idle(state: &State, pattern: &Pattern) -> Result<EndpointId, ReturnCode> {
+    let has_pair = |core| {
+        let mut pairs =
+            [Family::V4, Family::V6].into_iter().map(|family| state.ledger.next_pair(core, family));
+        pairs.any(|pair| pair.is_some())
+    };
+    let mut found = Err(ReturnCode::ENDPOINT_UNKNOWN);
+    for id in state.endpoints.round(pattern) {
+        let endpoint = &state.endpoints[id];
+        if endpoint.outage.is_some() || !endpoint.connections.is_empty() {
+            found = found.or(Err(ReturnCode::NO_ENDPOINT_AVAILABLE));
+        } else if has_pair(endpoint.core) {
+            return Ok(id);
+        } else {
+            found = found.or(Ok(id));
+        }
+    }
+    found
 }
 
 /// A name's domain as it was spelt, but without a port, which is none of it.

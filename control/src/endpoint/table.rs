@@ -18,7 +18,7 @@ pub struct Table {
     /// Spans by slot and number, and by number alone where that is enough.
     keys: HashMap<SpanKey, usize>,
     /// Where the search for a free endpoint starts: behind the one found last.
-    cursor: usize,
+    cursor: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -61,29 +61,19 @@ impl Table {
 
     /// Says that an endpoint was given for an any-of name.
     pub fn seized(&mut self, id: EndpointId) {
-        self.cursor = id.0 as usize + 1;
+        self.cursor = id.0 + 1;
     }
 
-    /// Finds an endpoint that a pattern matches and `fits`, starting behind the one that was
-    /// [`seized`](Self::seized) last, so that a circuit that was just freed is not the next to go.
-    pub fn find(&self, pattern: &Pattern, fits: impl Fn(&Endpoint) -> bool) -> Option<EndpointId> {
-        let n = self.endpoints.len();
-        let found = (0..n)
-            .map(|step| (self.cursor + step) % n)
-            .find(|index| self.matches(pattern, *index) && fits(&self.endpoints[*index]))?;
-        Some(EndpointId(id_of(found)))
+    /// The endpoints that a pattern matches, starting behind the one that was [`seized`](Self::seized)
+    /// last, so that a circuit that was just freed is not the next to go.
+    pub fn round<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = EndpointId> + 'a {
+        let cursor = self.cursor;
+        self.matching_in(pattern, cursor..u32::MAX).chain(self.matching_in(pattern, 0..cursor))
     }
 
-    /// The endpoints that a pattern matches, in order. At most one span is looked at if the pattern
-    /// says which, and one endpoint if it says which.
+    /// The endpoints that a pattern matches, in order.
     pub fn matching(&self, pattern: &Pattern) -> Vec<EndpointId> {
-        match pattern.span_key() {
-            Some(key) => {
-                let row = self.keys.get(&key).map(|index| &self.spans[*index]);
-                row.into_iter().flat_map(|row| self.matching_in(row, pattern)).collect()
-            }
-            None => self.spans.iter().flat_map(|row| self.matching_in(row, pattern)).collect(),
-        }
+        self.matching_in(pattern, 0..u32::MAX).collect()
     }
 
     /// The one endpoint that a pattern without wildcard names.
@@ -131,20 +121,21 @@ impl Table {
         }
     }
 
+    /// The endpoints of these ids that a pattern matches. At most one span is looked at if the pattern
+    /// says which.
     fn matching_in<'a>(
         &'a self,
-        row: &'a SpanRow,
         pattern: &'a Pattern,
+        ids: Range<u32>,
     ) -> impl Iterator<Item = EndpointId> + 'a {
-        let ids = if row.is_meant(pattern) { row.endpoints.clone() } else { 0..0 };
-        let timeslot = |id: u32| u32::from(self[EndpointId(id)].ds0.timeslot.number());
-        ids.filter(move |id| pattern.has_timeslot(timeslot(*id))).map(EndpointId)
-    }
-
-    fn matches(&self, pattern: &Pattern, index: usize) -> bool {
-        let id = EndpointId(id_of(index));
-        self.row_of(id).is_meant(pattern)
-            && pattern.has_timeslot(u32::from(self.endpoints[index].ds0.timeslot.number()))
+        let spans = match pattern.span_key() {
+            Some(key) => self.keys.get(&key).map_or(0..0, |index| *index..*index + 1),
+            None => 0..self.spans.len(),
+        };
+        let rows = self.spans[spans].iter().filter(|row| row.is_meant(pattern));
+        let part = move |row: &SpanRow| row.endpoints.start.max(ids.start)..row.endpoints.end.min(ids.end);
+        let timeslot = |id: EndpointId| u32::from(self[id].ds0.timeslot.number());
+        rows.flat_map(part).map(EndpointId).filter(move |id| pattern.has_timeslot(timeslot(*id)))
     }
 
     fn row_of(&self, id: EndpointId) -> &SpanRow {
@@ -281,13 +272,13 @@ mod tests {
         let mut table = table();
         let pattern = Pattern::parse(&terms("ds/e1-2/$")).expect("a name");
         let mut seize = || {
-            let id = table.find(&pattern, |_| true)?;
+            let id = table.round(&pattern).next()?;
             table.seized(id);
             Some(id)
         };
         let found: Vec<_> = (0..32).filter_map(|_| seize()).collect();
         assert_eq!(found.iter().map(|id| id.0).collect::<Vec<_>>(), (31..62).chain([31]).collect::<Vec<_>>());
-        assert_eq!(table.find(&pattern, |_| false), None);
+        assert_eq!(table.round(&pattern).count(), 31, "each once");
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl Gateway {
         self.forget_told(&notice.endpoints);
         let endpoint = command.endpoint.to_string();
         let Ok(transaction) = self.outgoing.send(now, path, command) else { return false };
-        info!(endpoint, to = %path.remote, outage = ?notice.outage, "RSIP");
+        info!(%endpoint, to = %path.remote, outage = ?notice.outage, "RSIP");
         self.counters.count(Counter::Announced);
         for id in &notice.endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);

@@ -27,6 +27,9 @@ use crate::mgcp::message::{Path, Response, TransactionId, TransactionRange};
 /// Transactions that one message can acknowledge; further ones are kept for T-HIST instead.
 const ACKNOWLEDGED_MAX: usize = 1_024;
 
+/// Octets of a response, of many taken together: what their memory is bounded by. A CRCX's has 250.
+const RESPONSE_OCTETS: usize = 512;
+
 /// Max2: how often a response is repeated at most that is not acknowledged (RFC 3435 §4.3).
 ///
 /// That takes less than T-MAX, as the waits between them add up to 14.2 seconds at most.
@@ -37,7 +40,7 @@ const REPETITIONS_MAX: u32 = 7;
 pub struct IncomingSettings {
     /// T-HIST: how long a response is kept (RFC 3435 §3.5.1).
     pub response_history: Duration,
-    /// Transactions that can be known at a time.
+    /// Transactions that can be known at a time; their responses have 512 octets each on average.
     pub transactions_max: usize,
     /// A transaction that takes longer is answered 100 meanwhile; never if `None`, because there
     /// are call agents that take 100 for the final answer.
@@ -84,6 +87,8 @@ pub struct Incoming {
     known: HashMap<Key, u32>,
     /// The newest transaction of each number: what K and 000 are about.
     newest: HashMap<(SocketAddr, TransactionId), u32>,
+    /// Octets of the responses that are kept.
+    octets: usize,
     /// Those with a response, and when they are forgotten; soonest first.
     history: VecDeque<(Instant, Ticket)>,
     /// When there is something to send again, or a 100; perhaps no longer.
@@ -138,6 +143,7 @@ impl Incoming {
             free: Vec::new(),
             known: HashMap::new(),
             newest: HashMap::new(),
+            octets: 0,
             history: VecDeque::new(),
             timers: BinaryHeap::new(),
             transmit: VecDeque::new(),
@@ -176,6 +182,7 @@ impl Incoming {
         let transaction = self.transaction(ticket).expect("an executing transaction is never forgotten");
         assert!(matches!(transaction.state, State::Executing { .. }), "a transaction has one final response");
         let octets: Arc<[u8]> = octets.into();
+        let len = octets.len();
         let repetition = wants_acknowledgement.then(|| Repetition::start(now, RTO_MIN));
         transaction.state = State::Answered { octets: octets.clone(), repetition };
         let path = transaction.path;
@@ -184,6 +191,8 @@ impl Incoming {
         if let Some(repetition) = repetition {
             self.timers.push(Reverse((repetition.due, ticket)));
         }
+        self.octets += len;
+        while self.octets > self.settings.transactions_max * RESPONSE_OCTETS && self.evict() {}
     }
 
     /// The other side has our responses to these: `K` of a command, or a response 000.
@@ -195,7 +204,10 @@ impl Incoming {
         for id in ids.take(ACKNOWLEDGED_MAX) {
             let Some(&slot) = self.newest.get(&(remote, TransactionId(id))) else { continue };
             let transaction = &mut self.slots[slot as usize].transaction;
-            if let Some(Transaction { state: state @ State::Answered { .. }, .. }) = transaction {
+            if let Some(Transaction { state, .. }) = transaction
+                && let State::Answered { octets, .. } = state
+            {
+                self.octets -= octets.len();
                 *state = State::Acknowledged;
             }
         }
@@ -319,7 +331,10 @@ impl Incoming {
 
     fn remove(&mut self, ticket: Ticket) {
         let slot = &mut self.slots[ticket.slot as usize];
-        let Some(Transaction { key, .. }) = slot.transaction.take() else { return };
+        let Some(Transaction { key, state, .. }) = slot.transaction.take() else { return };
+        if let State::Answered { octets, .. } = state {
+            self.octets -= octets.len();
+        }
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(ticket.slot);
         self.known.remove(&key);

@@ -321,3 +321,25 @@ fn each_command_is_executed_at_most_once_whatever_the_order() {
     assert_eq!(executed.len(), 58);
     assert!(executed.values().all(|&times| times == 1));
 }
+
+#[test]
+fn long_responses_are_forgotten_before_their_time_to_bound_memory() {
+    let mut incoming = Incoming::new(IncomingSettings { transactions_max: 64, ..settings() });
+    let path = path(A);
+    for id in 1..=10 {
+        let Disposition::New(ticket) = incoming.receive(at(0), path, TransactionId(id), b"") else {
+            panic!("{id} is new")
+        };
+        incoming.answer(at(0), ticket, vec![b'2'; 10_000]);
+    }
+    assert_eq!(incoming.counters().evicted, 7, "three fit");
+    let range = TransactionRange { from: TransactionId(1), to: TransactionId(10) };
+    incoming.acknowledged(at(1), path.remote, &[range]);
+    for id in 11..=13 {
+        let Disposition::New(ticket) = incoming.receive(at(2), path, TransactionId(id), b"") else {
+            panic!("{id} is new")
+        };
+        incoming.answer(at(2), ticket, vec![b'2'; 10_000]);
+    }
+    assert_eq!(incoming.counters().evicted, 7, "what is acknowledged takes no room");
+}
