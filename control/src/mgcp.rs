@@ -4,7 +4,9 @@
 //! at-most-once delivery. Nothing past the parser sees text.
 
 pub mod code;
+pub mod digit_map;
 pub mod emit;
+pub mod event;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod message;
