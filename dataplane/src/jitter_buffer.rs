@@ -82,6 +82,8 @@ pub struct JitterBuffer {
     lead: usize,
     /// The leg's very first octet has not been played.
     has_not_begun: bool,
+    /// The line has taken a block since the leg began.
+    has_played: bool,
     /// Octets played since a packet last found its place.
     idle: usize,
     /// A packet out of reach, which the next may confirm: its margin, and `blocks` when it came.
@@ -125,6 +127,7 @@ impl JitterBuffer {
             is_placed: false,
             lead: 0,
             has_not_begun: true,
+            has_played: false,
             idle: 0,
             jump: None,
             blocks: 0,
@@ -146,6 +149,7 @@ impl JitterBuffer {
         self.is_placed = false;
         self.lead = 0;
         self.has_not_begun = true;
+        self.has_played = false;
         self.jump = None;
         self.adjusted = false;
         let room = self.reach() - PACKET;
@@ -169,6 +173,9 @@ impl JitterBuffer {
         }
         if !self.is_placed {
             self.place(timestamp);
+        }
+        if !self.has_played {
+            self.await_line(timestamp);
         }
         if !self.is_in_reach(timestamp, len) {
             if !self.confirms_jump(timestamp) {
@@ -197,6 +204,7 @@ impl JitterBuffer {
     /// Takes exactly `out.len()` octets for the line.
     pub fn play(&mut self, out: &mut [u8]) -> Played {
         self.blocks = self.blocks.wrapping_add(1);
+        self.has_played = true;
         self.widen_to(out.len());
         if self.idle >= IDLE_MAX {
             self.resync();
@@ -238,6 +246,16 @@ impl JitterBuffer {
         self.lead = lead;
         self.idle = 0;
         self.margins.restart();
+    }
+
+    /// Until the line takes its first block, what comes moves it on: a line that starts later than its
+    /// peer would else be late for good.
+    fn await_line(&mut self, timestamp: u32) {
+        let ahead = self.margin(timestamp) - self.margins.target() as i32;
+        if (1..self.reach() as i32).contains(&ahead) {
+            self.next = self.next.wrapping_add(ahead as u32);
+            self.lead = self.lead.saturating_sub(ahead as usize);
+        }
     }
 
     /// Makes the target hold a block of `len` octets, which is only known once one is played.

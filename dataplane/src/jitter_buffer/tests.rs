@@ -191,6 +191,16 @@ fn the_first_octet_is_played_nominal_after_it_came() {
 }
 
 #[test]
+fn a_line_that_starts_late_waits_no_longer_than_others() {
+    // Half a second of packets, and only then the line's first block.
+    let mut run = Run::new(BOUNDS, 40, 160);
+    run.play_at = 4_000.0;
+    run.run(10_000, |_| Some(0.0));
+    assert_eq!((run.missing, run.late, run.adjusted), (0, 0, 0));
+    assert!(run.delay_ms() <= 20, "{} ms", run.delay_ms());
+}
+
+#[test]
 fn octets_are_translated_on_the_way_in() {
     let mut buffer = buffer(JitterBounds { nominal_ms: 0, ..BOUNDS }, Fill::Idle(HOLE));
     let table: [u8; 256] = std::array::from_fn(|octet| (octet as u8).wrapping_add(1));
