@@ -117,6 +117,7 @@ fn log_to_stderr(level: LevelFilter) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_target(false)
         .with_ansi(is_terminal && !wants_plain)
         .init();
 }

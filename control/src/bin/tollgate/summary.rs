@@ -33,21 +33,40 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     }
     let sockets: usize = topology.ports.iter().map(Ports::slots).sum();
     lines.push(("ports", format!("{sockets} sockets, for {} connections at a time", sockets / 2)));
-    lines.push(("memory", format!("{} for media", mebibytes(memory(&topology)))));
+    let media = &config.media;
+    let jitter = media.jitter;
+    let waits = if jitter.adaptive {
+        format!("{} to {}", jitter.nominal_ms, jitter.max_ms)
+    } else {
+        jitter.nominal_ms.to_string()
+    };
+    lines.push((
+        "media",
+        format!(
+            "packets of {} ms, jitter buffer of {waits} ms, DSCP {}",
+            media.ptime_ms,
+            media.dscp.tos() >> 2
+        ),
+    ));
+    let locked = if config.host.lock_memory { "locked" } else { "not locked" };
+    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology)))));
     let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
     lines.push(("mgcp", format!("{} on {}", config.gateway.name, listen.join(" and "))));
     let allow: Vec<_> = config.mgcp.allow.iter().map(ToString::to_string).collect();
-    lines.push(("control", format!("by {}", allow.join(", "))));
+    lines.push(("allow", format!("commands from {}", allow.join(", "))));
     let notified = config.mgcp.notified_entity.as_deref();
-    lines.push(("notifies", notified.unwrap_or("nobody, until a call agent has named itself").to_owned()));
+    lines.push(("notify", notified.unwrap_or("nobody, until a call agent has named itself").to_owned()));
+    if let Some(file) = &config.journal.file {
+        lines.push(("journal", file.display().to_string()));
+    }
     lines
 }
 
 /// Logs what is about to start.
 pub(crate) fn log_start(config: &Config, file: Option<&Path>) {
     match file {
-        Some(file) => info!(file = %file.display(), "configuration"),
-        None => info!("configuration: none given; the embedded default"),
+        Some(file) => info!("config: {}", file.display()),
+        None => info!("config: the embedded default"),
     }
     for (subject, text) in lines(config) {
         info!("{subject}: {text}");
