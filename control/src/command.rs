@@ -454,6 +454,17 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
     ids
 }
 
+/// One of these commands that is still under way at an endpoint that a new one names.
+pub fn still_at(state: &State, command: &Command<'_>, begun: &[ExecutionId]) -> Option<ExecutionId> {
+    let under_way: Vec<_> = begun.iter().filter(|id| state.executions.contains_key(id)).collect();
+    if under_way.is_empty() {
+        return None;
+    }
+    let meant = check::meant(state, &command.endpoint);
+    let mut executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
+    executing.find(|id| under_way.contains(id)).copied()
+}
+
 impl Execution {
     /// Whether it makes or changes a connection.
     const fn makes(&self) -> bool {

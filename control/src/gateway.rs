@@ -9,7 +9,7 @@ mod line_watch;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -89,6 +89,10 @@ pub struct Gateway {
     state: State,
     incoming: Incoming,
     outgoing: Outgoing,
+    /// Messages that wait for the end of a command that came before them in their datagram.
+    held: BTreeMap<ExecutionId, Held>,
+    /// Those whose wait is over.
+    resumed: VecDeque<Held>,
     /// Responses to what never became a transaction.
     refusals: VecDeque<(Path, Vec<u8>)>,
     directory: Directory,
@@ -101,6 +105,15 @@ pub struct Gateway {
     journal: Journal,
     counters: Counters,
     phase: Phase,
+}
+
+/// The rest of a datagram.
+#[derive(Debug)]
+struct Held {
+    path: Path,
+    octets: Vec<u8>,
+    /// The commands that came before it in its datagram and were under way.
+    begun: Vec<ExecutionId>,
 }
 
 /// What a timer is for.
@@ -147,6 +160,8 @@ impl Gateway {
             // A seed of its own: transaction ids are seen by others, and must not tell of `seed`.
             outgoing: Outgoing::new(outgoing, state.rng.random()),
             state,
+            held: BTreeMap::new(),
+            resumed: VecDeque::new(),
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
@@ -185,6 +200,9 @@ impl Gateway {
             }
             Input::Timeout => self.timeout(now),
             Input::Shutdown => self.shut_down(now),
+        }
+        while let Some(Held { path, octets, begun }) = self.resumed.pop_front() {
+            self.messages(now, path, &octets, begun);
         }
         self.notice_lost();
     }
@@ -280,10 +298,25 @@ impl Gateway {
     fn datagram(&mut self, now: Instant, path: Path, octets: &[u8]) {
         self.counters.count(Counter::Datagrams);
         trace!(from = %path.remote, message = %octets.escape_ascii(), "received");
-        // RFC 3435 §4.4.4: messages of one datagram are processed in order.
-        for part in parse_datagram(octets) {
+        self.messages(now, path, octets, Vec::new());
+    }
+
+    /// Takes in the messages of a datagram, behind the commands that it has `begun`.
+    // RFC 3435 §3.5.5: each is processed to completion, and in order. Commands for different endpoints
+    // cannot tell, so only one for an endpoint of an earlier one waits for the end of that.
+    fn messages(&mut self, now: Instant, path: Path, octets: &[u8], mut begun: Vec<ExecutionId>) {
+        let mut parts = parse_datagram(octets);
+        loop {
+            let rest = parts.rest();
+            let Some(part) = parts.next() else { return };
             match part.message {
-                Ok(Message::Command(command)) => self.command(now, path, &command, part.octets),
+                Ok(Message::Command(command)) => {
+                    if let Some(id) = command::still_at(&self.state, &command, &begun) {
+                        self.held.insert(id, Held { path, octets: rest.to_vec(), begun });
+                        return;
+                    }
+                    begun.extend(self.command(now, path, &command, part.octets));
+                }
                 Ok(Message::Response(response)) => self.response(now, path, &response),
                 Err(error) => self.malformed(path, &error),
             }
@@ -302,16 +335,24 @@ impl Gateway {
         }
     }
 
-    fn command(&mut self, now: Instant, path: Path, command: &Command<'_>, octets: &[u8]) {
+    /// Carries a command out; which execution that is, if it takes longer.
+    fn command(
+        &mut self,
+        now: Instant,
+        path: Path,
+        command: &Command<'_>,
+        octets: &[u8],
+    ) -> Option<ExecutionId> {
         if let Some(ranges) = &command.parameters.response_ack {
             self.incoming.acknowledged(now, path.remote, ranges);
         }
         let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
             Disposition::New(ticket) => ticket,
-            Disposition::Known => return,
+            Disposition::Known => return None,
             Disposition::Full => {
                 let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
-                return self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
+                self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
+                return None;
             }
         };
         self.counters.count(counter_of(command.verb));
@@ -325,12 +366,15 @@ impl Gateway {
             endpoint = %command.endpoint, %code, "command");
         match planned {
             Ok(plan) => {
-                match command::commit(&mut self.state, now, ticket, command, plan) {
-                    Committed::UnderWay(id) => self.watch(now, id),
-                    Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
-                }
                 if command.verb == Verb::CreateConnection {
                     self.counters.count(Counter::ConnectionsMade);
+                }
+                match command::commit(&mut self.state, now, ticket, command, plan) {
+                    Committed::UnderWay(id) => {
+                        self.watch(now, id);
+                        return Some(id);
+                    }
+                    Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
                 }
             }
             Err(code) => {
@@ -338,6 +382,7 @@ impl Gateway {
                 self.answer(now, ticket, code, octets);
             }
         }
+        None
     }
 
     /// Sees to it that a command whose orders are not carried out ends.
@@ -353,6 +398,7 @@ impl Gateway {
             execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
             let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
             self.answer(now, execution.ticket, code, execution.refusal(code, acknowledge));
+            self.resumed.extend(self.held.remove(&id));
         }
     }
 
@@ -365,6 +411,7 @@ impl Gateway {
                 Err(code) => (code, execution.refusal(code, acknowledge)),
             };
             self.answer(now, execution.ticket, code, octets);
+            self.resumed.extend(self.held.remove(&id));
         }
     }
 
@@ -444,9 +491,6 @@ impl Gateway {
         }
         let connections = self.state.ledger.connections();
         info!(connections = connections.used, at_most = connections.high_water, "taking all out of service");
-        for counter in Counter::ALL {
-            debug!("{} {}", counter.name(), self.counters().value(*counter));
-        }
         self.phase = Phase::Stopping;
         let endpoints: Vec<_> = self.state.endpoints.ids().collect();
         self.set_outage(now, &endpoints, Some(Outage::Shutdown));

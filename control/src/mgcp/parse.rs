@@ -73,6 +73,13 @@ pub struct Parts<'a> {
     started: bool,
 }
 
+impl<'a> Parts<'a> {
+    /// What has not been read yet: the next message and those behind it.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.lines.octets[self.lines.at..]
+    }
+}
+
 impl<'a> Iterator for Parts<'a> {
     type Item = Part<'a>;
 

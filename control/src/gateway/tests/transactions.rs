@@ -177,3 +177,28 @@ fn more_endpoints_than_a_ring_holds_can_be_changed_at_once() {
     assert_code(&bench.ask("EPCF *@gw", "B: e:mu\n"), 200);
     assert_eq!(bench.actions().len(), 31 * 140);
 }
+
+#[test]
+fn messages_of_one_datagram_are_completed_in_order() {
+    let mut bench = Bench::new();
+    let id = bench.crcx("ds/e1-1/9@gw", "A1");
+    let of = format!("ds/e1-1/9@gw MGCP 1.0\nC: A1\nI: {id}\n");
+    let said = bench.say(&format!(
+        "MDCX 70 {of}M: inactive\n.\nMDCX 71 {of}M: recvonly\n.\nCRCX 72 ds/e1-1/10@gw MGCP 1.0\nC: A2\n\
+         M: inactive\n.\nAUCX 73 {}F: M\n.\nDLCX 74 *@gw MGCP 1.0\n",
+        of.replace("C: A1\n", "")
+    ));
+    let codes: Vec<_> = said.iter().filter_map(|answer| answer.get(..6)).collect();
+    assert_eq!(codes, ["200 70", "200 71", "200 73", "200 72", "250 74"], "{said:?}");
+    assert_eq!(header(&said[2], "M").as_deref(), Some("recvonly"));
+    assert!(bench.gateway.ledger().is_empty());
+}
+
+#[test]
+fn a_command_of_another_datagram_does_not_wait() {
+    let mut bench = Bench::new();
+    let crcx = "CRCX 70 ds/e1-1/9@gw MGCP 1.0\nC: A1\nM: inactive\n";
+    assert_eq!(bench.say_only(&format!("{crcx}.\nAUEP 71 ds/e1-1/9@gw MGCP 1.0\nF: I\n")), [""; 0]);
+    let said = bench.say_only("DLCX 72 ds/e1-1/9@gw MGCP 1.0\n");
+    assert_eq!(said, ["407 70 Aborted\n", "250 72 OK\n", "200 71 OK\nI: \n"]);
+}
