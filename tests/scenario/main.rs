@@ -7,6 +7,7 @@ mod call_both_ways;
 mod clock_drift;
 mod commands;
 mod impaired_network;
+mod mode_changes;
 mod modes;
 mod rtcp;
 mod span_alarm;

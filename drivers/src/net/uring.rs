@@ -145,6 +145,11 @@ impl UringSockets {
         let most = self.ring.params().cq_entries() as usize;
         go_on(self.ring.submitter().submit_with_args(most, &SubmitArgs::new().timespec(&left)))?;
         // Not every kernel runs what came in the wait when it is time that ends it.
+        self.run_tasks()
+    }
+
+    /// Lets the kernel do what is there to be done at once.
+    fn run_tasks(&mut self) -> io::Result<()> {
         if self.ring.submission().taskrun() { go_on(self.ring.submit()) } else { Ok(()) }
     }
 
@@ -233,7 +238,9 @@ impl RtpSockets for UringSockets {
     fn receive(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
         for _ in 0..EMPTY_ROUNDS_MAX {
             // An error shows again in `flush`, which can say so.
-            if !self.reap(&mut f) || self.flush(Instant::ZERO).is_err() {
+            if !self.reap(&mut f)
+                || self.arm().and_then(|()| self.submit()).and_then(|()| self.run_tasks()).is_err()
+            {
                 return;
             }
         }
