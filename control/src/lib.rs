@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod mgcp;
 pub mod notified_entity;
 pub mod orders;
+pub mod package;
 pub mod run;
 pub mod sdp;
 pub mod timer;

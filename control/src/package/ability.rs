@@ -1,0 +1,285 @@
+//! What makes events happen and signals sound, and what the gateway must be able to do for it.
+//!
+//! This is all that the packages and the rest of the gateway know of each other.
+
+use crate::mgcp::digit_map::Letter;
+
+/// Something the gateway can do, or cannot: events and signals stand and fall with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Ability {
+    /// Events are notified, accumulated and quarantined (RFC 3435 §4.4.1).
+    Notifications,
+    /// Several signals are played one after the other.
+    SignalLists,
+    /// Endpoints are audited in bulk (RFC 3624).
+    BulkAudit,
+    /// Endpoints are redirected and reset in bulk (RFC 3991).
+    RedirectAndReset,
+    /// Lockstep is reported (RFC 3992).
+    LockstepReports,
+    /// It is told when a connection has lasted long.
+    ConnectionAge,
+    /// Dialled digits are detected, and the time between them is measured.
+    DigitDetection,
+    /// It is known how long a digit lasts.
+    DigitDuration,
+    /// Digits are dialled.
+    DigitGeneration,
+    /// Tones that tell a caller how the call goes are played.
+    CallTones,
+    /// Such tones are detected.
+    CallToneDetection,
+    /// CNG and V.21 preamble are detected.
+    FaxToneDetection,
+    /// ANS and its kin are detected.
+    ModemToneDetection,
+    /// Test tones and patterns are sent.
+    TestTones,
+    /// Test tones and patterns are detected.
+    TestToneDetection,
+    /// Continuity of the circuit is tested from here.
+    ContinuityTest,
+    /// The circuit is a loop or a transponder for the other side's test.
+    ContinuityResponse,
+    /// Continuity is tested over a connection.
+    NetworkContinuityTest,
+    /// Answer and blocking are signalled by ABCD bits.
+    LineSignalling,
+    /// Patterns are detected and sent that are agreed on with the call agent.
+    Patterns,
+    /// The first packet of a connection is told.
+    MediaStart,
+    /// It is told when a connection gets no packets.
+    MediaTimeout,
+    /// It is told when a connection's packets are not delivered.
+    Unreachable,
+    /// Loss on a connection is measured against a threshold.
+    LossThreshold,
+    /// Delay and jitter of a connection are, too.
+    QualityThreshold,
+    /// Changes of the jitter buffer, the codec and the packetization are told.
+    MediaChanges,
+}
+
+/// A set of abilities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Abilities(u32);
+
+impl Abilities {
+    /// These.
+    pub const fn of(abilities: &[Ability]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < abilities.len() {
+            bits |= 1 << abilities[index] as u32;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether this one is there.
+    pub const fn has(self, ability: Ability) -> bool {
+        self.0 & (1 << ability as u32) != 0
+    }
+}
+
+/// What makes an event happen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Source {
+    /// A time-out signal of the package is over; the parameter says which.
+    SignalCompleted,
+    /// A time-out signal of the package failed; the parameter says which.
+    SignalFailed,
+    /// An embedded request failed; the parameter is the code.
+    EmbeddedRequestFailed,
+    /// The list of observed events is full.
+    ObservedEventsFull,
+    /// The quarantine list was full.
+    QuarantineOverflowed,
+    /// A connection has lasted for an hour, or as long as is configured.
+    ConnectionAge,
+    /// A digit was dialled.
+    Digit(Letter),
+    /// No digit was dialled for the time of T.
+    DigitTimer,
+    /// A digit has lasted for 2 s.
+    DigitHeld,
+    /// A digit has lasted for as long as was asked, or is over; the parameters say which and how long.
+    DigitDuration,
+    /// V.21 preamble, or CNG.
+    FaxTone,
+    /// ANS, ANSam, with or without phase reversals.
+    ModemTone,
+    /// A tone; special information tones have a parameter.
+    Tone(Tone),
+    /// The continuity test with this check tone has passed.
+    Continuity(Tone),
+    /// The same over a connection.
+    NetworkContinuity(Tone),
+    /// The test pattern of the parameter.
+    TestPattern,
+    /// A pattern that was agreed on; the parameter is its number.
+    Pattern,
+    /// The called party has answered.
+    Answer,
+    /// The first packet came on a connection.
+    MediaStart,
+    /// No packet came on a connection for some time; the parameter is how many seconds.
+    MediaTimeout,
+    /// ICMP said that packets were not delivered; the parameters are how many, and the last code.
+    Unreachable,
+    /// More packets were lost than was asked about; the parameter is the threshold in 1 of 100,000.
+    PacketLoss,
+    /// Loss, or delay and jitter, are worse than configured.
+    Quality,
+    /// The jitter buffer has changed; the parameter is its size in ms.
+    JitterBuffer,
+    /// Packetization has changed; the parameter is the new period in ms.
+    PacketTime,
+    /// The codec has changed; the parameter is its payload type in hex.
+    Codec,
+}
+
+/// What is to be made where a signal is applied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Making {
+    /// This tone.
+    Tone(Tone),
+    /// Ringback on the connection that the parameter names.
+    RingbackOn,
+    /// This digit.
+    Digit(Letter),
+    /// The digit of the parameter, for as long as the signal lasts.
+    LongDigit,
+    /// Nothing: only its end matters.
+    Nothing,
+    /// The signals of the parameters, one after the other.
+    List,
+    /// A continuity test with this go tone.
+    Continuity(Tone),
+    /// The same over a connection.
+    NetworkContinuity(Tone),
+    /// A tone for a tone, as the parameters say.
+    Transponder,
+    /// What comes from the line goes back to it.
+    Loopback,
+    /// The test pattern of the parameter.
+    TestPattern,
+    /// A pattern that was agreed on.
+    Pattern,
+    /// Answer, by ABCD bits.
+    Answer,
+    /// Blocking, by ABCD bits.
+    Blocking,
+}
+
+/// A tone, by what it is for (ITU-T E.180, E.182, Q.724).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Tone {
+    /// The called party is alerted.
+    Ringback,
+    /// The called party is engaged.
+    Busy,
+    /// No path through the network.
+    Congestion,
+    /// The same, by its North American name.
+    Reorder,
+    /// A request was taken.
+    Confirmation,
+    /// The number cannot be called.
+    Intercept,
+    /// The call gives way to one more urgent.
+    Preemption,
+    /// The line called is permanently off-hook.
+    PermanentSignal,
+    /// Special information; the parameter says which, 1 to 7.
+    SpecialInformation,
+    /// Special information 2.
+    NoCircuit,
+    /// 2010 Hz
+    Continuity2010,
+    /// 1780 Hz
+    Continuity1780,
+    /// 1000 Hz
+    Milliwatt1000,
+    /// 1004 Hz
+    Milliwatt1004,
+    /// 1013.8 Hz
+    Milliwatt1013,
+    /// None at all, at the right impedance: test line 102.
+    Quiet,
+    /// 2225 Hz: test line 105.
+    TestProgress,
+}
+
+impl Source {
+    /// What it takes; `None` if it takes a time-out signal of the same package.
+    pub fn needs(self) -> Option<Ability> {
+        Some(match self {
+            Self::SignalCompleted | Self::SignalFailed => return None,
+            Self::EmbeddedRequestFailed | Self::ObservedEventsFull | Self::QuarantineOverflowed => {
+                Ability::Notifications
+            }
+            Self::ConnectionAge => Ability::ConnectionAge,
+            Self::Digit(_) | Self::DigitTimer => Ability::DigitDetection,
+            Self::DigitHeld | Self::DigitDuration => Ability::DigitDuration,
+            Self::FaxTone => Ability::FaxToneDetection,
+            Self::ModemTone => Ability::ModemToneDetection,
+            Self::Tone(tone) if tone.is_for_tests() => Ability::TestToneDetection,
+            Self::Tone(_) => Ability::CallToneDetection,
+            Self::Continuity(_) => Ability::ContinuityTest,
+            Self::NetworkContinuity(_) => Ability::NetworkContinuityTest,
+            Self::TestPattern => Ability::TestToneDetection,
+            Self::Pattern => Ability::Patterns,
+            Self::Answer => Ability::LineSignalling,
+            Self::MediaStart => Ability::MediaStart,
+            Self::MediaTimeout => Ability::MediaTimeout,
+            Self::Unreachable => Ability::Unreachable,
+            Self::PacketLoss => Ability::LossThreshold,
+            Self::Quality => Ability::QualityThreshold,
+            Self::JitterBuffer | Self::PacketTime | Self::Codec => Ability::MediaChanges,
+        })
+    }
+}
+
+impl Making {
+    /// What it takes.
+    pub fn needs(self) -> Ability {
+        match self {
+            Self::Tone(tone) if tone.is_for_tests() => Ability::TestTones,
+            Self::Tone(_) | Self::RingbackOn => Ability::CallTones,
+            Self::Digit(_) | Self::LongDigit => Ability::DigitGeneration,
+            Self::Nothing => Ability::DigitDetection,
+            Self::List => Ability::SignalLists,
+            Self::Continuity(_) => Ability::ContinuityTest,
+            Self::NetworkContinuity(_) => Ability::NetworkContinuityTest,
+            Self::Transponder | Self::Loopback => Ability::ContinuityResponse,
+            Self::TestPattern => Ability::TestTones,
+            Self::Pattern => Ability::Patterns,
+            Self::Answer | Self::Blocking => Ability::LineSignalling,
+        }
+    }
+}
+
+impl Tone {
+    fn is_for_tests(self) -> bool {
+        match self {
+            Self::Ringback
+            | Self::Busy
+            | Self::Congestion
+            | Self::Reorder
+            | Self::Confirmation
+            | Self::Intercept
+            | Self::Preemption
+            | Self::PermanentSignal
+            | Self::SpecialInformation
+            | Self::NoCircuit => false,
+            Self::Continuity2010
+            | Self::Continuity1780
+            | Self::Milliwatt1000
+            | Self::Milliwatt1004
+            | Self::Milliwatt1013
+            | Self::Quiet
+            | Self::TestProgress => true,
+        }
+    }
+}
