@@ -88,6 +88,21 @@ impl RtpPeer {
         self.playing = Some(Playing { to, octets: octets.to_vec(), at: 0, payload_type, ptime, next: now });
     }
 
+    /// Says nothing for `time`, as one that suppresses silence does: its clock goes on, its sequence not.
+    ///
+    /// What it would have said meanwhile it says afterwards.
+    pub fn pause(&mut self, time: Duration) {
+        if let Some(playing) = &mut self.playing {
+            playing.next += time;
+            self.timestamp = self.timestamp.wrapping_add((time.as_micros() * 8 / 1_000) as u32);
+        }
+    }
+
+    /// How many octets it has said since it began to play.
+    pub fn said(&self) -> usize {
+        self.playing.as_ref().map_or(0, |playing| playing.at)
+    }
+
     /// Sends no more of its own.
     pub fn stop(&mut self) {
         self.playing = None;
