@@ -71,9 +71,10 @@ fn a_sender_reports_times_and_counts_are_those_of_its_packets() {
         let clock = f64::from(word(report, 16).wrapping_sub(first.timestamp)) - 160.0;
         let apart = clock - since * 8_000.8;
         assert!(apart.abs() < 48.0, "the report's clock is {apart} octets from the packets'");
-        let sent =
-            peer.heard.partition_point(|p| p.timestamp.wrapping_sub(first.timestamp) as f64 + 160.0 <= clock);
-        assert!((packets as i64 - sent as i64).abs() <= 1, "{packets} packets told, {sent} sent by then");
+        let sent = peer
+            .heard
+            .partition_point(|p| f64::from(p.timestamp.wrapping_sub(first.timestamp)) + 160.0 <= clock);
+        assert!(i64::from(packets).abs_diff(sent as i64) <= 1, "{packets} packets told, {sent} sent by then");
     }
 }
 
