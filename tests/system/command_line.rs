@@ -64,3 +64,47 @@ fn the_shipped_configuration_is_right() {
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("124"), "four E1s are 124 DS0s:\n{}", said(&output));
 }
+
+#[test]
+fn a_file_that_is_not_text_is_told_by_line() {
+    let file = Scratch::new("binary.toml", "");
+    fs::write(file.path(), b"[media]\n\xff\n").expect("a file can be written");
+    let output = tollgate(&["check", file.path()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("line 2 is not UTF-8"), "{}", said(&output));
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused_before_anything_starts() {
+    for (arguments, word) in [
+        ("demo --spans 0", "1..=64"),
+        ("demo --spans 65", "1..=64"),
+        ("demo --calls 0", "--calls"),
+        ("demo --seconds 0", "--seconds"),
+        ("demo --loss -1", "not from 0 to 50"),
+        ("demo --loss 51", "not from 0 to 50"),
+        ("demo --ptime 7", "[possible values: 5, 10"),
+        ("run nonsense", "unexpected argument"),
+        ("check", "<FILE>"),
+    ] {
+        let output = tollgate(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {}", said(&output));
+        assert!(said(&output).contains(word), "{arguments}: {}", said(&output));
+    }
+    let many = tollgate(&["demo", "--spans", "1", "--calls", "16"]);
+    assert_eq!(many.status.code(), Some(1));
+    assert!(said(&many).contains("16 calls need 32 timeslots"), "{}", said(&many));
+    assert!(said(&tollgate(&["--version"])).starts_with("tollgate "));
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_fails_the_demo() {
+    let folder = std::env::temp_dir().join(format!("tollgate-{}-heard", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    std::os::unix::fs::symlink("/dev/full", folder.join("ds-e1-1-1.wav")).expect("a link can be made");
+    let record = folder.to_str().expect("the temporary folder's name is UTF-8");
+    let output = tollgate(&["demo", "--spans", "1", "--calls", "1", "--seconds", "1", "--record", record]);
+    let _ = fs::remove_dir_all(&folder);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("1 recording could not be written"), "{}", said(&output));
+}

@@ -16,6 +16,18 @@ use tests::Reply;
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Starts the gateway that a folder has the configuration of, and logs there.
+fn spawn(folder: &Path) -> Child {
+    let log = fs::File::create(folder.join("log")).expect("a file can be written");
+    Command::new(binary())
+        .args(["run", "--config"])
+        .arg(folder.join("tollgate.toml"))
+        .stdout(log.try_clone().expect("a file has two handles"))
+        .stderr(log)
+        .spawn()
+        .expect("the binary starts")
+}
+
 /// The binary that `cargo build` has put beside the tests.
 pub(crate) fn binary() -> PathBuf {
     let deps = std::env::current_exe().expect("a test knows its own path");
@@ -76,20 +88,25 @@ impl Running {
         fs::write(&config, text).expect("a file can be written");
         let agent = UdpSocket::bind((others, 2727)).expect("nobody else has this address");
         agent.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket takes a timeout");
-        let log = fs::File::create(folder.join("log")).expect("a file can be written");
-        let child = Command::new(binary())
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdout(log.try_clone().expect("a file has two handles"))
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
+        let child = spawn(&folder);
         let (address, others) = (IpAddr::V4(address), IpAddr::V4(others));
         let mut running =
             Self { child, folder, address, others, agent, transaction: 100, commands: Vec::new() };
-        let audit = running.ask("AUEP *@gw", "");
-        assert_eq!(audit.code, 200, "{}", audit.text);
+        running.wait_until_up();
         running
+    }
+
+    /// Kills it without a warning and starts it again at once.
+    pub(crate) fn crash_and_restart(&mut self) {
+        self.child.kill().expect("the gateway is running");
+        self.child.wait().expect("a child can be waited for");
+        self.child = spawn(&self.folder);
+        self.wait_until_up();
+    }
+
+    fn wait_until_up(&mut self) {
+        let audit = self.ask("AUEP *@gw", "");
+        assert_eq!(audit.code, 200, "{}", audit.text);
     }
 
     /// Its MGCP address.
@@ -184,7 +201,12 @@ impl Running {
 
     /// Ends it with SIGTERM and waits; its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        self.signal(Signal::SIGTERM);
+        self.stop_by(Signal::SIGTERM)
+    }
+
+    /// Ends it with a signal and waits; its exit code, if it was not the signal that ended it.
+    pub(crate) fn stop_by(&mut self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
         let deadline = Clock.now() + PATIENCE;
         while Clock.now() < deadline {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use drivers::time::Clock;
+use nix::sys::signal::Signal;
 
 use crate::harness::{Running, binary};
 
@@ -29,6 +30,24 @@ fn sigterm_says_goodbye_stops_within_a_second_and_frees_every_port() {
     for port in (20_000..=20_999).chain([2_427]) {
         UdpSocket::bind((gateway.address, port)).unwrap_or_else(|e| panic!("port {port} is left bound: {e}"));
     }
+}
+
+#[test]
+fn a_closed_terminal_ends_it_in_order() {
+    let mut gateway = Running::start("port_first = 20000\nport_last = 20999\n");
+    gateway.listen();
+    gateway.commands.clear();
+    assert_eq!(gateway.stop_by(Signal::SIGHUP), Some(0), "{}", gateway.log());
+    gateway.listen();
+    assert!(gateway.commands.iter().any(|c| c.contains("RM: forced")), "{:?}", gateway.commands);
+}
+
+#[test]
+fn a_gateway_that_was_killed_can_be_started_again_at_once() {
+    let mut gateway = Running::start("port_first = 20000\nport_last = 20999\n");
+    gateway.connect("ds/e1-1/1", "recvonly", "");
+    gateway.crash_and_restart();
+    gateway.connect("ds/e1-1/1", "recvonly", "");
 }
 
 #[test]

@@ -36,7 +36,7 @@ use tracing::level_filters::LevelFilter;
 use crate::cli::DemoArgs;
 use crate::compose::{self, Assembly, Started};
 use crate::recorder::WavFile;
-use crate::{Failure, log_to_stderr, say, spans, summary};
+use crate::{Failure, counted, log_to_stderr, say, spans, summary};
 
 use caller::Caller;
 use ear::{Ear, FramesApart};
@@ -75,9 +75,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let jitter_buffer = plan.config.media.jitter.nominal();
     let caller = Caller::new(gateway, &plan.config.gateway.name, calls_max, seed, signals)?;
     say(format_args!(
-        "{calls_max} calls between {} timeslots of {} simulated spans; MGCP on {gateway}, RTP on {}:{}-{}; seed {seed}",
-        plan.parties.len(),
-        plan.config.spans.len(),
+        "{} between timeslots of {}; MGCP on {gateway}, RTP on {}:{}-{}; seed {seed}",
+        counted(calls_max, "call"),
+        counted(plan.config.spans.len(), "simulated span"),
         plan.config.media.addresses[0],
         plan.config.media.port_first,
         plan.config.media.port_last,
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     }
     ended.outcome?;
     if unfinished > 0 {
-        return Err(format!("{unfinished} recordings are not whole").into());
+        return Err(format!("{} could not be written", counted(unfinished, "recording")).into());
     }
     if verdict.is_pass() { Ok(()) } else { Err("the demo has failed".into()) }
 }

@@ -95,12 +95,13 @@ fn read(file: &Path) -> Result<Config, Failure> {
 }
 
 fn listed(file: &Path, errors: &[ConfigError]) -> String {
-    let file = file.display();
     let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
-    match errors.len() {
-        1 => format!("{file} has one error:{lines}"),
-        n => format!("{file} has {n} errors:{lines}"),
-    }
+    format!("{} has {}:{lines}", file.display(), counted(errors.len(), "error"))
+}
+
+/// So many of something.
+fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A line on standard output, for whoever still reads it.

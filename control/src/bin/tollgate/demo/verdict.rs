@@ -254,7 +254,7 @@ impl fmt::Display for Verdict {
         match (self.is_pass(), self.loss_wanted > 0.0) {
             (true, false) => write!(f, "PASS    every octet was heard once, in its place"),
             (true, true) => write!(f, "PASS    every call lived, and nothing was lost but what was to be"),
-            (false, _) => write!(f, "FAIL    {} faults", self.faults.len()),
+            (false, _) => write!(f, "FAIL    {}", crate::counted(self.faults.len(), "fault")),
         }
     }
 }
