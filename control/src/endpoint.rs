@@ -127,6 +127,7 @@ impl Connection {
             peer: self.peer(),
             send: self.agreed.send,
             receive: self.agreed.receive,
+            receive_events: None,
             ptime_ms: self.agreed.ptime_ms,
             // RFC 4040 §3: a clear channel's octets are data. What moves them about in time corrupts them.
             jitter: JitterBounds {

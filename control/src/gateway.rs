@@ -450,6 +450,8 @@ impl Gateway {
         match report {
             Report::Done { id, outcome } => self.done(now, core, id, &outcome),
             Report::Span { span, event } => self.span_event(now, span, event),
+            // Nothing is watched for yet.
+            Report::Observed { .. } => {}
         }
     }
 

@@ -11,11 +11,14 @@
 //! 3000 done 0 17
 //! 3000 seen 0 18 50 8000 50 8000 0 125000 0 20000000
 //! 4000 span 0 2 alarms los+rai
+//! 4500 observed 0 line 2 17 4440 ended digit 5 60
 //! 5000 resolved ca.example.net 60000000000 192.0.2.1,192.0.2.2
 //! 6000 timeout
 //! ```
 //!
 //! In memory it is bounded: the oldest lines go, and what has lost its beginning cannot be replayed.
+
+mod observed;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -155,11 +158,12 @@ fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<
                 octets,
             }
         }
-        "done" | "seen" | "span" => {
+        "done" | "seen" | "span" | "observed" => {
             let (core, rest) = rest.split_once(' ')?;
             let report = match kind {
                 "done" => Report::Done { id: OrderId(rest.parse().ok()?), outcome: Outcome::Done },
                 "seen" => read_seen(rest)?,
+                "observed" => observed::read(rest)?,
                 _ => read_span(rest)?,
             };
             Input::Report { core: CoreId(core.parse().ok()?), report }
@@ -251,6 +255,10 @@ impl fmt::Display for Written<'_> {
             Input::Report { core, report: Report::Span { span, event } } => {
                 write!(f, "span {} {} ", core.0, span.0)?;
                 write_event(*event, f)
+            }
+            Input::Report { core, report: Report::Observed { side, at, what } } => {
+                write!(f, "observed {} ", core.0)?;
+                observed::write(*side, *at, *what, f)
             }
             Input::Resolved { host, addresses, ttl } => {
                 write!(f, "resolved {host} {} ", ttl.as_nanos())?;

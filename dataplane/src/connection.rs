@@ -356,6 +356,7 @@ const IDLE: Leg = Leg {
     peer: Peer::OnHold,
     send: Format { payload_type: 0, codec: Codec::G711(Law::Mu) },
     receive: Formats::NONE,
+    receive_events: None,
     ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
     jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
     dscp: Dscp::EF,

@@ -9,6 +9,10 @@ use crate::link::{Order, Report};
 /// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
 pub const CONNECTIONS_PER_ENDPOINT: usize = 4;
 
+/// Tones that can be played at a time to the line of one DS0, and as many to each connection: RFC 3435
+/// §2.3.3 wants signals applied in parallel.
+pub const PLAYS_PER_SIDE: usize = 2;
+
 /// Orders a core carries out in one tick at most, so that a burst of them does not delay media.
 pub const ORDERS_PER_TICK: usize = 256;
 

@@ -27,12 +27,15 @@ use crossbeam::queue::ArrayQueue;
 use drivers::line::{Ds0, Law, SpanId};
 use drivers::net::{Dscp, PortSlot};
 use drivers::span::SpanEvent;
+use drivers::time::Instant;
 
 use crate::limits::Limits;
 
 pub use crate::codec::Codec;
 pub use crate::mode::Mode;
+pub use crate::observation::{CheckTone, DetectorSet, Digit, Observation, Sound};
 pub use crate::stats::ConnectionStats;
+pub use crate::tone_spec::{Blend, Frequency, Step, ToneSpec};
 
 /// The number of an order, given by control; its report bears it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -85,7 +88,47 @@ pub enum Action {
         /// Its law from now on.
         law: Law,
     },
+    /// Listens for these, and for nothing else any more.
+    Watch {
+        /// Where: to what comes from there.
+        side: Side,
+        /// For what.
+        detectors: DetectorSet,
+    },
+    /// Plays a tone, beside those that are played there already: [`PLAYS_PER_SIDE`] at most.
+    ///
+    /// Its end, if it comes by itself, is reported.
+    ///
+    /// [`PLAYS_PER_SIDE`]: crate::limits::PLAYS_PER_SIDE
+    Play {
+        /// Where to.
+        side: Side,
+        /// What it is stopped and reported by: different from all others there.
+        play: PlayId,
+        /// What it is.
+        tone: ToneSpec,
+    },
+    /// Stops a tone; nothing happens if it has come to its end before.
+    Stop {
+        /// Where it is played.
+        side: Side,
+        /// Which.
+        play: PlayId,
+    },
 }
+
+/// One of the two sides between which a gateway stands, of one DS0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// The line.
+    Line(Ds0),
+    /// The network: the connection on the pair of this RTP slot. What was ordered for it ends with it.
+    Network(PortSlot),
+}
+
+/// The number of a tone that is played, given by control.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PlayId(pub u32);
 
 /// How a leg presents itself to its peer, drawn at random by control (RFC 3550 §5.1, RFC 7022).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +154,8 @@ pub struct Leg {
     pub send: Format,
     /// What is understood.
     pub receive: Formats,
+    /// The payload type under which telephone-events come (RFC 4733), if they were agreed on.
+    pub receive_events: Option<u8>,
     /// Milliseconds in a packet sent: 5, 10, 20, 30, 40 or 60.
     pub ptime_ms: NonZeroU8,
     /// The jitter buffer's bounds.
@@ -237,6 +282,15 @@ pub enum Report {
         span: SpanId,
         /// What happened.
         event: SpanEvent,
+    },
+    /// Something happened that was watched for, or to a tone that was played.
+    Observed {
+        /// Where.
+        side: Side,
+        /// When: of a sound, when it began or ended, not when it was recognised.
+        at: Instant,
+        /// What.
+        what: Observation,
     },
 }
 
@@ -373,7 +427,7 @@ impl CoreEnd {
                 self.shared.reports.push(report).expect("each order under way has a place kept for its Done");
             }
             // At most `observations` of these ever wait, so they leave the orders' places free.
-            Report::Span { .. } => {
+            Report::Span { .. } | Report::Observed { .. } => {
                 if self.shared.reports.len() >= self.observations {
                     return false;
                 }

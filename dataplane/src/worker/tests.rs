@@ -145,6 +145,7 @@ fn connect(mode: Mode) -> Action {
             peer: Peer::At(Remote { rtp: peer(4_000), rtcp: peer(4_001) }),
             send: pcma,
             receive: Formats::new([pcma]),
+            receive_events: None,
             ptime_ms: NonZeroU8::new(5).expect("5 is not 0"),
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
             dscp: Dscp::EF,

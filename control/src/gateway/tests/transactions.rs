@@ -153,6 +153,9 @@ fn kind(action: &Action) -> &'static str {
         Action::Disconnect { .. } => "disconnect",
         Action::Survey { .. } => "survey",
         Action::Encode { .. } => "encode",
+        Action::Watch { .. } => "watch",
+        Action::Play { .. } => "play",
+        Action::Stop { .. } => "stop",
     }
 }
 

@@ -1,0 +1,171 @@
+//! What a core can be asked to listen for, and what it says it has heard.
+//!
+//! Sounds as the line has them. What a protocol calls them, and who wants to know, is for control.
+
+use std::fmt;
+
+use crate::link::PlayId;
+
+/// A DTMF digit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Digit(u8);
+
+/// A sound that can be recognised.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Sound {
+    /// A DTMF digit, in the audio or as a telephone-event (RFC 4733).
+    Digit(Digit),
+    /// A fax machine calls: CNG, 1,100 Hz (ITU-T T.30).
+    FaxCalling,
+    /// A modem or a fax machine answers: 2,100 Hz (ITU-T V.25, V.8).
+    Answer,
+    /// The same, and its phase has been seen to turn: echo cancellers are to stand aside.
+    AnswerTurning,
+    /// A continuity tone.
+    Check(CheckTone),
+    /// A milliwatt: 1,000, 1,004 or 1,013.8 Hz, which are not told apart.
+    Milliwatt,
+    /// Test progress tone of a 105 test line: 2,225 Hz.
+    TestProgress,
+}
+
+/// The two tones of a continuity test (RFC 3660 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CheckTone {
+    /// 2,010 Hz.
+    Co1,
+    /// 1,780 Hz.
+    Co2,
+}
+
+/// What is listened for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct DetectorSet(u8);
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Observation {
+    /// A sound began.
+    Began(Sound),
+    /// It is over.
+    Ended {
+        /// The sound.
+        sound: Sound,
+        /// How long it lasted, at most [`u16::MAX`].
+        ms: u16,
+    },
+    /// A tone that was played has come to its end by itself.
+    PlayEnded(PlayId),
+}
+
+impl Digit {
+    /// All of them, in the order of their event codes (RFC 4733 §3.2).
+    pub const ALL: [Self; 16] = {
+        let mut all = [Self(0); 16];
+        let mut code = 0;
+        while code < 16 {
+            all[code] = Self(code as u8);
+            code += 1;
+        }
+        all
+    };
+
+    /// The digit that is written so: `0` to `9`, `*`, `#`, `A` to `D`.
+    pub fn new(written: char) -> Option<Self> {
+        WRITTEN.chars().zip(Self::ALL).find(|(as_, _)| *as_ == written).map(|(_, digit)| digit)
+    }
+
+    /// The digit of an event code (RFC 4733 §3.2).
+    pub const fn of_code(code: u8) -> Option<Self> {
+        if code < 16 { Some(Self(code)) } else { None }
+    }
+
+    /// How it is written.
+    pub const fn written(self) -> char {
+        WRITTEN.as_bytes()[self.0 as usize] as char
+    }
+
+    /// Its two frequencies in Hz, the low one first (ITU-T Q.23).
+    pub const fn hz(self) -> (u16, u16) {
+        let at = KEYS[self.0 as usize] as usize;
+        (Self::LOW_HZ[at / 4], Self::HIGH_HZ[at % 4])
+    }
+
+    /// The digit of a row, by low frequency, and a column, by high frequency, of the keypad; 0 to 3.
+    pub const fn at(row: usize, column: usize) -> Self {
+        let mut code = 0;
+        while KEYS[code] as usize != row * 4 + column {
+            code += 1;
+        }
+        Self(code as u8)
+    }
+
+    /// The low group.
+    pub const LOW_HZ: [u16; 4] = [697, 770, 852, 941];
+    /// The high group.
+    pub const HIGH_HZ: [u16; 4] = [1_209, 1_336, 1_477, 1_633];
+}
+
+/// How digits are written, in the order of their codes.
+const WRITTEN: &str = "0123456789*#ABCD";
+
+/// Where each is on the keypad: four times the row, and the column.
+const KEYS: [u8; 16] = [13, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 14, 3, 7, 11, 15];
+
+impl fmt::Display for Digit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(WRITTEN.get(usize::from(self.0)..=usize::from(self.0)).unwrap_or_default())
+    }
+}
+
+impl DetectorSet {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// [`Sound::Digit`].
+    pub const DTMF: Self = Self(1);
+    /// [`Sound::FaxCalling`].
+    pub const FAX_CALLING: Self = Self(2);
+    /// [`Sound::Answer`] and [`Sound::AnswerTurning`].
+    pub const ANSWER: Self = Self(4);
+    /// [`Sound::Check`].
+    pub const CHECK: Self = Self(8);
+    /// [`Sound::Milliwatt`].
+    pub const MILLIWATT: Self = Self(16);
+    /// [`Sound::TestProgress`].
+    pub const TEST_PROGRESS: Self = Self(32);
+
+    /// This set and `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether something of `other` is in it.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_written_coded_and_keyed_as_rfc_4733_and_q23_have_it() {
+        for (code, written) in WRITTEN.chars().enumerate() {
+            let digit = Digit::new(written).expect("a digit");
+            assert_eq!(Digit::of_code(code as u8), Some(digit));
+            assert_eq!(digit.to_string(), digit.written().to_string());
+        }
+        let hz = |written| Digit::new(written).expect("a digit").hz();
+        assert_eq!((hz('1'), hz('5'), hz('0')), ((697, 1_209), (770, 1_336), (941, 1_336)));
+        assert_eq!((hz('*'), hz('#'), hz('A')), ((941, 1_209), (941, 1_477), (697, 1_633)));
+        assert_eq!((Digit::at(3, 1).written(), Digit::at(3, 3).written()), ('0', 'D'));
+        assert_eq!((Digit::new('E'), Digit::of_code(16)), (None, None));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a tone is made of: frequencies, levels, and when each of them sounds.
+//!
+//! Plain data that fits an order. Which country hears what as busy tone, and how loud, is for control
+//! to know: its tables are `const`, so that a tone that cannot be is found when they are compiled.
+
+use crate::link::Digit;
+
+/// Up to four frequencies, and up to eight steps that say which of them sound and for how long.
+///
+/// ```
+/// use dataplane::link::{Blend, Frequency, Step, ToneSpec};
+///
+/// /// Congestion tone of the United Kingdom: 400 Hz, 400 ms on, 350 off, 225 on, 525 off.
+/// const CONGESTION: ToneSpec = ToneSpec::new(
+///     &[Frequency::hz(400, -13)],
+///     &[Step::first(1, 400), Step::pause(350), Step::first(1, 225), Step::pause(525)],
+///     Some(0),
+///     Blend::Alone,
+/// );
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ToneSpec {
+    frequencies: [Frequency; Self::FREQUENCIES_MAX],
+    steps: [Step; Self::STEPS_MAX],
+    n_steps: u8,
+    /// The step after the last; the tone ends there if `None`.
+    again_from: Option<u8>,
+    blend: Blend,
+}
+
+/// One frequency at its level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frequency {
+    /// In tenths of a Hz, 1 to 39,999; 0 is none.
+    pub decihertz: u16,
+    /// Its level, -60 to +3 dBm0.
+    pub dbm0: i8,
+}
+
+/// Some frequencies, for some time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Which frequencies sound: bit 0 is the first. None is silence.
+    pub sounding: u8,
+    /// For how long; [`Step::FOREVER`] is without end.
+    pub ms: u16,
+}
+
+/// What becomes of other media on the way of a tone.
+// RFC 3435 §2.3.3 leaves it to each signal. A digit or a check tone must be alone to be recognised;
+// who hears call waiting wants to hear the call as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blend {
+    /// They are not heard while the tone is played, its pauses included.
+    Alone,
+    /// The tone is added to them.
+    Added,
+}
+
+impl ToneSpec {
+    /// Frequencies at a time, at most.
+    pub const FREQUENCIES_MAX: usize = 4;
+    /// Steps, at most.
+    pub const STEPS_MAX: usize = 8;
+
+    /// A tone that goes through `steps` once and, if `again_from` says so, goes on from that step
+    /// whenever it is through.
+    ///
+    /// # Panics
+    /// If there are too many frequencies or steps or no step, a step names a frequency that is not
+    /// there or lasts no time, a frequency or level is out of its range, or `again_from` is no step.
+    pub const fn new(
+        frequencies: &[Frequency],
+        steps: &[Step],
+        again_from: Option<u8>,
+        blend: Blend,
+    ) -> Self {
+        assert!(frequencies.len() <= Self::FREQUENCIES_MAX, "a tone has four frequencies at most");
+        assert!(!steps.is_empty() && steps.len() <= Self::STEPS_MAX, "a tone has one to eight steps");
+        if let Some(again_from) = again_from {
+            assert!((again_from as usize) < steps.len(), "a tone goes on from one of its steps");
+        }
+        let mut tone = Self {
+            frequencies: [Frequency::NONE; Self::FREQUENCIES_MAX],
+            steps: [Step::pause(Step::FOREVER); Self::STEPS_MAX],
+            n_steps: steps.len() as u8,
+            again_from,
+            blend,
+        };
+        let mut index = 0;
+        while index < frequencies.len() {
+            let Frequency { decihertz, dbm0 } = frequencies[index];
+            assert!(decihertz > 0 && decihertz < 40_000, "a frequency lies below 4,000 Hz");
+            assert!(dbm0 >= -60 && dbm0 <= 3, "a level lies between -60 and +3 dBm0");
+            tone.frequencies[index] = frequencies[index];
+            index += 1;
+        }
+        index = 0;
+        while index < steps.len() {
+            assert!(
+                (steps[index].sounding as usize) >> frequencies.len() == 0,
+                "a step sounds what is there"
+            );
+            assert!(steps[index].ms > 0, "a step lasts some time");
+            tone.steps[index] = steps[index];
+            index += 1;
+        }
+        tone
+    }
+
+    /// All of `frequencies` together, without end.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub const fn steady(frequencies: &[Frequency], blend: Blend) -> Self {
+        Self::new(frequencies, &[Step::first(frequencies.len(), Step::FOREVER)], None, blend)
+    }
+
+    /// A DTMF digit (ITU-T Q.23) for `on_ms`, then silence for `off_ms`. The high group is 2 dB above
+    /// the low one, which is at `dbm0`.
+    ///
+    /// # Panics
+    /// If one of the times is 0, or the level is below -60 or above +1.
+    pub const fn dtmf(digit: Digit, dbm0: i8, on_ms: u16, off_ms: u16) -> Self {
+        let (low, high) = digit.hz();
+        let frequencies = [Frequency::hz(low, dbm0), Frequency::hz(high, dbm0 + 2)];
+        Self::new(&frequencies, &[Step::first(2, on_ms), Step::pause(off_ms)], None, Blend::Alone)
+    }
+
+    /// Nothing but silence, without end: what else would be heard is not.
+    pub const QUIET: Self = Self::new(&[], &[Step::pause(Step::FOREVER)], None, Blend::Alone);
+
+    /// Its frequencies; the bits of [`Step::sounding`] are of this order.
+    pub const fn frequencies(&self) -> &[Frequency; Self::FREQUENCIES_MAX] {
+        &self.frequencies
+    }
+
+    /// The step of this number.
+    pub const fn step(&self, index: u8) -> Option<Step> {
+        if index < self.n_steps { Some(self.steps[index as usize]) } else { None }
+    }
+
+    /// The step that comes after the last one.
+    pub const fn again_from(&self) -> Option<u8> {
+        self.again_from
+    }
+
+    /// What becomes of other media.
+    pub const fn blend(&self) -> Blend {
+        self.blend
+    }
+}
+
+impl Frequency {
+    /// No frequency.
+    const NONE: Self = Self { decihertz: 0, dbm0: 0 };
+
+    /// Whole Hz.
+    pub const fn hz(hz: u16, dbm0: i8) -> Self {
+        Self { decihertz: hz * 10, dbm0 }
+    }
+}
+
+impl Step {
+    /// The length of a step that does not end.
+    pub const FOREVER: u16 = u16::MAX;
+
+    /// The first `n` frequencies.
+    pub const fn first(n: usize, ms: u16) -> Self {
+        Self { sounding: ((1u16 << n) - 1) as u8, ms }
+    }
+
+    /// None.
+    pub const fn pause(ms: u16) -> Self {
+        Self { sounding: 0, ms }
+    }
+}
