@@ -8,6 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/conformance.rs"]
+mod conformance;
+
+use conformance::{Level, RFCS, Status};
+
 /// The top of the checkout.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace").to_owned()
@@ -245,18 +250,16 @@ fn headings(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn cited_rfc_sections_exist() {
-    let texts = root().parent().expect("the checkout is in a folder").join("shared/rfc");
     let citations = citations();
     assert!(
         citations.len() > 30,
         "the code cites the RFCs it obeys: only {} citations found",
         citations.len()
     );
-    if !texts.is_dir() {
-        assert!(std::env::var_os("CI").is_none(), "in CI the texts of the RFCs must be there");
+    let Some(texts) = texts() else {
         println!("LEFT OUT: no texts of the RFCs here, {} citations not checked", citations.len());
         return;
-    }
+    };
     let mut known = BTreeMap::new();
     let mut broken = Vec::new();
     for ((rfc, section), place) in &citations {
@@ -271,6 +274,56 @@ fn cited_rfc_sections_exist() {
     }
     println!("{} cited sections checked", citations.len());
     none("a cited section exists", &broken);
+}
+
+/// The folder with the texts of the RFCs, where that is beside the checkout.
+fn texts() -> Option<PathBuf> {
+    let texts = root().parent().expect("the checkout is in a folder").join("shared/rfc");
+    let there = texts.is_dir();
+    assert!(there || std::env::var_os("CI").is_none(), "in CI the texts of the RFCs must be there");
+    there.then_some(texts)
+}
+
+#[test]
+fn each_rule_of_the_rfcs_is_tested_pending_or_not_ours() {
+    let sources = sources(&["rs"]);
+    let texts = texts();
+    let mut broken = Vec::new();
+    let mut tables = Vec::new();
+    for rfc in RFCS {
+        let path = root().join(format!("tests/conformance/rfc{rfc}.toml"));
+        let table = fs::read_to_string(&path).expect("each RFC has its table");
+        let rules = conformance::read(&table).unwrap_or_else(|error| panic!("rfc{rfc}.toml: {error}"));
+        let mut wrong = conformance::gaps(&rules);
+        for rule in &rules {
+            let Status::Tested(tests) = &rule.status else { continue };
+            let missing = tests.iter().filter(|test| !conformance::is_there(test, &sources));
+            wrong.extend(missing.map(|test| format!("{} {}: no test {test}", rule.section, rule.numbers.0)));
+        }
+        match texts.as_deref().map(|texts| conformance::text_of(texts, rfc)) {
+            Some(Some(text)) => wrong.extend(conformance::differences(&rules, &text)),
+            Some(None) => panic!("RFC {rfc} is not among the texts"),
+            None => println!("LEFT OUT: RFC {rfc} is not here: its table may lack rules"),
+        }
+        broken.extend(wrong.into_iter().map(|wrong| format!("rfc{rfc}.toml: {wrong}")));
+        tables.push((rfc, rules));
+    }
+    for level in [Level::Must, Level::Should, Level::Example] {
+        for (rfc, rules) in &tables {
+            let [tested, pending, not_ours] = conformance::coverage(rules, level);
+            if tested + pending + not_ours > 0 {
+                println!(
+                    "RFC {rfc} {level:?}: {tested} tested, {pending} pending, {not_ours} not applicable"
+                );
+            }
+        }
+        for (rfc, rules) in &tables {
+            for (what, which) in conformance::pending(*rfc, rules, level) {
+                println!("  {level:?} pending, {what} ({}): {}", which.len(), which.join(", "));
+            }
+        }
+    }
+    none("each rule has its line, and each test that it names is there", &broken);
 }
 
 #[test]

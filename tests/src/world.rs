@@ -42,6 +42,7 @@ const DATAGRAMS: usize = 65_536;
 /// What a world is made of.
 pub struct WorldBuilder {
     seed: u64,
+    restart_wait_max_ms: u64,
     extra: String,
     spans: String,
     addresses: String,
@@ -54,6 +55,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.extra.push_str(toml);
+        self
+    }
+
+    /// The longest wait before the first RSIP; none unless said.
+    #[must_use]
+    pub fn restart_wait_max_ms(mut self, ms: u64) -> Self {
+        self.restart_wait_max_ms = ms;
         self
     }
 
@@ -138,6 +146,7 @@ impl World {
         println!("world seed: {seed}");
         WorldBuilder {
             seed,
+            restart_wait_max_ms: 0,
             extra: String::new(),
             spans: "[[span]]\ncount = 4\n".to_owned(),
             addresses: format!("[\"{GATEWAY}\"]"),
@@ -147,11 +156,12 @@ impl World {
     }
 
     fn new(builder: WorldBuilder) -> Self {
-        let WorldBuilder { seed, extra, spans, addresses, mut far_ends, around_tick } = builder;
+        let WorldBuilder { seed, restart_wait_max_ms, extra, spans, addresses, mut far_ends, around_tick } =
+            builder;
         let text = format!(
             "[gateway]\nname = \"gw\"\n\
              [mgcp]\nlisten = [\"{GATEWAY}:2427\"]\nallow = [\"10.0.0.0/24\"]\n\
-             notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = 0\n\
+             notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = {restart_wait_max_ms}\n\
              [media]\naddresses = {addresses}\n{extra}\n{spans}"
         );
         let config = Config::parse(&text, Path::new("")).unwrap_or_else(|errors| {
