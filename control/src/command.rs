@@ -16,6 +16,7 @@ pub mod crcx;
 pub mod dlcx;
 pub mod epcf;
 pub mod mdcx;
+pub mod notification;
 pub mod options;
 pub mod rqnt;
 pub mod undo;

@@ -5,7 +5,9 @@
 //! [`naming`] knows what they are called, [`restart`] tells call agents of their service state.
 
 pub mod naming;
+pub mod notify;
 pub mod restart;
+pub mod signal;
 pub mod table;
 
 use dataplane::link::{Codec, Identity, JitterBounds, Leg, Peer};

@@ -1,0 +1,267 @@
+//! The notification request that a command carries or is: X, R, S, D, Q, T and B/PR (RFC 3435 §2.3.3).
+//!
+//! From text to what endpoints keep. Whether it can be granted is asked of
+//! [`Notify::check`](crate::endpoint::notify::Notify::check) and
+//! [`Signals::check`](crate::endpoint::signal::Signals::check), endpoint by endpoint.
+
+use std::sync::Arc;
+
+use crate::endpoint::notify::request::{Actions, Embedded, Pattern, Request, Requested};
+use crate::endpoint::signal::{Key, Scope, Signal};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::digit_map::DigitMap;
+use crate::mgcp::event::{
+    EmbeddedRequest, Event, EventError, Events, Parameter, Place, QuarantineHandling, RequestedEvents,
+};
+use crate::mgcp::message::Parameters;
+use crate::mgcp::name::ConnectionId;
+use crate::package::ability::Making;
+use crate::package::{Extension, Packages};
+
+/// A notification request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// What is to be told.
+    pub request: Request,
+    /// S
+    pub signals: Arc<[Arc<Signal>]>,
+}
+
+/// Reads the notification request of a command, if it has one. `current` is the connection that the
+/// command makes or changes.
+///
+/// # Errors
+/// The return code for what is wrong or missing.
+pub fn read(
+    packages: &Packages,
+    parameters: &Parameters<'_>,
+    current: Option<ConnectionId>,
+) -> Result<Option<Asked>, ReturnCode> {
+    let p = parameters;
+    let reader = Reader { packages, current };
+    let persistent = p
+        .others
+        .iter()
+        .find(|(name, _)| name.contains('/') && packages.extension(name) == Ok(Extension::PersistentEvents));
+    let parts = [p.requested_events, p.signal_requests, p.detect_events, p.digit_map, p.quarantine];
+    let has_parts = parts.iter().any(Option::is_some) || persistent.is_some();
+    let identifier = match p.request {
+        Some(Some(id)) => id,
+        Some(None) => return Err(ReturnCode::PROTOCOL_ERROR),
+        // RFC 3435 §3.2.2, note: whatever is part of a notification request needs X.
+        None if has_parts => return Err(ReturnCode::PROTOCOL_ERROR),
+        None => return Ok(None),
+    };
+    // RFC 3435 §2.3.3: R, S and Q that are absent are as if they were empty; D, T and PR stay as they are.
+    let detect: Option<Events> = p.detect_events.map(parse).transpose()?;
+    let digit_map: Option<DigitMap> =
+        p.digit_map.filter(|text| !text.trim().is_empty()).map(parse).transpose()?;
+    let persistent = persistent.map(|(_, text)| parse::<RequestedEvents>(text)).transpose()?;
+    let request = Request {
+        identifier,
+        notified_entity: p.notified_entity.clone(),
+        events: reader.requested(&parse(p.requested_events.unwrap_or_default())?)?,
+        digit_map: digit_map.map(Arc::new),
+        quarantine: parse::<QuarantineHandling>(p.quarantine.unwrap_or_default())?,
+        detect: detect.map(|events| events.0.iter().map(|e| reader.pattern(e)).collect()).transpose()?,
+        persistent: persistent.map(|events| reader.requested(&events)).transpose()?,
+    };
+    let signals = reader.signals(&parse(p.signal_requests.unwrap_or_default())?)?;
+    Ok(Some(Asked { request, signals }))
+}
+
+fn parse<T: std::str::FromStr<Err = EventError>>(text: &str) -> Result<T, ReturnCode> {
+    text.parse().map_err(|error: EventError| error.code)
+}
+
+/// What names mean here.
+struct Reader<'a> {
+    packages: &'a Packages,
+    current: Option<ConnectionId>,
+}
+
+impl Reader<'_> {
+    fn requested(&self, list: &RequestedEvents) -> Result<Arc<[Requested]>, ReturnCode> {
+        let one = |asked: &crate::mgcp::event::RequestedEvent| {
+            let embedded = asked.actions.embedded.as_ref();
+            Ok(Requested {
+                pattern: self.pattern(&asked.event)?,
+                actions: Actions {
+                    handling: asked.actions.handling,
+                    swaps_audio: asked.actions.swaps_audio,
+                    keeps_signals: asked.actions.keeps_signals,
+                    embedded: embedded.map(|embedded| self.embedded(embedded)).transpose()?.map(Arc::new),
+                },
+            })
+        };
+        list.0.iter().map(one).collect()
+    }
+
+    fn embedded(&self, asked: &EmbeddedRequest) -> Result<Embedded, ReturnCode> {
+        Ok(Embedded {
+            events: self.requested(&asked.events)?,
+            signals: self.signals(&asked.signals)?,
+            digit_map: asked.digit_map.clone(),
+        })
+    }
+
+    fn pattern(&self, asked: &Event) -> Result<Pattern, ReturnCode> {
+        let found = self.packages.events(&asked.name)?;
+        for event in &found.events {
+            self.packages.check_event(*event, &asked.parameters)?;
+        }
+        let scope = self.scope(found.place)?;
+        Ok(Pattern { asked: self.expanded(asked), events: found.events.into(), scope })
+    }
+
+    fn signals(&self, list: &Events) -> Result<Arc<[Arc<Signal>]>, ReturnCode> {
+        list.0.iter().map(|asked| self.signal(asked).map(Arc::new)).collect()
+    }
+
+    fn signal(&self, asked: &Event) -> Result<Signal, ReturnCode> {
+        let event = self.packages.signal(&asked.name)?;
+        let lasting = self.packages.check_signal(event, &asked.parameters)?;
+        let asked = self.expanded(asked);
+        let place = match event.making() {
+            // RFC 3660 §2.1: `rbk(connection)` is `rt@connection` by another name.
+            Some(Making::RingbackOn) => place_of(asked.parameters.0.first()),
+            _ => asked.name.place,
+        };
+        Ok(Signal { key: Key { event, scope: self.scope(place)? }, lasting, asked })
+    }
+
+    // RFC 3435 §2.1.7: `$` is expanded at once, and only where there is a current connection; `*` never.
+    fn scope(&self, place: Place) -> Result<Scope, ReturnCode> {
+        match place {
+            Place::Endpoint => Ok(Scope::Endpoint),
+            Place::AllConnections => Ok(Scope::AllConnections),
+            Place::Connection(id) => Ok(Scope::Connection(id)),
+            Place::CurrentConnection => {
+                self.current.map(Scope::Connection).ok_or(ReturnCode::CONNECTION_UNKNOWN)
+            }
+        }
+    }
+
+    /// The same without `$`.
+    fn expanded(&self, asked: &Event) -> Event {
+        let mut asked = asked.clone();
+        let Some(current) = self.current else { return asked };
+        if asked.name.place == Place::CurrentConnection {
+            asked.name.place = Place::Connection(current);
+        }
+        for parameter in &mut asked.parameters.0 {
+            if place_of(Some(parameter)) == Place::CurrentConnection {
+                *parameter = Parameter::bare(current);
+            }
+        }
+        asked
+    }
+}
+
+/// The connection that a parameter names.
+fn place_of(parameter: Option<&Parameter>) -> Place {
+    match parameter.and_then(Parameter::value).as_deref() {
+        Some("$") => Place::CurrentConnection,
+        Some("*") => Place::AllConnections,
+        Some(id) => id.parse().map_or(Place::Endpoint, Place::Connection),
+        None => Place::Endpoint,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::package::ability::{Abilities, Ability};
+
+    /// Packages that can do some of all kinds.
+    pub(crate) const PACKAGES: Packages = Packages::new(Abilities::of(&[
+        Ability::Notifications,
+        Ability::ConnectionAge,
+        Ability::DigitDetection,
+        Ability::DigitGeneration,
+        Ability::CallTones,
+        Ability::CallToneDetection,
+        Ability::ContinuityResponse,
+        Ability::FaxToneDetection,
+        Ability::ModemToneDetection,
+        Ability::LineSignalling,
+        Ability::QualityThreshold,
+    ]));
+
+    /// The request of `X=1 R=D/5(N) S=G/rt`.
+    pub(crate) fn asked(text: &str, current: Option<&str>) -> Result<Option<Asked>, ReturnCode> {
+        let mut parameters = Parameters::default();
+        for (name, value) in text.split(' ').filter_map(|word| word.split_once('=')) {
+            match name {
+                "X" => parameters.request = Some(value.parse().ok()),
+                "R" => parameters.requested_events = Some(value),
+                "S" => parameters.signal_requests = Some(value),
+                "D" => parameters.digit_map = Some(value),
+                "Q" => parameters.quarantine = Some(value),
+                "T" => parameters.detect_events = Some(value),
+                "N" => parameters.notified_entity = Some(value.parse().ok()),
+                name => parameters.others.push((name, value)),
+            }
+        }
+        read(&PACKAGES, &parameters, current.map(|id| id.parse().expect(id)))
+    }
+
+    fn code(text: &str) -> ReturnCode {
+        asked(text, None).expect_err(text)
+    }
+
+    #[test]
+    fn a_command_without_any_part_has_no_request() {
+        assert_eq!(asked("N=ca@example.net", None), Ok(None));
+        for part in ["R=", "S=", "T=", "D=(1)", "Q=loop", "B/PR="] {
+            assert_eq!(code(part), ReturnCode::PROTOCOL_ERROR, "{part}");
+            assert!(asked(&format!("X=1 {part}"), None).expect(part).is_some());
+        }
+        assert_eq!(code("X="), ReturnCode::PROTOCOL_ERROR);
+    }
+
+    #[test]
+    fn what_is_absent_is_told_apart_from_what_is_empty() {
+        let absent = asked("X=1", None).expect("good").expect("there");
+        assert_eq!((absent.request.detect, absent.request.persistent), (None, None));
+        let empty = asked("X=1 T= B/PR=", None).expect("good").expect("there");
+        assert_eq!(empty.request.detect.as_deref(), Some(&[][..]));
+        assert_eq!(empty.request.persistent.as_deref(), Some(&[][..]));
+    }
+
+    // RFC 3435 §2.1.7.
+    #[test]
+    fn the_current_connection_is_expanded_everywhere_and_all_connections_nowhere() {
+        let text = "X=1 R=G/ld@$(N,E(R(G/ld@$(A)),S(G/rt@$))),D/1(N) S=G/rt@$,G/rbk($),G/rt@* Q=loop";
+        let Asked { request, signals } = asked(text, Some("1A")).expect("good").expect("there");
+        let requested = request.events[0].to_asked().to_string();
+        assert_eq!(requested, "G/ld@1A(N,E(R(G/ld@1A(A)),S(G/rt@1A)))");
+        let shown: Vec<_> = signals.iter().map(|signal| signal.asked.to_string()).collect();
+        assert_eq!(shown, ["G/rt@1A", "G/rbk(1A)", "G/rt@*"]);
+        let current = Scope::Connection("1A".parse().expect("hex"));
+        let scopes: Vec<_> = signals.iter().map(|signal| signal.key.scope).collect();
+        assert_eq!(scopes, [current, current, Scope::AllConnections]);
+        for text in ["X=1 R=G/ld@$", "X=1 S=G/rt@$", "X=1 S=G/rbk($)", "X=1 R=D/1(E(S(G/rt@$)))"] {
+            assert_eq!(code(text), ReturnCode::CONNECTION_UNKNOWN, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_own_code() {
+        for (text, expected) in [
+            ("X=1 R=Z/z(N)", ReturnCode::UNSUPPORTED_PACKAGE),
+            ("X=1 R=G/zz(N)", ReturnCode::EVENT_UNKNOWN),
+            ("X=1 R=T/tl(N)", ReturnCode::CANNOT_DETECT),
+            ("X=1 S=T/qt", ReturnCode::CANNOT_SIGNAL),
+            ("X=1 S=G/rt(zz)", ReturnCode::EVENT_PARAMETER_ERROR),
+            ("X=1 R=D/1(N,A)", ReturnCode::UNKNOWN_ACTION),
+            ("X=1 R=D/1(E(R(Z/z(N))))", ReturnCode::UNSUPPORTED_PACKAGE),
+            ("X=1 D=(1F)", ReturnCode::UNSUPPORTED_DIGIT_MAP),
+            ("X=1 Q=loop,step", ReturnCode::UNSUPPORTED_QUARANTINE),
+            ("X=1 T=Z/z", ReturnCode::UNSUPPORTED_PACKAGE),
+            ("X=1 B/PR=G/zz(N)", ReturnCode::EVENT_UNKNOWN),
+        ] {
+            assert_eq!(code(text), expected, "{text}");
+        }
+    }
+}
