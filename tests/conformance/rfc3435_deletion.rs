@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drivers::line::Law;
-use tests::World;
 use tests::audio::{distinct, follows};
+use tests::{Reply, World};
 
 use crate::agent::connections;
 
@@ -78,4 +78,41 @@ fn media_for_a_deleted_connection_are_dropped_and_none_are_sent() {
     assert!(w.peers[peer].heard.is_empty());
     let heard = far_end.octets_from(0).expect("the recording has room");
     assert!(heard[heard.len() - 7_000..].iter().all(|&octet| octet == Law::A.silence()));
+}
+
+/// What DLCX tells of a connection in `mode` that was sent to for a second.
+fn told(mode: &str) -> Reply {
+    let mut w = World::builder(36).build();
+    let peer = w.add_peer("10.0.0.9:4000");
+    let sdp = w.peers[peer].description("8");
+    let made = w.connect("ds/e1-1/1", mode, &sdp);
+    w.play(peer, made.rtp(), 8, 20, &distinct(1, Law::A, 65_537));
+    w.run_for(Duration::from_secs(1));
+    let gone = w.ask("DLCX ds/e1-1/1@gw", &format!("C: A1\r\nI: {}\r\n", made.connection()));
+    assert_eq!(gone.code, 250, "{}", gone.text);
+    gone
+}
+
+// RFC 3435 §2.3.7: the counters of a direction that was never open are zero.
+#[test]
+fn counters_are_of_the_directions_that_were_open() {
+    let both = told("sendrecv");
+    for (packets, octets) in [("PS", "OS"), ("PR", "OR")] {
+        let n = both.seen(packets).expect("packets are counted");
+        assert!((48..=51).contains(&n), "{}", both.text);
+        assert_eq!(both.seen(octets), Some(n * 160), "{}", both.text);
+    }
+    assert_eq!(both.seen("PL"), Some(0), "{}", both.text);
+    let receives = told("recvonly");
+    assert_eq!((receives.seen("PS"), receives.seen("OS")), (Some(0), Some(0)), "{}", receives.text);
+    assert!(receives.seen("PR") > Some(40), "{}", receives.text);
+}
+
+#[test]
+#[ignore = "what comes to a connection that only sends is counted"]
+fn a_connection_that_only_sends_has_received_nothing() {
+    let sends = told("sendonly");
+    assert!(sends.seen("PS") > Some(40), "{}", sends.text);
+    let received = ["PR", "OR", "PL", "JI"].map(|name| sends.seen(name));
+    assert_eq!(received, [Some(0); 4], "{}", sends.text);
 }

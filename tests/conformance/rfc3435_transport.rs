@@ -1,7 +1,10 @@
 //! RFC 3435 §3.5: transactions over UDP.
 
+use std::path::Path;
 use std::time::Duration;
 
+use control::config::Config;
+use drivers::line::{Alarm, Alarms};
 use tests::World;
 
 use crate::agent::{Agent, connections, transaction};
@@ -164,4 +167,51 @@ fn an_answer_counts_for_twice_t_hist() {
     w.run_for(Duration::from_secs(1));
     w.ask("DLCX ds/e1-1/1@gw", "");
     assert_eq!(w.commands, [""; 0], "the restart was told, and heard of");
+}
+
+/// When RSIP is sent for the first and the second time, in ms after its span fails.
+fn repeated_after(w: &mut World) -> Vec<u64> {
+    w.commands.clear();
+    w.agent_answers = false;
+    w.script(0).set_alarms(Alarms::NONE.with(Alarm::Los));
+    let mut times = Vec::new();
+    let mut ms = 0;
+    while times.len() < 2 {
+        w.run_for(Duration::from_millis(5));
+        ms += 5;
+        times.extend(w.commands.drain(..).map(|_| ms));
+        assert!(ms < 10_000, "RSIP is sent and sent again");
+    }
+    times
+}
+
+#[test]
+fn an_answer_that_is_not_acknowledged_changes_nothing_else() {
+    let mut w = World::builder(111).build();
+    w.run_for(Duration::from_secs(1));
+    let usual = repeated_after(&mut w);
+    let mut w = World::builder(111).build();
+    w.run_for(Duration::from_secs(1));
+    w.send_text(&crcx(7, 1));
+    w.send_text(&crcx(7, 1));
+    assert_eq!(w.reply(7).parameter("K"), Some(""));
+    w.run_for(Duration::from_secs(40));
+    assert!(w.take_replies().len() > 3, "it is repeated");
+    let then = repeated_after(&mut w);
+    assert_eq!(then[1] - then[0], usual[1] - usual[0]);
+    // Nor is anyone cut off by it: the span's end of service is told like any other.
+    assert_eq!(w.ask("CRCX ds/e1-2/1@gw", "C: A1\r\nM: recvonly\r\n").code, 200);
+}
+
+// RFC 3435 §3.5.1, §3.5.6, §4.3: T-HIST is more than T-MAX and the time on the way, and than the wait
+// between repetitions of a command whose answer is promised.
+#[test]
+#[ignore = "T-HIST may be as short as T-MAX"]
+fn t_hist_leaves_time_for_the_way() {
+    for times in ["response_history_s = 20\n", "response_history_s = 3\ntransaction_max_s = 1\n"] {
+        assert!(Config::parse(&format!("[mgcp]\n{times}"), Path::new("")).is_err(), "{times}");
+    }
+    assert!(
+        Config::parse("[mgcp]\nresponse_history_s = 30\ntransaction_max_s = 20\n", Path::new("")).is_ok()
+    );
 }
