@@ -145,7 +145,6 @@ fn each_message_of_a_datagram_is_answered() {
 
 // RFC 3435 §3.5.5: as if each had come alone, and the one before were done.
 #[test]
-#[ignore = "messages of one datagram are begun at once"]
 fn messages_of_one_datagram_are_carried_out_one_after_the_other() {
     let mut w = World::builder(109).build();
     w.send_text(&format!("{}.\r\nDLCX 8 ds/e1-1/1@gw MGCP 1.0\r\n", crcx(7, 1)));
