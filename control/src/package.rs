@@ -11,7 +11,7 @@
 //! ```
 //!
 //! [`Source`] and [`Making`] are the border to the engine: it knows no names, and what lies behind
-//! here knows no octets. To add a package, write its file, and list it in [`ALL`].
+//! here knows no octets. To add a package, write its file, and list it in `ALL`.
 
 pub mod ability;
 mod base;

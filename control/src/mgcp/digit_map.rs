@@ -402,28 +402,26 @@ impl Places {
 
     fn standing(&self, steps: &[Step]) -> Standing {
         let mut standing = Standing { matched: false, outranked: false, waiting: 0 };
-        // Entries that are matched but give way, and how many of these wait for more themselves.
-        let (mut giving_way, mut giving_way_alone) = (0, 0);
-        let mut entry_waits = false;
+        // Whether an entry is matched but gives way, and whether one of these may itself go on.
+        let (mut gives_way_any, mut gives_way_and_waits) = (false, false);
+        let mut waits = false;
         for (index, step) in steps.iter().enumerate() {
-            match step {
-                Step::Letters { .. } => entry_waits |= self.contains(index),
+            match *step {
+                Step::Letters { .. } => waits |= self.contains(index),
                 Step::End { gives_way } => {
-                    if self.contains(index) {
-                        standing.matched |= !gives_way;
-                        giving_way += usize::from(*gives_way);
-                        giving_way_alone += usize::from(*gives_way && entry_waits);
-                    }
-                    standing.waiting += usize::from(entry_waits);
-                    entry_waits = false;
+                    let is_matched = self.contains(index);
+                    standing.matched |= is_matched && !gives_way;
+                    gives_way_any |= is_matched && gives_way;
+                    gives_way_and_waits |= is_matched && gives_way && waits;
+                    standing.waiting += usize::from(waits);
+                    waits = false;
                 }
             }
         }
         // RFC 3660 §2.7: an entry with P is a match only if no other entry may still match.
-        let no_other_waits =
-            giving_way > 0 && (standing.waiting == 0 || standing.waiting == 1 && giving_way_alone == 1);
-        standing.matched |= no_other_waits;
-        standing.outranked = giving_way > 0 && !standing.matched;
+        let no_other_waits = standing.waiting == 0 || standing.waiting == 1 && gives_way_and_waits;
+        standing.matched |= gives_way_any && no_other_waits;
+        standing.outranked = gives_way_any && !standing.matched;
         standing
     }
 
@@ -444,3 +442,6 @@ impl Places {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

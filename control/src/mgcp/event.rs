@@ -113,7 +113,7 @@ impl EventName {
     pub fn new(package: &str, code: &str) -> Self {
         Self {
             package: PackageName::Named(package.into()),
-            code: EventCode::Named(code.into()),
+            code: EventCode::named(code),
             place: Place::Endpoint,
         }
     }
@@ -125,66 +125,73 @@ impl EventName {
 
     // RFC 3435 Appendix A, eventName.
     fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
-        let first = reader.take_while(is_code_octet);
-        let (package, word) = match (first, reader.peek()) {
-            ("", Some(b'*')) => {
-                reader.skip(1);
-                match reader.eat(b'/') {
-                    true => (PackageName::All, ""),
-                    false => return Self::read_place(PackageName::Default, named("*"), reader),
-                }
-            }
-            (package, Some(b'/')) if is_word(package) => {
-                reader.skip(1);
-                (PackageName::Named(package.into()), "")
-            }
-            (code, _) => (PackageName::Default, code),
-        };
-        let word = if word.is_empty() { reader.take_while(is_code_octet) } else { word };
-        let code = match (word, reader.peek()) {
-            ("", Some(b'[')) => {
-                let inside = reader.bracketed("eventRange")?;
-                let range = LetterSet::parse(inside.as_bytes());
-                EventCode::Range(range.ok_or_else(|| reader.wrong("eventRange"))?)
-            }
-            ("", Some(b'*')) => {
-                reader.skip(1);
-                named("*")
-            }
-            ("", Some(b'#')) => {
-                reader.skip(1);
-                named("#")
-            }
-            (word, _) if word.eq_ignore_ascii_case("all") => EventCode::All,
-            (word, _) if is_word(word) => named(word),
-            _ => return Err(reader.wrong("eventId")),
-        };
-        Self::read_place(package, code, reader)
-    }
-
-    fn read_place(
-        package: PackageName,
-        code: EventCode,
-        reader: &mut Reader<'_>,
-    ) -> Result<Self, EventError> {
-        let place = match reader.eat(b'@') {
-            false => Place::Endpoint,
-            true if reader.eat(b'*') => Place::AllConnections,
-            true if reader.eat(b'$') => Place::CurrentConnection,
-            true => {
-                let id = reader.take_while(|b| b.is_ascii_alphanumeric()).parse();
-                Place::Connection(id.map_err(|_| reader.wrong("ConnectionId"))?)
-            }
-        };
-        Ok(Self { package, code, place })
+        Ok(Self {
+            package: PackageName::read(reader)?,
+            code: EventCode::read(reader)?,
+            place: Place::read(reader)?,
+        })
     }
 }
 
-fn named(code: &str) -> EventCode {
-    EventCode::Named(code.into())
+impl PackageName {
+    /// With the slash; nothing is read if there is none.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
+        let mut ahead = *reader;
+        let is_all = ahead.eat(b'*');
+        let word = if is_all { "" } else { ahead.take_while(is_word_octet) };
+        if !ahead.eat(b'/') {
+            return Ok(Self::Default);
+        }
+        if !is_all && !is_word(word) {
+            return Err(reader.wrong("packageName"));
+        }
+        *reader = ahead;
+        Ok(if is_all { Self::All } else { Self::Named(word.into()) })
+    }
 }
 
-fn is_code_octet(octet: u8) -> bool {
+impl EventCode {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
+        let here = *reader;
+        match reader.peek() {
+            Some(b'[') => {
+                let letters = LetterSet::parse(reader.bracketed("eventRange")?.as_bytes());
+                letters.map(Self::Range).ok_or(here.wrong("eventRange"))
+            }
+            // A key of the keypad, and no wildcard.
+            Some(b'*' | b'#') => Ok(Self::named(reader.take(1))),
+            _ => match reader.take_while(is_word_octet) {
+                word if word.eq_ignore_ascii_case("all") => Ok(Self::All),
+                word if is_word(word) => Ok(Self::named(word)),
+                _ => Err(here.wrong("eventId")),
+            },
+        }
+    }
+
+    fn named(code: &str) -> Self {
+        Self::Named(code.into())
+    }
+}
+
+impl Place {
+    /// With its `@`; the endpoint if there is none.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, EventError> {
+        if !reader.eat(b'@') {
+            return Ok(Self::Endpoint);
+        }
+        if reader.eat(b'*') {
+            return Ok(Self::AllConnections);
+        }
+        if reader.eat(b'$') {
+            return Ok(Self::CurrentConnection);
+        }
+        let error = reader.wrong("ConnectionId");
+        let id = reader.take_while(|octet| octet.is_ascii_alphanumeric());
+        id.parse().map(Self::Connection).map_err(|_| error)
+    }
+}
+
+fn is_word_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || octet == b'-'
 }
 

@@ -104,19 +104,16 @@ impl Parameter {
             return Ok(Self::Value(Text::Quoted(text.into())));
         }
         let word = reader.take_while(is_suitable);
-        let is_name = !word.is_empty() && depth < DEPTH_MAX;
-        match reader.peek() {
-            Some(b'(') if is_name => {
-                reader.skip(1);
-                Ok(Self::Group(word.into(), Parameters::read_inside(reader, depth + 1)?))
+        if !word.is_empty() && depth < DEPTH_MAX {
+            if reader.eat(b'(') {
+                return Ok(Self::Group(word.into(), Parameters::read_inside(reader, depth + 1)?));
             }
-            Some(b'=') if is_name => {
-                reader.skip(1);
-                Ok(Self::Assigned(word.into(), Box::new(Self::read(reader, depth + 1)?)))
+            if reader.eat(b'=') {
+                return Ok(Self::Assigned(word.into(), Box::new(Self::read(reader, depth + 1)?)));
             }
-            Some(b'(' | b'=') => Err(wrong(reader)),
-            _ => Ok(Self::Value(Text::Bare(word.into()))),
         }
+        // Whatever else comes next is for the list to like or not.
+        Ok(Self::Value(Text::Bare(word.into())))
     }
 }
 

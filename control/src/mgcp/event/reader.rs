@@ -4,7 +4,7 @@ use super::EventError;
 use crate::mgcp::code::ReturnCode;
 
 /// Reads a parameter's value from left to right.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -18,8 +18,11 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    pub(super) fn skip(&mut self, n: usize) {
+    /// The next `n` octets, which must be there and be ASCII.
+    pub(super) fn take(&mut self, n: usize) -> &'a str {
+        let start = self.at;
         self.at += n;
+        &self.text[start..self.at]
     }
 
     // RFC 3435 Appendix A: there is white space only behind commas, but more is to be tolerated.
