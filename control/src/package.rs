@@ -313,8 +313,8 @@ impl EventId {
     /// The letter that it is to a digit map; none if it is no digit, key or timer.
     pub fn letter(self) -> Option<Letter> {
         let source = self.source()?;
-        if let Source::Digit(letter) = source {
-            return Some(letter);
+        if let Source::Digit(digit) = source {
+            return Some(digit.into());
         }
         (source == Source::DigitTimer).then_some(Letter::TIMER)
     }

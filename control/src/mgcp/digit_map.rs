@@ -18,6 +18,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use dataplane::link::Digit;
+
 use super::code::ReturnCode;
 use super::event::EventError;
 
@@ -80,6 +82,12 @@ impl Letter {
             11 => Self(b'#'),
             _ => Self(b'A' + index - 12),
         }
+    }
+}
+
+impl From<Digit> for Letter {
+    fn from(digit: Digit) -> Self {
+        Self(digit.written() as u8)
     }
 }
 

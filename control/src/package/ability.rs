@@ -2,7 +2,7 @@
 //!
 //! This is all that the packages and the rest of the gateway know of each other.
 
-use crate::mgcp::digit_map::Letter;
+use dataplane::link::{CheckTone, Digit};
 
 /// Something the gateway can do, or cannot: events and signals stand and fall with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -98,7 +98,7 @@ pub enum Source {
     /// A connection has lasted for an hour, or as long as is configured.
     ConnectionAge,
     /// A digit was dialled.
-    Digit(Letter),
+    Digit(Digit),
     /// No digit was dialled for the time of T.
     DigitTimer,
     /// A digit has lasted for 2 s.
@@ -112,9 +112,9 @@ pub enum Source {
     /// A tone; special information tones have a parameter.
     Tone(Tone),
     /// The continuity test with this check tone has passed.
-    Continuity(Tone),
+    Continuity(CheckTone),
     /// The same over a connection.
-    NetworkContinuity(Tone),
+    NetworkContinuity(CheckTone),
     /// The test pattern of the parameter.
     TestPattern,
     /// A pattern that was agreed on; the parameter is its number.
@@ -147,7 +147,7 @@ pub enum Making {
     /// Ringback on the connection that the parameter names.
     RingbackOn,
     /// This digit.
-    Digit(Letter),
+    Digit(Digit),
     /// The digit of the parameter, for as long as the signal lasts.
     LongDigit,
     /// Nothing: only its end matters.
@@ -155,9 +155,9 @@ pub enum Making {
     /// The signals of the parameters, one after the other.
     List,
     /// A continuity test with this go tone.
-    Continuity(Tone),
+    Continuity(CheckTone),
     /// The same over a connection.
-    NetworkContinuity(Tone),
+    NetworkContinuity(CheckTone),
     /// A tone for a tone, as the parameters say.
     Transponder,
     /// What comes from the line goes back to it.
@@ -195,10 +195,6 @@ pub enum Tone {
     SpecialInformation,
     /// Special information 2.
     NoCircuit,
-    /// 2010 Hz
-    Continuity2010,
-    /// 1780 Hz
-    Continuity1780,
     /// 1000 Hz
     Milliwatt1000,
     /// 1004 Hz
@@ -273,9 +269,7 @@ impl Tone {
             | Self::PermanentSignal
             | Self::SpecialInformation
             | Self::NoCircuit => false,
-            Self::Continuity2010
-            | Self::Continuity1780
-            | Self::Milliwatt1000
+            Self::Milliwatt1000
             | Self::Milliwatt1004
             | Self::Milliwatt1013
             | Self::Quiet

@@ -2,30 +2,31 @@
 //!
 //! Its event X, any digit, is not in the table: it is never what happened.
 
+use dataplane::link::Digit;
+
 use super::ability::{Making, Source};
 use super::parameter::{Rule, Takes};
 use super::{Entry, Package, SignalKind};
-use crate::mgcp::digit_map::Letter;
 
 pub(super) const PACKAGE: Package = Package::new("D", 1, ENTRIES);
 
 const ENTRIES: &[Entry] = &[
-    digit("0"),
-    digit("1"),
-    digit("2"),
-    digit("3"),
-    digit("4"),
-    digit("5"),
-    digit("6"),
-    digit("7"),
-    digit("8"),
-    digit("9"),
-    digit("#"),
-    digit("*"),
-    digit("A"),
-    digit("B"),
-    digit("C"),
-    digit("D"),
+    digit("0", 0),
+    digit("1", 1),
+    digit("2", 2),
+    digit("3", 3),
+    digit("4", 4),
+    digit("5", 5),
+    digit("6", 6),
+    digit("7", 7),
+    digit("8", 8),
+    digit("9", 9),
+    digit("#", 11),
+    digit("*", 10),
+    digit("A", 12),
+    digit("B", 13),
+    digit("C", 14),
+    digit("D", 15),
     Entry::event("dd", Source::DigitDuration)
         .taking(&[
             Rule::named("dg", Takes::Key { wildcard: true }),
@@ -43,7 +44,8 @@ const ENTRIES: &[Entry] = &[
 
 const KEY: Rule = Rule::named("dg", Takes::Key { wildcard: false }).required();
 
-const fn digit(code: &'static str) -> Entry {
-    let Some(letter) = Letter::new(code.as_bytes()[0]) else { panic!("a digit is a letter of digit maps") };
-    Entry::event(code, Source::Digit(letter)).and_signal(SignalKind::Brief, Making::Digit(letter))
+/// By its event code (RFC 4733 §3.2), which a test compares with its name.
+const fn digit(name: &'static str, code: u8) -> Entry {
+    let Some(digit) = Digit::of_code(code) else { panic!("digits have codes 0 to 15") };
+    Entry::event(name, Source::Digit(digit)).and_signal(SignalKind::Brief, Making::Digit(digit))
 }

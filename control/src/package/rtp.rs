@@ -1,14 +1,16 @@
 //! R, the RTP package (RFC 3660 §2.10): events of connections.
 
-use super::ability::{Making, Source, Tone};
+use dataplane::link::CheckTone;
+
+use super::ability::{Making, Source};
 use super::parameter::{Rule, Takes};
 use super::{Entry, On, Package, SignalKind};
 
 pub(super) const PACKAGE: Package = Package::new("R", 1, ENTRIES);
 
 const ENTRIES: &[Entry] = &[
-    continuity("co1", Tone::Continuity2010),
-    continuity("co2", Tone::Continuity1780),
+    continuity("co1", CheckTone::Co1),
+    continuity("co2", CheckTone::Co2),
     // Three packets if it is left out.
     Entry::event("iu", Source::Unreachable).on(On::Connection).taking(&[Rule::value(Takes::Number(1, 255))]),
     Entry::event("ji", Source::JitterBuffer).on(On::Connection),
@@ -27,7 +29,7 @@ const ENTRIES: &[Entry] = &[
     Entry::event("uc", Source::Codec).on(On::Connection),
 ];
 
-const fn continuity(code: &'static str, tone: Tone) -> Entry {
+const fn continuity(code: &'static str, tone: CheckTone) -> Entry {
     Entry::event(code, Source::NetworkContinuity(tone))
         .on(On::Connection)
         .and_signal(SignalKind::seconds(3), Making::NetworkContinuity(tone))

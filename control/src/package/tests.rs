@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dataplane::link::Digit;
+
 use super::ability::{Abilities, Ability, Source};
 use super::parameter::Lasting;
 use super::*;
@@ -226,8 +228,9 @@ fn wrong_parameters_are_538() {
 #[test]
 fn what_happens_is_known_by_its_names() {
     let names = |source| ALL_ABLE.caused_by(source).map(|id| id.to_string()).collect::<Vec<_>>();
-    let five = Letter::new(b'5').expect("a digit");
-    assert_eq!(names(Source::Digit(five)), ["D/5"]);
+    for digit in Digit::ALL {
+        assert_eq!(names(Source::Digit(digit)), [format!("D/{digit}")]);
+    }
     assert_eq!(names(Source::FaxTone), ["G/ft"]);
     assert_eq!(names(Source::ObservedEventsFull), [OBSERVED_EVENTS_FULL.to_string()]);
     assert_eq!(QUARANTINE_BUFFER_OVERFLOW.to_string(), "B/qbo");

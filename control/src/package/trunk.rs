@@ -1,5 +1,7 @@
 //! T, the trunk package (RFC 3660 §2.3).
 
+use dataplane::link::CheckTone;
+
 use super::ability::{Making, Source, Tone};
 use super::parameter::{Rule, Takes, switch};
 use super::{Entry, Package, SignalKind};
@@ -11,8 +13,8 @@ const ENTRIES: &[Entry] = &[
     Entry::event("as", Source::Answer).and_signal(SignalKind::Brief, Making::Answer),
     Entry::signal("bl", SignalKind::Brief, Making::Blocking),
     Entry::signal("bz", SignalKind::seconds(30), Making::Tone(Tone::Busy)),
-    continuity("co1", Tone::Continuity2010),
-    continuity("co2", Tone::Continuity1780),
+    continuity("co1", CheckTone::Co1),
+    continuity("co2", CheckTone::Co2),
     Entry::signal("ct", SignalKind::OnOff, Making::Transponder)
         .taking(&[
             Rule::named("in", Takes::Word(CONTINUITY_TONES)),
@@ -47,7 +49,7 @@ const SPECIAL: &[Rule] = &[Rule::value(Takes::Number(1, 7)).required()];
 const PATTERN: &[Rule] = &[Rule::value(Takes::Number(0, 255))];
 
 /// As an event: the test with this check tone has passed.
-const fn continuity(code: &'static str, tone: Tone) -> Entry {
+const fn continuity(code: &'static str, tone: CheckTone) -> Entry {
     Entry::event(code, Source::Continuity(tone)).and_signal(SignalKind::seconds(3), Making::Continuity(tone))
 }
 
