@@ -1,12 +1,12 @@
 //! tshark decodes everything that the gateway says, and finds nothing wrong with it.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Running, has};
+use crate::harness::{Running, has, left_out};
 
 /// What tshark prints for frames that match `filter`.
 fn decode(capture: &str, filter: &str) -> String {
@@ -17,13 +17,17 @@ fn decode(capture: &str, filter: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Does something again and again until the capture holds a frame that matches `filter`.
-fn wait_for(capture: &str, filter: &str, mut again: impl FnMut()) {
+/// Does something again and again until the capture holds a frame that matches `filter`; `false` if
+/// tshark, which is to write it, has ended.
+fn wait_for(tshark: &mut Child, capture: &str, filter: &str, mut again: impl FnMut()) -> bool {
     for _ in 0..40 {
         again();
         // Decoding takes about half a second: that is the wait.
         if !decode(capture, filter).is_empty() {
-            return;
+            return true;
+        }
+        if tshark.try_wait().expect("a child can be waited for").is_some() {
+            return false;
         }
     }
     panic!("nothing that is {filter} was captured");
@@ -43,19 +47,20 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("tshark starts");
-    // It says «Capturing on …» once it listens; without the right to capture it ends instead.
+    // It says «Capturing on …» when it means to listen; without the right to capture it ends instead.
     let mut stderr = std::io::BufReader::new(tshark.stderr.take().expect("its stderr is ours"));
     let mut told = String::new();
     while !told.contains("Capturing on") {
         if std::io::BufRead::read_line(&mut stderr, &mut told).unwrap_or(0) == 0 {
-            assert!(std::env::var_os("CI").is_none(), "in CI tshark must be able to capture: {told}");
-            println!("LEFT OUT: tshark may not capture here: {told}");
-            tshark.wait().expect("tshark has ended");
-            return;
+            break;
         }
     }
     // It says so a little early, and it writes a little late: words on the wire show when it is there.
-    wait_for(&capture, "mgcp.req.verb == \"AUEP\"", || drop(gateway.ask("AUEP ds/e1-1/1@gw", "")));
+    let mut audit = || drop(gateway.ask("AUEP ds/e1-1/1@gw", ""));
+    if !wait_for(&mut tshark, &capture, "mgcp.req.verb == \"AUEP\"", &mut audit) {
+        left_out("tshark may not capture here; root may, and whoever is in the group wireshark");
+        return;
+    }
 
     let first = gateway.connect("ds/e1-1/1", "recvonly", "");
     let sdp = first.description().expect("a connection is described").to_owned();
@@ -75,7 +80,7 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     gateway.ask("DLCX ds/e1-2/1@gw", "C: A1\r\n");
     gateway.ask("DLCX *@gw", "");
     gateway.stop();
-    wait_for(&capture, "mgcp.param.restartmethod == \"forced\"", || {});
+    assert!(wait_for(&mut tshark, &capture, "mgcp.param.restartmethod == \"forced\"", || {}));
     kill(Pid::from_raw(tshark.id() as i32), Signal::SIGINT).expect("tshark is running");
     tshark.wait().expect("tshark ends");
 
