@@ -173,9 +173,10 @@ impl Signals {
 
     /// The request that [`apply`](Self::apply) was called for has failed after all.
     ///
-    /// What an event has stopped since stays stopped, and what has ended has ended.
+    /// What an event has stopped since stays stopped, and what has ended has ended. A connection is deleted
+    /// only after what was under way on it has been undone.
     // RFC 3435 §4.4.2: it goes on as if the command had never been received.
-    pub fn undo(&mut self, undo: Undo) {
+    pub fn undo(&mut self, now: Instant, undo: Undo) {
         drop(self.stop_if(|active| undo.started.contains(&active.play)));
         let is_stopped_since = self.stops != undo.stops;
         self.pending = if is_stopped_since { Vec::new() } else { undo.cancelled };
@@ -184,6 +185,7 @@ impl Signals {
                 self.begin(active.signal, active.until);
             }
         }
+        self.start_pending(now);
     }
 
     /// A requested event has been detected that does not keep signals active.
@@ -231,7 +233,7 @@ impl Signals {
 
     /// A connection has been deleted, and what sounded on it with it: nothing need be stopped.
     // RFC 3435 §2.1.7: that is the failure of the time-out signals that sounded on it.
-    pub fn handle_disconnected(&mut self, connection: ConnectionId) {
+    pub fn handle_disconnected(&mut self, now: Instant, connection: ConnectionId) {
         let scope = Scope::Connection(connection);
         self.pending.retain(|signal| signal.key.scope != scope);
         for gone in self.active.extract_if(.., |active| active.signal.key.scope == scope) {
@@ -239,6 +241,7 @@ impl Signals {
                 self.effects.push_back(Effect::Failed(gone.signal.key));
             }
         }
+        self.start_pending(now);
     }
 
     /// The endpoint restarts, or goes out of service: all ends, and nobody is told.

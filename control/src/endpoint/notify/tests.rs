@@ -746,3 +746,59 @@ fn tell(effects: &str, told: &mut Vec<u32>, under_way: &mut Vec<u32>) {
         assert!(under_way.len() <= OUTSTANDING_MAX);
     }
 }
+
+/// Whatever comes, in whatever order, all lists stay within their bounds, and each state has what it has.
+#[test]
+fn no_order_of_things_leaves_the_states() {
+    const REQUESTS: [&str; 8] = [
+        "R=D/[0-9](N)",
+        "R=D/[0-9T](D),T/ro(A) D=(xxT|9) Q=loop",
+        "R=D/[0-9](A),D/T(N),G/mt(N,E(R(D/1(N),B/enf(A)),S(G/rt),D((1)))) Q=loop,discard",
+        "R=D/[0-9](A,E(R(D/[0-9](N),T/ro(K)),S(G/rt))),B/oef(A) T=T/ro,B/qbo",
+        "R=D/[1-4](I),D/5(E(R(D/6(N))),K) Q=discard T=",
+        "B/PR=D/0(A),B/qbo(N),B/oef(N),B/enf(N) Q=loop",
+        "R=D/1(S),D/2(N,S),T/ro(N) B/PR=",
+        "",
+    ];
+    for seed in 0..300 {
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut endpoint = Endpoint { notify: notify(), now: Instant::ZERO };
+        for _ in 0..300 {
+            let input = match rng.random_range(0..20) {
+                0..10 => format!("see D/{}", rng.random_range(0..10)),
+                10 => vec!["see T/ro"; QUARANTINE_MAX / 2].join(" ").replace(" see", ""),
+                11 => "see G/mt".to_owned(),
+                12 => format!("ack {}", rng.random_range(0..endpoint.notify.next.0 + 1)),
+                13 => format!("lost {}", rng.random_range(0..endpoint.notify.next.0 + 1)),
+                14 => "back".to_owned(),
+                15 => format!("wait {}", rng.random_range(0..20_000)),
+                16 => format!("lockstep {}", rng.random_range(0..2) * 5_000),
+                _ => format!("rqnt A {}", REQUESTS[rng.random_range(0..REQUESTS.len())]).trim().to_owned(),
+            };
+            let request = input.strip_prefix("rqnt ").map(request);
+            if request.is_none_or(|request| endpoint.notify.check(&request, &|_| true, &|_| None).is_ok()) {
+                endpoint.play(&input);
+            }
+            while matches!(endpoint.notify.state, State::Embedding { .. }) {
+                endpoint.play(if rng.random() { "embedded ok" } else { "embedded fails" });
+            }
+            check_bounds(&endpoint.notify);
+        }
+    }
+}
+
+#[track_caller]
+fn check_bounds(notify: &Notify) {
+    assert!(notify.observed.len() <= OBSERVED_MAX + 1);
+    assert!(notify.quarantine.len() <= QUARANTINE_MAX + OBSERVED_MAX + 2);
+    assert!(notify.outstanding.len() <= OUTSTANDING_MAX);
+    match notify.state {
+        State::Processing => assert_eq!(notify.quarantine.len(), 0, "all has been processed"),
+        State::Embedding { .. } => panic!("it has been ended"),
+        State::Notification { .. } => assert_eq!(notify.dial.due(), None, "nothing is dialled"),
+        State::WaitForRequest => assert_eq!(notify.observed.len(), 0, "all has been told"),
+    }
+    let may_report = notify.state == State::WaitForRequest && notify.lockstep.after.is_some();
+    assert!(notify.lockstep.due.is_none() || may_report);
+}

@@ -1,4 +1,8 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::command::notification::tests::asked;
@@ -20,12 +24,12 @@ fn play(table: &[(&str, &str)]) -> Signals {
                 signals.check(&list, |_| Ok(()), |_, _| false).expect(input);
                 undo = Some(signals.apply(now, &list));
             }
-            "undo" => signals.undo(undo.take().expect(input)),
+            "undo" => signals.undo(now, undo.take().expect(input)),
             "event" => signals.handle_event(),
             "ended" => signals.handle_ended(now, number()),
             "failed" => signals.handle_failed(now, number()),
             "connect" => signals.handle_connected(connection(rest)),
-            "disconnect" => signals.handle_disconnected(connection(rest)),
+            "disconnect" => signals.handle_disconnected(now, connection(rest)),
             "restart" => signals.handle_restart(),
             "wait" => {
                 now += Duration::from_millis(rest.parse().expect(input));
@@ -228,6 +232,20 @@ fn a_deleted_connection_fails_its_time_out_signals() {
 }
 
 #[test]
+fn a_brief_signal_need_not_wait_for_one_that_is_gone() {
+    play(&[
+        ("sig D/1@1A", "start:0:D/1@1A"),
+        ("sig D/2@* D/3@1A", ""),
+        ("disconnect 1A", "start:1:D/2@*"),
+        ("sig G/cf", "start:2:G/cf"),
+        ("sig D/4", ""),
+        ("sig D/5@1B", ""),
+        ("ended 2", ""),
+        ("undo", "start:3:D/4"),
+    ]);
+}
+
+#[test]
 fn a_signal_on_all_connections_is_on_new_ones_too() {
     let signals = play(&[
         ("sig G/rt@*(to=9000) D/5@*", "start:0:G/rt@* start:1:D/5@*"),
@@ -292,4 +310,66 @@ fn lists_that_cannot_be_granted_are_refused() {
     let many: Vec<_> = (0..SIGNALS_MAX).map(|id| format!("D/5@A{id:X}")).collect();
     assert_eq!(check(&many.join(" ")), Err(Refusal::TooMany));
     assert_eq!(check(&many[1..].join(" ")), Ok(()));
+}
+
+/// Whatever comes, what has been started and not stopped, and has not ended, is what is active.
+#[test]
+fn what_sounds_is_what_is_active() {
+    const LISTS: [&str; 7] = [
+        "G/rt(to=3000) D/1",
+        "T/lb(+) D/2 D/3",
+        "T/lb(-) G/cg",
+        "",
+        "G/rt@1A G/rt@1B(to=50)",
+        "G/rt@* D/4@1A",
+        "D/5@*",
+    ];
+    for seed in 0..300 {
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut signals, mut now, mut undo) = (Signals::default(), Instant::ZERO, None);
+        let mut sounding = BTreeSet::new();
+        for _ in 0..300 {
+            let play = PlayId(rng.random_range(0..signals.next_play + 1));
+            match rng.random_range(0..8) {
+                0 | 1 => undo = Some(signals.apply(now, &list(LISTS[rng.random_range(0..LISTS.len())]))),
+                2 => undo.take().into_iter().for_each(|undo| signals.undo(now, undo)),
+                3 => signals.handle_event(),
+                4 => {
+                    sounding.remove(&play);
+                    signals.handle_ended(now, play);
+                }
+                5 => {
+                    sounding.remove(&play);
+                    signals.handle_failed(now, play);
+                }
+                6 => {
+                    let on = |id: &PlayId| {
+                        signals.active.iter().any(|a| {
+                            a.play == *id && a.signal.key.scope == Scope::Connection(connection("1A"))
+                        })
+                    };
+                    sounding.retain(|play| !on(play));
+                    signals.handle_disconnected(now, connection("1A"));
+                }
+                _ => {
+                    now += Duration::from_millis(rng.random_range(0..2_000));
+                    signals.handle_timeout(now);
+                }
+            }
+            // Undone may be what has timed out meanwhile.
+            signals.handle_timeout(now);
+            while let Some(effect) = signals.poll_effect() {
+                match effect {
+                    Effect::Start { play, .. } => assert!(sounding.insert(play), "{play:?} starts once"),
+                    Effect::Stop(play) => assert!(sounding.remove(&play), "{play:?} sounds"),
+                    Effect::Complete(_) | Effect::Failed(_) => {}
+                }
+            }
+            assert!(signals.active.iter().map(|active| active.play).eq(sounding.iter().copied()));
+            let briefs = |signal: &Signal| signal.lasting == Lasting::Brief;
+            assert!(signals.pending.is_empty() || signals.active.iter().any(|a| briefs(&a.signal)));
+            assert!(signals.poll_timeout().is_none_or(|at| at > now));
+        }
+    }
 }
