@@ -5,8 +5,8 @@
 //! nothing, and nothing is allocated after construction.
 //!
 //! ```text
-//!        history (for concealment,       │ what has come and waits to be played
-//!        and for stepping back)          │
+//!        history, for                    │ what has come and waits to be played
+//!        stepping back                   │
 //!  ──────────────────────────────────────┼──▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓────▓▓▓▓▓▓▓▓▓▓─────────────
 //!                                    next octet   margin of a packet: its first octet's
 //!                                    of the line  distance from here when it comes
@@ -91,19 +91,12 @@ pub struct JitterBuffer {
     blocks: u32,
     adjusted: bool,
     margins: Margins,
-    joint: Joint,
     /// Makes up what is missing, if it is sounds that are carried.
     concealment: Option<Concealment>,
+    /// What the line has heard last, if it is sounds: the ring has only what came.
+    heard: [u8; concealment::HISTORY],
     /// What an idle line sends.
     idle_octet: u8,
-}
-
-/// Where octets were last blended into what filled a hole, and what they had been when they came.
-#[derive(Debug, Default)]
-struct Joint {
-    at: u32,
-    len: usize,
-    came: [u8; concealment::OVERLAP],
 }
 
 impl JitterBuffer {
@@ -133,8 +126,8 @@ impl JitterBuffer {
             blocks: 0,
             adjusted: false,
             margins: Margins::default(),
-            joint: Joint::default(),
             concealment: None,
+            heard: [0; concealment::HISTORY],
             idle_octet: 0xFF,
         }
     }
@@ -146,6 +139,7 @@ impl JitterBuffer {
             Fill::Idle(octet) => (None, octet),
         };
         self.octets.fill(self.idle_octet);
+        self.heard.fill(self.idle_octet);
         self.is_placed = false;
         self.lead = 0;
         self.has_not_begun = true;
@@ -193,9 +187,7 @@ impl JitterBuffer {
             self.margins.note(margin);
         }
         if duplicate < len {
-            // What is not going to be played is no history of what was heard.
-            let skip = late.saturating_sub(self.margins.next_growth());
-            self.write(timestamp.wrapping_add(skip as u32), &payload[skip..], translate);
+            self.write(timestamp, payload, translate);
             self.come.set(timestamp, len);
         }
         Inserted { late, duplicate }
@@ -212,9 +204,11 @@ impl JitterBuffer {
         if self.is_placed {
             self.adjust(out.len());
         }
+        let adjusted = std::mem::take(&mut self.adjusted);
         if !self.is_placed {
             self.play_unplaced(out);
-            return Played { missing: 0, adjusted: std::mem::take(&mut self.adjusted) };
+            self.remember(out);
+            return Played { missing: 0, adjusted };
         }
         let missing = match self.come.run(self.next, out.len()) {
             // The clean path: one copy.
@@ -224,11 +218,12 @@ impl JitterBuffer {
             }
             _ => self.play_in_runs(out),
         };
+        self.remember(out);
         self.advance(out.len());
         self.idle += out.len();
         self.lead = self.lead.saturating_sub(out.len());
         self.has_not_begun &= self.lead > 0;
-        Played { missing, adjusted: std::mem::take(&mut self.adjusted) }
+        Played { missing, adjusted }
     }
 
     /// How long the packet that came last had to wait for the line, less the block it is played in.
@@ -239,8 +234,8 @@ impl JitterBuffer {
     /// Puts `timestamp` at its distance from the line's next octet.
     fn place(&mut self, timestamp: u32) {
         let lead = self.margins.target();
-        let before = std::mem::replace(&mut self.next, timestamp.wrapping_sub(lead as u32));
-        self.move_history(before);
+        self.next = timestamp.wrapping_sub(lead as u32);
+        self.leave();
         self.come.clear_all();
         self.is_placed = true;
         self.lead = lead;
@@ -271,12 +266,8 @@ impl JitterBuffer {
         match self.margins.step(len) {
             Move::Stay => {}
             Move::Grow(by) => {
-                // What is played again does not join on to what was played last.
-                self.begin_concealment(self.next);
-                let before = self.next;
-                self.next = before.wrapping_sub(by as u32);
-                self.unblend();
-                self.move_history(before);
+                self.leave();
+                self.next = self.next.wrapping_sub(by as u32);
                 self.adjusted = true;
             }
             Move::Shrink(most) => {
@@ -307,18 +298,17 @@ impl JitterBuffer {
                 by
             }
         };
-        let before = self.next;
         self.advance(by);
-        self.move_history(before);
         Some(by)
     }
 
-    /// What was heard before the place `before` stands before the line's next octet from now on, so that
-    /// a loss that begins right here is concealed from it.
-    fn move_history(&mut self, before: u32) {
-        let mut history = [0; concealment::HISTORY];
-        self.read(before.wrapping_sub(history.len() as u32), &mut history);
-        self.write(self.next.wrapping_sub(history.len() as u32), &history, None);
+    /// Plays while no packet says where the line is: what was heard last fades out.
+    fn play_unplaced(&mut self, out: &mut [u8]) {
+        if self.has_not_begun {
+            out.fill(self.idle_octet);
+        } else {
+            self.conceal(&[], out);
+        }
     }
 
     /// Plays a block with holes; says how many octets were missing.
@@ -327,15 +317,16 @@ impl JitterBuffer {
         while at < out.len() {
             let from = self.next.wrapping_add(at as u32);
             let (has_come, len) = self.come.run(from, out.len() - at);
-            let run = &mut out[at..at + len];
+            let (played, rest) = out.split_at_mut(at);
+            let run = &mut rest[..len];
             if has_come {
-                self.rejoin(from);
                 self.read(from, run);
+                self.rejoin(run);
             } else if self.has_not_begun && at < self.lead {
                 // Before a leg's first octet there is nothing to go on from, and nothing to blend it into.
                 run.fill(self.idle_octet);
             } else {
-                self.conceal(from, run);
+                self.conceal(played, run);
                 missing += (at + len).saturating_sub(at.max(self.lead));
             }
             at += len;
@@ -343,64 +334,35 @@ impl JitterBuffer {
         missing
     }
 
-    /// Plays while no packet says where the line is: what was heard last fades out.
-    fn play_unplaced(&mut self, out: &mut [u8]) {
-        if self.has_not_begun {
-            out.fill(self.idle_octet);
-        } else {
-            self.conceal(self.next, out);
-            self.advance(out.len());
-        }
-    }
-
-    /// Fills a hole, and keeps what it was filled with: it is history too.
-    fn conceal(&mut self, from: u32, out: &mut [u8]) {
-        self.begin_concealment(from);
-        self.fill(out);
-        self.write(from, out, None);
-    }
-
-    /// What is played next does not follow from what is before `from`: it is to be blended in.
-    fn begin_concealment(&mut self, from: u32) {
-        if self.is_concealing() {
-            return;
-        }
-        let mut history = [0; concealment::HISTORY];
-        self.read(from.wrapping_sub(history.len() as u32), &mut history);
-        if let Some(concealment) = &mut self.concealment {
-            concealment.begin(&history);
+    /// Fills a hole, after `played` of the same block.
+    fn conceal(&mut self, played: &[u8], out: &mut [u8]) {
+        match &mut self.concealment {
+            Some(concealment) => {
+                concealment.begin(&self.heard, played);
+                concealment.fill(out);
+            }
+            None => out.fill(self.idle_octet),
         }
     }
 
     /// Blends the first octets after a hole into what filled it.
-    fn rejoin(&mut self, from: u32) {
-        if !self.is_concealing() {
-            return;
-        }
-        let (_, len) = self.come.run(from, concealment::OVERLAP);
-        let mut octets = [0; concealment::OVERLAP];
-        self.read(from, &mut octets[..len]);
-        // Where the line has just stepped back to, the history that it joins on to came along.
-        let joins_history = self.adjusted && from == self.next;
-        self.joint = if joins_history { Joint::default() } else { Joint { at: from, len, came: octets } };
+    fn rejoin(&mut self, out: &mut [u8]) {
         if let Some(concealment) = &mut self.concealment {
-            concealment.rejoin(&mut octets[..len]);
-        }
-        self.write(from, &octets[..len], None);
-    }
-
-    /// Takes back the last blend if it is going to be played again: another packet stands before it then.
-    fn unblend(&mut self) {
-        let Joint { at, len, came } = std::mem::take(&mut self.joint);
-        if self.margin(at) >= 0 {
-            self.write(at, &came[..len], None);
+            concealment.rejoin(out);
         }
     }
 
-    fn fill(&mut self, out: &mut [u8]) {
-        match &mut self.concealment {
-            Some(concealment) => concealment.fill(out),
-            None => out.fill(self.idle_octet),
+    /// What is played next does not follow what was heard last: it is to be blended in like the end of a hole.
+    fn leave(&mut self) {
+        if let (Some(concealment), false) = (&mut self.concealment, self.has_not_begun) {
+            concealment.begin(&self.heard, &[]);
+        }
+    }
+
+    /// Keeps what was played: a loss that comes next is concealed from it.
+    fn remember(&mut self, played: &[u8]) {
+        if self.concealment.is_some() {
+            concealment::append(&mut self.heard, played);
         }
     }
 
@@ -474,7 +436,7 @@ const OCTETS_PER_MS: usize = 8;
 /// Octets of a long packet, 60 ms: what the bounds leave free of the reach, and how far two packets
 /// that agree on a jump may be apart.
 const PACKET: usize = 480;
-/// The least history: what concealment looks at.
+/// The least history: what concealment looks at, and so what is worth stepping back over.
 const HISTORY: usize = concealment::HISTORY.next_power_of_two();
 /// Octets played without a packet after which the next is placed afresh: 1 s.
 const IDLE_MAX: usize = 8_000;

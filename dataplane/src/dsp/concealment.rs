@@ -4,8 +4,7 @@
 //! at 60 ms; joints are blended. It is the outline of ITU-T G.711 Appendix I without the delay that
 //! it adds to everything that is *not* lost; the calls are such that it could take this one's place.
 //!
-//! The caller keeps the history, in the ring that it plays from: while nothing is lost this costs
-//! nothing at all.
+//! The caller keeps the history of what was heard: while nothing is lost, that copy is all it costs.
 
 use std::ops::RangeInclusive;
 
@@ -26,6 +25,8 @@ pub struct Concealment {
     law: Law,
     /// Octets made up so far in this loss; `None` outside one.
     lost: Option<usize>,
+    /// Of them, how many were blended with octets that came after it.
+    joined: usize,
     /// The first `period` samples are what is repeated.
     cycle: [i16; PERIOD_MAX],
     period: usize,
@@ -37,12 +38,17 @@ pub struct Concealment {
 impl Concealment {
     /// For a line of this law.
     pub const fn new(law: Law) -> Self {
-        Self { law, lost: None, cycle: [0; PERIOD_MAX], period: PERIOD_MIN, at: 0, step: 0 }
+        Self { law, lost: None, joined: 0, cycle: [0; PERIOD_MAX], period: PERIOD_MIN, at: 0, step: 0 }
     }
 
-    /// Begins a loss: `history` are the octets just before it.
-    pub fn begin(&mut self, history: &[u8; HISTORY]) {
-        let samples = decode(self.law, history);
+    /// Begins a loss, unless one goes on: `history`, and `more` of the same block, were heard before it.
+    pub fn begin(&mut self, history: &[u8; HISTORY], more: &[u8]) {
+        if self.is_active() && self.joined == 0 {
+            return;
+        }
+        let mut history = *history;
+        append(&mut history, more);
+        let samples = decode(self.law, &history);
         let template = &samples[HISTORY - PERIOD_MAX..];
         // Place `k` of the whole history is `PERIOD_MAX - k` before the template.
         let k = most_alike(template, &samples, 0..=PERIOD_MAX - PERIOD_MIN);
@@ -59,6 +65,7 @@ impl Concealment {
         }
         self.step = i32::from(samples[HISTORY - 1]) - i32::from(samples[start - 1]);
         self.at = 0;
+        self.joined = 0;
         self.lost = Some(0);
     }
 
@@ -73,14 +80,20 @@ impl Concealment {
         }
     }
 
-    /// Ends a loss: blends the first [`OVERLAP`] octets that came after it, or fewer.
+    /// Takes octets that came after a loss: blends the first [`OVERLAP`] of them, which end it.
     pub fn rejoin(&mut self, real: &mut [u8]) {
-        let len = real.len().min(OVERLAP);
-        for (i, octet) in real[..len].iter_mut().enumerate() {
-            let heard = self.law.decode(*octet);
-            *octet = self.law.encode(blend(self.sample(), heard, i + 1, len + 1));
+        if !self.is_active() {
+            return;
         }
-        self.lost = None;
+        let len = real.len().min(OVERLAP - self.joined);
+        for octet in &mut real[..len] {
+            self.joined += 1;
+            let heard = self.law.decode(*octet);
+            *octet = self.law.encode(blend(self.sample(), heard, self.joined, OVERLAP + 1));
+        }
+        if self.joined == OVERLAP {
+            self.lost = None;
+        }
     }
 
     /// Whether a loss has begun and not ended.
@@ -113,6 +126,12 @@ impl Concealment {
         let sample = sample.clamp(i16::MIN.into(), i16::MAX.into());
         (sample * gain / (FADE_END - FADE_START) as i32) as i16
     }
+}
+
+/// Appends octets to a history; as many of the oldest go.
+pub fn append(history: &mut [u8; HISTORY], octets: &[u8]) {
+    history.copy_within(octets.len().., 0);
+    history[HISTORY - octets.len()..].copy_from_slice(octets);
 }
 
 fn decode<const N: usize>(law: Law, octets: &[u8; N]) -> [i16; N] {
@@ -205,7 +224,7 @@ mod tests {
             for period in [40.0, 53.3, 64.0, 80.0, 119.0] {
                 let before = voice(law, period, 0, HISTORY);
                 let mut concealment = Concealment::new(law);
-                concealment.begin(before[..].try_into().expect("of that length"));
+                concealment.begin(before[..].try_into().expect("of that length"), &[]);
                 let mut made_up = [0; 80];
                 concealment.fill(&mut made_up);
                 let (made_up, real) = (linear(law, &made_up), linear(law, &voice(law, period, HISTORY, 80)));
@@ -220,7 +239,7 @@ mod tests {
         let law = Law::A;
         let before = voice(law, 71.0, 0, HISTORY);
         let mut concealment = Concealment::new(law);
-        concealment.begin(before[..].try_into().expect("of that length"));
+        concealment.begin(before[..].try_into().expect("of that length"), &[]);
         let mut made_up = vec![0; 160];
         concealment.fill(&mut made_up);
         let mut after = voice(law, 71.0, HISTORY + 160 + 30, 160);
@@ -238,7 +257,7 @@ mod tests {
     fn a_long_loss_fades_to_silence_in_60_ms() {
         let law = Law::Mu;
         let mut concealment = Concealment::new(law);
-        concealment.begin(voice(law, 64.0, 0, HISTORY)[..].try_into().expect("of that length"));
+        concealment.begin(voice(law, 64.0, 0, HISTORY)[..].try_into().expect("of that length"), &[]);
         let mut made_up = [0; 640];
         for block in made_up.chunks_mut(40) {
             concealment.fill(block);
@@ -253,7 +272,7 @@ mod tests {
     fn silence_is_concealed_by_silence() {
         for law in [Law::A, Law::Mu] {
             let mut concealment = Concealment::new(law);
-            concealment.begin(&[law.silence(); HISTORY]);
+            concealment.begin(&[law.silence(); HISTORY], &[]);
             let mut made_up = [0; 80];
             concealment.fill(&mut made_up);
             assert_eq!(made_up, [law.silence(); 80]);

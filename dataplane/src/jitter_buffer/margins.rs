@@ -65,9 +65,7 @@ impl Margins {
 
     /// What to do before a block of `len` octets.
     pub(super) fn step(&mut self, len: usize) -> Move {
-        let by = self.next_growth();
-        self.best = None;
-        if by > 0 {
+        if let Some(by) = self.best.take().and_then(|best| self.growth(best)) {
             self.shift(by as i32);
             return Move::Grow(by);
         }
@@ -98,11 +96,6 @@ impl Margins {
         self.shift(-(by as i32));
     }
 
-    /// By how much the line is going to step back before the next block, as things stand.
-    pub(super) fn next_growth(&self) -> usize {
-        self.best.map_or(0, |best| self.growth(best))
-    }
-
     /// The margin that the first packet is given.
     pub(super) fn target(&self) -> usize {
         self.nominal.max(self.block)
@@ -116,13 +109,14 @@ impl Margins {
     /// By how much to step back, if all packets since the last block were late: by as much as the
     /// least late, and a little so that the next is not late again by a trifle, but not so far that
     /// one as early as the earliest of late would wait longer than allowed.
-    fn growth(&self, best: i32) -> usize {
+    fn growth(&self, best: i32) -> Option<usize> {
         if !self.is_adaptive || best >= 0 {
-            return 0;
+            return None;
         }
         let high = self.window.map_or(best, |(_, high)| high).max(self.high_before);
         let room = (self.max as i32).saturating_sub(high);
-        usize::try_from((GUARD - best).min(room)).unwrap_or(0)
+        let by = (GUARD - best).min(room);
+        (by > 0).then_some(by as usize)
     }
 
     fn must_replace(&self, low: i32, high: i32) -> bool {
