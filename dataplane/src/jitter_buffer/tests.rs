@@ -490,6 +490,26 @@ fn no_network_makes_the_voice_click() {
     }
 }
 
+#[test]
+fn nothing_of_the_leg_before_is_heard_where_the_line_steps_back() {
+    let mut buffer = buffer(BOUNDS, Fill::Conceal(Law::A));
+    // A hole, and octets that are blended into what filled it.
+    let _ = buffer.insert(0, &[0x11; 160], None);
+    (0..3).for_each(|_| drop(play(&mut buffer, 160)));
+    let _ = buffer.insert(320, &[0x11; 160], None);
+    play(&mut buffer, 160);
+
+    buffer.start(BOUNDS, Fill::Idle(HOLE));
+    let _ = buffer.insert(0, &[0x22; 160], None);
+    play(&mut buffer, 160);
+    let _ = buffer.insert(320, &[0x22; 160], None);
+    (0..2).for_each(|_| drop(play(&mut buffer, 160)));
+    let _ = buffer.insert(160, &[0x22; 160], None);
+    let (first, played) = play(&mut buffer, 160);
+    assert!(played.adjusted, "it steps back over the hole");
+    assert_eq!((first, play(&mut buffer, 160).0), (vec![0x22; 160], vec![0x22; 160]));
+}
+
 /// `cargo test --release -p dataplane -- --ignored --nocapture cost_of` prints the cost of one packet.
 #[test]
 #[ignore = "a measurement, not a check"]
