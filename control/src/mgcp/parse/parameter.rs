@@ -116,7 +116,7 @@ fn or_empty<T: std::str::FromStr>(value: &str, rule: &'static str) -> Result<Opt
 
 // RFC 3435 §3.3.6: a list, several lines, or both, but only in responses.
 fn connections(of: Of, slot: &mut Option<Vec<ConnectionId>>, value: &str) -> Result<(), Broken> {
-    let ids = items(value).map(str::parse).collect::<Result<Vec<_>, _>>();
+    let ids = items(value, invalid("ConnectionId"))?.map(str::parse).collect::<Result<Vec<_>, _>>();
     let ids = ids.map_err(|_| invalid("ConnectionId"))?;
     if of == Of::Response {
         slot.get_or_insert_default().extend(ids);
@@ -173,7 +173,7 @@ fn mode(word: &str) -> ModeName<'_> {
 
 fn connection_parameters(value: &str) -> Result<ConnectionParameters<'_>, Broken> {
     let mut parameters = ConnectionParameters::default();
-    for (count, item) in items(value).enumerate() {
+    for (count, item) in items(value, invalid("ConnectionParameters"))?.enumerate() {
         let (name, value) = item.split_once('=').ok_or(invalid("ConnectionParameter"))?;
         let (name, value) = (trim(name), trim(value));
         let slot = match name.as_bytes() {
@@ -284,7 +284,7 @@ fn reason(value: &str) -> Result<Reason<'_>, Broken> {
 }
 
 fn requested_info(value: &str) -> Result<Vec<InfoCode<'_>>, Broken> {
-    let codes: Vec<_> = items(value).map(info_code).collect();
+    let codes: Vec<_> = items(value, invalid("RequestedInfo"))?.map(info_code).collect();
     if codes.len() <= ITEMS_MAX { Ok(codes) } else { Err(invalid("RequestedInfo")) }
 }
 
@@ -296,7 +296,7 @@ fn info_code(word: &str) -> InfoCode<'_> {
 }
 
 fn response_ack(value: &str) -> Result<Vec<TransactionRange>, Broken> {
-    let ranges: Option<Vec<_>> = items(value).map(transaction_range).collect();
+    let ranges: Option<Vec<_>> = items(value, invalid("ResponseAck"))?.map(transaction_range).collect();
     ranges.filter(|ranges| ranges.len() <= ITEMS_MAX).ok_or(invalid("ResponseAck"))
 }
 
@@ -321,19 +321,20 @@ fn restart_method(word: &str) -> RestartMethod<'_> {
 }
 
 /// The items of a list; commas in quotes are no separators.
-fn items(list: &str) -> impl Iterator<Item = &str> {
+// RFC 3435 Appendix A, quotedString: where no quote ends it, nobody knows what it quotes.
+fn items(list: &str, broken: Broken) -> Result<impl Iterator<Item = &str>, Broken> {
     let mut is_quoted = false;
-    list.split(move |letter| {
+    let items = list.split(move |letter| {
         is_quoted ^= letter == '"';
         letter == ',' && !is_quoted
-    })
-    .map(trim)
-    .filter(|item| !item.is_empty())
+    });
+    let is_balanced = list.bytes().filter(|octet| *octet == b'"').count().is_multiple_of(2);
+    is_balanced.then_some(items.map(trim).filter(|item| !item.is_empty())).ok_or(broken)
 }
 
 /// The items of a list of `name:value` and `name`.
 fn attributes(list: &str, broken: Broken) -> Result<Vec<(&str, Option<&str>)>, Broken> {
-    let list: Vec<_> = items(list).take(ITEMS_MAX + 1).map(attribute).collect();
+    let list: Vec<_> = items(list, broken)?.take(ITEMS_MAX + 1).map(attribute).collect();
     let is_list = list.len() <= ITEMS_MAX && list.iter().all(|(name, _)| !name.is_empty());
     if is_list { Ok(list) } else { Err(broken) }
 }
