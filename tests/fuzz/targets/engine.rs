@@ -1,0 +1,364 @@
+//! One core's media: orders that keep to control's account, datagrams and blocks of whatever content.
+//!
+//! * Each order is reported once, in order.
+//! * What is sent is RTP or RTCP as it should be, from a live pair (or, for a BYE, one that was), to
+//!   the peer that was named.
+//! * A timeslot without a connection plays silence.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::engine::{Engine, SpanShape};
+use dataplane::jitter_buffer::JitterBuffer;
+use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK};
+use dataplane::link::{
+    Action, Codec, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Outcome, Peer, Remote,
+    Report,
+};
+use dataplane::rtp::packet::{Header, Packet};
+use dataplane::rtp::rtcp::Heard;
+use dataplane::stats::Stats;
+use drivers::line::{Alarms, Carrier, Ds0, Law, Line, SpanId, Timeslot};
+use drivers::net::{DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets};
+use drivers::span::{Block, Slip, SpanEvent};
+use drivers::time::{Epoch, Instant};
+use fuzz::Decisions;
+use libfuzzer_sys::fuzz_target;
+
+const PAIRS: usize = 8;
+
+/// Ticks and orders of one input, so that none takes long.
+const OPERATIONS_MAX: usize = 1_024;
+
+const PERIODS_MS: &[u8] = &[5, 10, 20, 30, 40, 60];
+
+const FORMATS: &[Format] = &[
+    Format { payload_type: 8, codec: Codec::G711(Law::A) },
+    Format { payload_type: 0, codec: Codec::G711(Law::Mu) },
+    Format { payload_type: 97, codec: Codec::Clearmode },
+    Format { payload_type: 127, codec: Codec::G711(Law::A) },
+];
+
+fuzz_target!(|octets: &[u8]| {
+    let mut decide = Decisions::new(octets);
+    let mut core = Core::new(&mut decide);
+    for _ in 0..OPERATIONS_MAX {
+        if decide.is_empty() {
+            break;
+        }
+        core.step(&mut decide);
+    }
+    core.end();
+});
+
+/// The sockets: what is sent is looked at once, and there is room for so much a tick.
+struct Wire {
+    room: usize,
+    /// By pair: whether it is live, and how its leg behaves.
+    legs: [Option<Leg>; PAIRS],
+}
+
+impl RtpSockets for Wire {
+    fn receive(&mut self, _f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {}
+
+    fn send(
+        &mut self,
+        from: PortSlot,
+        to: SocketAddr,
+        len: usize,
+        f: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Full> {
+        assert!(len <= DATAGRAM_MAX);
+        self.room = self.room.checked_sub(1).ok_or(Full)?;
+        let mut octets = vec![0; len];
+        f(&mut octets);
+        let leg = self.legs[from.pair()];
+        if from.is_rtp() {
+            let packet = Packet::new_checked(&octets).expect("RTP of ours is good");
+            let leg = leg.expect("only live pairs send RTP");
+            assert_eq!(Some(to), leg.peer.remote().map(|remote| remote.rtp));
+            assert_eq!(packet.payload_type(), leg.send.payload_type);
+            assert_eq!(packet.payload().len(), usize::from(leg.ptime_ms.get()) * 8);
+        } else {
+            let heard = Heard::parse(&octets, 0).expect("RTCP of ours is good");
+            assert!(heard.bye || leg.is_some(), "only live pairs report");
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, slot: PortSlot, _dscp: Dscp) {
+        assert!(slot.pair() < PAIRS);
+    }
+
+    fn flush(&mut self, _until: Instant) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn counters(&self) -> NetCounters {
+        NetCounters::default()
+    }
+}
+
+/// A line's end.
+struct End {
+    law: [Law; 32],
+    carrier: Carrier,
+    rx: Block,
+    tx: Block,
+}
+
+/// An engine, its lines, and control's account of it.
+struct Core {
+    engine: Engine,
+    wire: Wire,
+    lines: [End; 2],
+    now: Instant,
+    live: [Option<Ds0>; PAIRS],
+    /// Orders that have not been reported.
+    ordered: VecDeque<(OrderId, bool)>,
+    orders: u64,
+    /// What each peer of a pair sends next.
+    streams: [(u16, u32); PAIRS],
+}
+
+impl Core {
+    fn new(decide: &mut Decisions<'_>) -> Self {
+        let limits = Limits {
+            pairs: PAIRS,
+            jitter_buffer_octets: decide.pick(&[JitterBuffer::CAPACITY_MIN, 4_096]),
+            orders: ORDERS_PER_TICK,
+            observations: 16,
+        };
+        let mut line = |carrier: Carrier| {
+            let (law, frames) = (carrier.usual_law(), 8 * (1 + decide.below(Block::FRAMES_MAX / 8)));
+            (
+                End { law: [law; 32], carrier, rx: Block::new(frames, law), tx: Block::new(frames, law) },
+                frames,
+            )
+        };
+        let ((e1, e1_frames), (t1, t1_frames)) = (line(Carrier::E1), line(Carrier::T1));
+        let shape = |id, line: &End, frames| SpanShape {
+            id: SpanId(id),
+            line: Line { carrier: line.carrier, law: line.carrier.usual_law() },
+            frames,
+        };
+        // Ids are the gateway's: here the core's spans have the ids 3 and 1.
+        let shapes = [shape(3, &e1, e1_frames), shape(1, &t1, t1_frames)];
+        let now = Instant::from_nanos(1_000_000_000);
+        let epoch = Epoch { at: now, unix_nanos: 1_795_329_134_000_000_000 };
+        let stats = Arc::new(Stats::default());
+        Self {
+            engine: Engine::new(&limits, &shapes, 42, epoch, stats),
+            wire: Wire { room: usize::MAX, legs: [None; PAIRS] },
+            lines: [e1, t1],
+            now,
+            live: [None; PAIRS],
+            ordered: VecDeque::new(),
+            orders: 0,
+            streams: [(0, 0); PAIRS],
+        }
+    }
+
+    fn step(&mut self, decide: &mut Decisions<'_>) {
+        match decide.below(16) {
+            0..=4 => self.order(decide),
+            5..=7 => self.stream(decide),
+            8 => {
+                let len = usize::from(decide.word()) % (DATAGRAM_MAX + 1);
+                let slot = PortSlot(decide.below(2 * PAIRS + 2) as u32);
+                self.engine.receive(slot, address(decide), self.now, decide.octets(len));
+            }
+            9 => {
+                let (slot, from) = (PortSlot(decide.below(PAIRS) as u32 * 2 + 1), address(decide));
+                let report = sender_report(decide);
+                self.engine.receive(slot, from, self.now, &report);
+            }
+            10 => {
+                let event = match decide.below(4) {
+                    0 => SpanEvent::Failed,
+                    1 => SpanEvent::Slip(Slip::Deleted),
+                    _ => SpanEvent::Alarms(Alarms::from_bits(decide.octet() & 0x0F)),
+                };
+                self.engine.span_event(decide.below(2), event);
+            }
+            11 => self.now += Duration::from_millis(decide.word().into()),
+            12 => (0..decide.octet() / 4).for_each(|_| self.tick(usize::MAX, 0x55)),
+            _ => {
+                let room = decide.pick(&[usize::MAX, 0, 1, 3]);
+                self.tick(room, decide.octet());
+            }
+        }
+    }
+
+    fn order(&mut self, decide: &mut Decisions<'_>) {
+        // What a tick takes at most.
+        if self.ordered.len() >= ORDERS_PER_TICK {
+            return;
+        }
+        let pair = decide.below(PAIRS);
+        let port = PortSlot(pair as u32 * 2);
+        let line = decide.below(2);
+        let timeslots = usize::from(self.lines[line].carrier.timeslot_max());
+        let number = decide.pick(&[1, 2, 3, 17, timeslots]) as u8;
+        let timeslot = Timeslot::new(number.min(timeslots as u8)).expect("counted from 1");
+        let ds0 = Ds0 { span: SpanId([3, 1][line]), timeslot };
+        let action = match (decide.below(8), self.live[pair]) {
+            (0, _) => {
+                let law = if decide.once_in(2) { Law::Mu } else { Law::A };
+                self.lines[line].law[timeslot.index()] = law;
+                Action::Encode { ds0, law }
+            }
+            (_, None) => {
+                if self.live.iter().flatten().filter(|held| **held == ds0).count() == CONNECTIONS_PER_ENDPOINT
+                {
+                    return;
+                }
+                let identity = Identity {
+                    ssrc: decide.below(3) as u32,
+                    sequence: decide.word(),
+                    timestamp: decide.long(),
+                    cname: *b"abcdefghijklmnop",
+                };
+                self.live[pair] = Some(ds0);
+                self.wire.legs[pair] = Some(leg(decide));
+                Action::Connect {
+                    ds0,
+                    port,
+                    identity,
+                    leg: self.wire.legs[pair].expect("it was made just now"),
+                }
+            }
+            (1 | 2, Some(_)) => {
+                self.live[pair] = None;
+                self.wire.legs[pair] = None;
+                Action::Disconnect { port }
+            }
+            (3, Some(_)) => Action::Survey { port },
+            (_, Some(_)) => {
+                let leg = leg(decide);
+                self.wire.legs[pair] = Some(leg);
+                Action::Modify { port, leg }
+            }
+        };
+        let sees = matches!(action, Action::Disconnect { .. } | Action::Survey { .. });
+        let id = OrderId(self.orders);
+        self.orders += 1;
+        self.ordered.push_back((id, sees));
+        self.engine.apply(self.now, &Order { id, action });
+    }
+
+    /// A packet of a peer's stream, as it should be but for a few.
+    fn stream(&mut self, decide: &mut Decisions<'_>) {
+        let pair = decide.below(PAIRS);
+        let Some(leg) = self.wire.legs[pair] else { return };
+        let from = match leg.peer.remote() {
+            Some(remote) if !decide.once_in(8) => remote.rtp,
+            _ => address(decide),
+        };
+        let payload = usize::from(decide.pick(PERIODS_MS)) * 8;
+        let (sequence, timestamp) = &mut self.streams[pair];
+        *sequence = sequence.wrapping_add(decide.pick(&[1, 1, 1, 1, 2, 0, 100, 60_000]));
+        *timestamp = timestamp.wrapping_add(payload as u32 * decide.pick(&[1_u32, 1, 1, 1, 2, 0, 50, 4_000]));
+        let header = Header {
+            marker: decide.once_in(8),
+            payload_type: decide.pick(FORMATS).payload_type,
+            sequence: *sequence,
+            timestamp: *timestamp,
+            ssrc: decide.below(3) as u32,
+        };
+        let mut octets = vec![decide.octet(); Header::LEN + payload];
+        header.emit(&mut octets);
+        self.engine.receive(PortSlot(pair as u32 * 2), from, self.now, &octets);
+    }
+
+    /// One round of the worker's: a block of each line, then what is to be sent.
+    fn tick(&mut self, room: usize, octet: u8) {
+        self.wire.room = room;
+        for index in 0..self.lines.len() {
+            let line = &mut self.lines[index];
+            for timeslot in line.carrier.timeslots() {
+                let octet = octet.wrapping_add(timeslot.number());
+                line.rx.timeslot_mut(timeslot).fill(octet);
+            }
+            self.engine.playout(index, &line.rx, &mut line.tx);
+            for timeslot in line.carrier.timeslots() {
+                let ds0 = Ds0 { span: SpanId([3, 1][index]), timeslot };
+                let silence = line.law[timeslot.index()].silence();
+                if !self.live.contains(&Some(ds0)) {
+                    let row = line.tx.timeslot(timeslot);
+                    assert!(row.iter().all(|octet| *octet == silence), "{ds0:?} is idle: {row:x?}");
+                }
+            }
+            self.engine.capture(self.now, index, &line.rx);
+        }
+        self.engine.transmit(self.now, &mut self.wire);
+        self.hear();
+        self.now += Duration::from_millis(5);
+    }
+
+    fn hear(&mut self) {
+        while let Some(report) = self.engine.poll_report() {
+            let Report::Done { id, outcome } = report else { continue };
+            let (ordered, sees) = self.ordered.pop_front().expect("only orders are answered");
+            assert_eq!(id, ordered, "in the order of the orders");
+            assert_eq!(matches!(outcome, Outcome::Seen(_)), sees, "{outcome:?}");
+        }
+    }
+
+    fn end(&mut self) {
+        self.tick(usize::MAX, 0);
+        assert!(self.ordered.is_empty(), "each order is reported");
+        self.wire.legs = [None; PAIRS];
+        while !self.engine.close(self.now, &mut self.wire) {}
+    }
+}
+
+/// A sender report with a report block, or something like it.
+fn sender_report(decide: &mut Decisions<'_>) -> Vec<u8> {
+    let packet_type = decide.pick(&[200_u8, 200, 201, 203]);
+    let mut octets = vec![0x80 | decide.below(3) as u8, packet_type, 0, 0];
+    octets.extend((decide.below(3) as u32).to_be_bytes());
+    octets.extend(decide.octets(44));
+    let words = (octets.len() / 4 - 1) as u8;
+    octets.truncate(4 * (usize::from(words) + 1));
+    octets[3] = words;
+    octets
+}
+
+fn leg(decide: &mut Decisions<'_>) -> Leg {
+    let rtp = address(decide);
+    let peer = match decide.below(8) {
+        0 => Peer::Undescribed,
+        1 => Peer::OnHold,
+        _ => Peer::At(Remote { rtp, rtcp: SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)) }),
+    };
+    let first = decide.below(FORMATS.len());
+    Leg {
+        mode: decide.pick(&Mode::ALL),
+        peer,
+        send: decide.pick(FORMATS),
+        receive: Formats::new(FORMATS.iter().cycle().skip(first).take(1 + decide.below(4)).copied()),
+        receive_events: decide.pick(&[None, Some(101), Some(0)]),
+        ptime_ms: NonZeroU8::new(decide.pick(PERIODS_MS)).expect("no period is zero"),
+        jitter: JitterBounds {
+            nominal_ms: decide.octet().into(),
+            max_ms: decide.word() % 500,
+            adaptive: decide.once_in(2),
+        },
+        dscp: Dscp::EF,
+    }
+}
+
+/// One of few, so that what is sent finds who is meant.
+fn address(decide: &mut Decisions<'_>) -> SocketAddr {
+    let ip = match decide.below(4) {
+        0 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    SocketAddr::new(ip, 4_000 + 2 * decide.below(3) as u16)
+}
