@@ -2,7 +2,8 @@
 //!
 //! [`Worker::tick`] is the path of an octet, read downwards. [`spawn`] runs it on a pinned thread
 //! of its own; a test calls it by hand under a clock of its own. In a tick nothing is allocated or
-//! freed, nothing locked, logged or formatted, and there is one system call, the flush.
+//! freed, nothing locked, logged or formatted. It enters the kernel to submit and to wait, and once
+//! more where an empty datagram has ended a receive that must be armed again at once.
 
 use std::io;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use drivers::line::Law;
+use nix::sys::signal::Signal;
 use tests::audio::distinct;
 
 use crate::harness::{Running, has, wav_octets};
@@ -17,6 +18,19 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
     if !has("ffmpeg") {
         return;
     }
+    // ffmpeg paces by the host's clock. A host that holds it up for longer than the jitter buffer waits makes
+    // a real hole, which shows as late octets; then, and only then, the recording says nothing about us.
+    for _ in 0..3 {
+        match record_what_ffmpeg_sends() {
+            Ok(()) => return,
+            Err(late) => println!("the host held ffmpeg up: {late}"),
+        }
+    }
+    panic!("the host held ffmpeg up three times: this machine is too busy for the test");
+}
+
+/// One round: the recordings equal the sources, or some octets came too late for the jitter buffer.
+fn record_what_ffmpeg_sends() -> Result<(), String> {
     // ffmpeg's own pacing on a busy machine is what the deep jitter buffer is for.
     let settings = "jitter_nominal_ms = 200\njitter_max_ms = 200\n\
         [[span]]\nlaw = \"a\"\nfar_end = \"idle\"\n[[span.timeslot]]\nnumbers = \"1-6\"\n\
@@ -76,7 +90,14 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
         assert_eq!(seen.seen("PL"), Some(0), "{}", seen.text);
         assert_eq!(seen.seen("OR"), Some(source.len() as u64), "{}", seen.text);
     }
+    // The counters are logged before the signal that follows is looked at.
+    gateway.signal(Signal::SIGUSR1);
+    gateway.listen();
     assert_eq!(gateway.stop(), Some(0));
+    let late = gateway.log().lines().find(|line| line.contains("rtp_late_octets=")).map(str::to_owned);
+    if let Some(line) = late {
+        return Err(line);
+    }
     for (endpoint, law, index, source, ..) in &legs {
         let name = if *law == Law::A { "a" } else { "mu" };
         let heard = gateway.recording(&format!("{name}-{}.wav", index + 1));
@@ -87,6 +108,7 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
         assert_eq!(first_wrong, None, "{endpoint} at {} ms: an octet differs", PTIMES[*index]);
         assert_eq!(len, source.len(), "{endpoint}: the recording ends early");
     }
+    Ok(())
 }
 
 #[test]
