@@ -34,7 +34,7 @@ pub struct CallAgent {
     gateway: Path,
     domain: String,
     outgoing: Outgoing,
-    incoming: Incoming,
+    incoming: Incoming<()>,
     /// Datagrams that no transaction repeats: acknowledgements (000), and complaints about noise.
     unrepeated: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
@@ -181,6 +181,9 @@ impl CallAgent {
         let outgoing = OutgoingSettings {
             transaction_max: TRANSACTION_MAX,
             response_history: RESPONSE_HISTORY,
+            // A gateway has one way here, and T-MAX ends the repetitions.
+            suspicion: u32::MAX - 1,
+            disconnection: u32::MAX,
             transactions_max,
         };
         Self {
@@ -284,7 +287,7 @@ impl CallAgent {
     /// # Errors
     /// [`Full`]
     pub fn send(&mut self, now: Instant, command: Command<'_>) -> Result<TransactionId, Full> {
-        self.outgoing.send(now, self.gateway, command)
+        self.outgoing.send(now, vec![self.gateway], command)
     }
 
     /// Takes a datagram.
@@ -313,7 +316,8 @@ impl CallAgent {
             *octets = datagram;
             return Some(to);
         }
-        let path = self.incoming.poll_transmit(octets).or_else(|| self.outgoing.poll_transmit(octets));
+        let response = self.incoming.poll_transmit(octets).map(|(path, ())| path);
+        let path = response.or_else(|| self.outgoing.poll_transmit(octets));
         path.map(|path| path.remote)
     }
 

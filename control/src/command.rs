@@ -50,7 +50,7 @@ use self::undo::{Change, Changes, Undo};
 
 /// The longest answer, and the longest datagram that call agents are told they may send (RFC 3435 §3.5.4:
 /// both sides must be able to take 4,000 octets).
-const DATAGRAM_MAX: usize = 4_000;
+pub const DATAGRAM_MAX: usize = 4_000;
 
 /// A command whose orders are under way, by the order in which they came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,6 +73,8 @@ pub struct State {
     pub rng: StdRng,
     /// Wall time, for session descriptions.
     pub epoch: Epoch,
+    /// The time of what is being handled.
+    pub now: Instant,
     next_execution: ExecutionId,
     last_session: u64,
 }
@@ -158,6 +160,7 @@ impl State {
             executions: BTreeMap::new(),
             rng: StdRng::seed_from_u64(seed),
             epoch,
+            now: epoch.at,
             endpoints,
             next_execution: ExecutionId(0),
             last_session: 0,

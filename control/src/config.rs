@@ -152,6 +152,20 @@ pub struct MgcpConfig {
     pub response_history: Duration,
     /// T-MAX: how long a command is repeated at most (RFC 3435 §3.5.3).
     pub transaction_max: Duration,
+    /// Max1: how often a command of ours is repeated before the next address is tried (RFC 3435 §4.3).
+    pub suspicion_repetitions: u32,
+    /// Max2: how often it is repeated at the last address.
+    pub disconnection_repetitions: u32,
+    /// Whether a call agent's name is looked up again after Max1 repetitions.
+    pub suspicion_look_up: bool,
+    /// Whether it is looked up again after Max2.
+    pub disconnection_look_up: bool,
+    /// Tdinit: the upper bound of the first random wait of a disconnected endpoint (RFC 3435 §4.4.7).
+    pub disconnected_wait_first: Duration,
+    /// Tdmax: what that wait doubles to at most.
+    pub disconnected_wait_max: Duration,
+    /// How long calls may last after a graceful stop was asked for; as long as they like if `None`.
+    pub graceful_stop_max: Option<Duration>,
     /// MWD: the upper bound of the random wait before the first RSIP (RFC 3435 §4.4.6).
     pub restart_wait_max: Duration,
     /// Transactions of others that can be known at a time.
@@ -171,6 +185,15 @@ impl Default for MgcpConfig {
             // RFC 3435 §3.5.1: 30 seconds is what T-HIST should be, and §3.5.3 has 20 for T-MAX.
             response_history: Duration::from_secs(30),
             transaction_max: Duration::from_secs(20),
+            // RFC 3435 §4.3: the defaults of Max1 and Max2.
+            suspicion_repetitions: 5,
+            disconnection_repetitions: 7,
+            suspicion_look_up: true,
+            disconnection_look_up: true,
+            // RFC 3435 §4.4.7: the defaults of Tdinit and Tdmax.
+            disconnected_wait_first: Duration::from_secs(15),
+            disconnected_wait_max: Duration::from_secs(600),
+            graceful_stop_max: None,
             // RFC 3435 §4.4.6 reckons 2.5 s for one T1; four E1s are five times as many channels.
             restart_wait_max: Duration::from_millis(500),
             transactions_max: 65_536,

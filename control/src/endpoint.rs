@@ -63,7 +63,9 @@ pub struct Control {
     pub notified: NotifiedEntity,
     /// X of the last notification request; none since the start if `None`.
     pub request: Option<RequestId>,
-    /// Whether the call agent knows of the service state.
+    /// What there is to tell of the service state, or was told last.
+    pub news: restart::News,
+    /// Whether the call agent knows that.
     pub announcement: restart::Announcement,
 }
 
@@ -105,6 +107,7 @@ impl Endpoint {
             control: Control {
                 notified: NotifiedEntity::default(),
                 request: None,
+                news: restart::News::Restart,
                 announcement: restart::Announcement::Settled,
             },
         }

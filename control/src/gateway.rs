@@ -6,6 +6,7 @@
 
 mod announce;
 mod line_watch;
+mod reconnect;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,8 @@ use tracing::{debug, info, trace, warn};
 
 use crate::command::{self, Committed, ExecutionId, State};
 use crate::config::{AlarmConfig, Config, Network};
-use crate::endpoint::Outage;
+use crate::endpoint::restart::News;
+use crate::endpoint::{EndpointId, Outage};
 use crate::journal::Journal;
 use crate::ledger::{Ledger, Usage};
 use crate::metrics::{Counter, Counters};
@@ -32,11 +34,12 @@ use crate::mgcp::transaction::{
     Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, Ticket,
 };
 use crate::notified_entity::Directory;
-use crate::timer::Timers;
+use crate::timer::{TimerId, Timers};
 use crate::topology::{CoreId, Topology};
 
 use self::announce::Announcer;
 use self::line_watch::LineWatch;
+use self::reconnect::{ReconnectSettings, Silence};
 
 /// A transaction that takes longer is answered 100 meanwhile. Some call agents take that for the end, so
 /// only what is really slow says so.
@@ -78,6 +81,10 @@ pub enum Input<'a> {
     Timeout,
     /// The operator wants it to end: in-service endpoints are taken out of service.
     Shutdown,
+    /// The operator wants it to end with its last call.
+    Graceful,
+    /// The operator wants it to stay after all.
+    CancelGraceful,
 }
 
 /// The gateway. `(configuration, topology, seed, inputs)` decide everything it says and orders.
@@ -87,7 +94,8 @@ pub enum Input<'a> {
 pub struct Gateway {
     allow: Vec<Network>,
     state: State,
-    incoming: Incoming,
+    /// With each transaction, the endpoints whose RSIPs are to be ahead of its responses.
+    incoming: Incoming<Vec<EndpointId>>,
     outgoing: Outgoing,
     /// Messages that wait for the end of a command that came before them in their datagram.
     held: BTreeMap<ExecutionId, Held>,
@@ -97,6 +105,11 @@ pub struct Gateway {
     refusals: VecDeque<(Path, Vec<u8>)>,
     directory: Directory,
     announcer: Announcer,
+    /// Call agents that some endpoints cannot reach.
+    silences: Vec<Silence>,
+    silence_number: u64,
+    reconnect: ReconnectSettings,
+    graceful_stop_max: Option<Duration>,
     /// By span.
     lines: Vec<LineWatch>,
     alarm_hold: AlarmConfig,
@@ -121,6 +134,10 @@ struct Held {
 enum Due {
     /// To tell call agents what is owed to them.
     Announce,
+    /// To tell a call agent again that endpoints could not reach it.
+    Reconnect(u64),
+    /// To end a graceful stop that has taken long enough.
+    Leave,
     /// To give up a command whose orders are not carried out.
     GiveUp(ExecutionId),
     /// To have a line's alarms count, or no longer.
@@ -133,8 +150,17 @@ enum Due {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Running,
+    /// It will stop with its last call, or when this timer fires.
+    Leaving(Option<TimerId>),
     Stopping,
     Ended,
+}
+
+impl Phase {
+    /// Whether endpoints are in service.
+    const fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Leaving(_))
+    }
 }
 
 impl Gateway {
@@ -149,6 +175,8 @@ impl Gateway {
         let outgoing = OutgoingSettings {
             transaction_max: mgcp.transaction_max,
             response_history: mgcp.response_history,
+            suspicion: mgcp.suspicion_repetitions,
+            disconnection: mgcp.disconnection_repetitions,
             transactions_max: OUTGOING_MAX,
         };
         // RFC 3435 §3.5.6: a transaction runs no longer than about T-HIST less T-MAX.
@@ -165,6 +193,15 @@ impl Gateway {
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
+            silences: Vec::new(),
+            silence_number: 0,
+            reconnect: ReconnectSettings {
+                suspicion_look_up: mgcp.suspicion_look_up,
+                disconnection_look_up: mgcp.disconnection_look_up,
+                wait_first: mgcp.disconnected_wait_first,
+                wait_max: mgcp.disconnected_wait_max,
+            },
+            graceful_stop_max: mgcp.graceful_stop_max,
             lines: vec![LineWatch::default(); topology.spans.len()],
             alarm_hold: config.alarms,
             timers: Timers::default(),
@@ -191,20 +228,25 @@ impl Gateway {
             Input::Timeout if self.poll_timeout().is_none_or(|at| at > now) => return,
             _ => self.journal.record(now, &input),
         }
+        self.state.now = now;
         match input {
             Input::Datagram { path, octets } => self.datagram(now, path, octets),
             Input::Report { core, report } => self.report(now, core, report),
             Input::Resolved { host, addresses, ttl } => {
                 self.directory.resolved(now, &host, addresses, ttl);
+                self.take_new_ways(now);
                 self.announce_unless_starting(now);
             }
             Input::Timeout => self.timeout(now),
             Input::Shutdown => self.shut_down(now),
+            Input::Graceful => self.leave(now),
+            Input::CancelGraceful => self.stay(now),
         }
         while let Some(Held { path, octets, begun }) = self.resumed.pop_front() {
             self.messages(now, path, &octets, begun);
         }
-        self.notice_lost();
+        self.notice_lost(now);
+        self.leave_if_idle(now);
     }
 
     /// A datagram to send, written over what `octets` held, and the way it goes.
@@ -213,7 +255,8 @@ impl Gateway {
         if let Some(path) = self.outgoing.poll_transmit(octets) {
             return Some(path);
         }
-        if let Some(path) = self.incoming.poll_transmit(octets) {
+        if let Some((path, behind)) = self.incoming.poll_transmit(octets) {
+            self.put_ahead(&behind, octets);
             return Some(path);
         }
         let (path, refusal) = self.refusals.pop_front()?;
@@ -248,10 +291,15 @@ impl Gateway {
         let told = self.announcer.is_settled() && !self.directory.is_asking();
         let settled = told && self.state.orders.is_empty();
         match self.phase {
-            Phase::Running => false,
+            Phase::Running | Phase::Leaving(_) => false,
             Phase::Stopping => settled,
             Phase::Ended => true,
         }
+    }
+
+    /// Whether an [`Input::Graceful`] is being carried out.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_))
     }
 
     /// What has been counted.
@@ -348,7 +396,11 @@ impl Gateway {
         }
         let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
             Disposition::New(ticket) => ticket,
-            Disposition::Known => return None,
+            Disposition::Known => {
+                // Its response may be sent again: behind what is to be told now.
+                let _ = self.announce_first(now, path, command);
+                return None;
+            }
             Disposition::Full => {
                 let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
                 self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
@@ -356,7 +408,14 @@ impl Gateway {
             }
         };
         self.counters.count(counter_of(command.verb));
-        self.announce_first(now, command);
+        match self.announce_first(now, path, command) {
+            Ok(ahead) => self.incoming.note(ticket, ahead),
+            Err(code) => {
+                let octets = command::octets_of(&Response::new(code, command.transaction));
+                self.answer(now, ticket, code, octets);
+                return None;
+            }
+        }
         for id in command::conflicts(&self.state, command) {
             self.abort(now, id, ReturnCode::ABORTED);
         }
@@ -369,7 +428,9 @@ impl Gateway {
                 if command.verb == Verb::CreateConnection {
                     self.counters.count(Counter::ConnectionsMade);
                 }
-                match command::commit(&mut self.state, now, ticket, command, plan) {
+                let committed = command::commit(&mut self.state, now, ticket, command, plan);
+                self.follow(now, command);
+                match committed {
                     Committed::UnderWay(id) => {
                         self.watch(now, id);
                         return Some(id);
@@ -417,6 +478,12 @@ impl Gateway {
 
     fn answer(&mut self, now: Instant, ticket: Ticket, code: ReturnCode, octets: Vec<u8>) {
         self.count_answer(code);
+        // RFC 3435 §4.4.6: these may be seen before RSIP.
+        if [ReturnCode::RESTARTING, ReturnCode::ENDPOINT_NOT_READY, ReturnCode::RESTARTING_PERMANENT]
+            .contains(&code)
+        {
+            self.incoming.note(ticket, Vec::new());
+        }
         self.incoming.answer(now, ticket, octets);
     }
 
@@ -473,7 +540,9 @@ impl Gateway {
         self.outgoing.handle_timeout(now);
         while let Some(due) = self.timers.pop_due(now) {
             match due {
-                Due::Announce => self.announce(now),
+                Due::Announce => self.announce(now, None),
+                Due::Reconnect(number) => self.reconnect(now, number),
+                Due::Leave => self.shut_down(now),
                 Due::GiveUp(id) => {
                     warn!("a core does not carry out its orders");
                     self.abort(now, id, ReturnCode::TIMED_OUT);
@@ -488,7 +557,7 @@ impl Gateway {
     // RFC 3435 §2.3.12: RSIP `forced` is a courtesy; nobody can rely on it, so it is not waited for
     // longer than an operator would.
     fn shut_down(&mut self, now: Instant) {
-        if self.phase != Phase::Running {
+        if !self.phase.is_up() {
             return;
         }
         let connections = self.state.ledger.connections();
@@ -496,8 +565,36 @@ impl Gateway {
         self.phase = Phase::Stopping;
         let endpoints: Vec<_> = self.state.endpoints.ids().collect();
         self.set_outage(now, &endpoints, Some(Outage::Shutdown));
-        self.announce(now);
+        self.announce(now, None);
         self.timers.set(now + SHUTDOWN_MAX, Due::End);
+    }
+
+    /// Tells call agents that all endpoints will be out of service, and waits for the end of their calls.
+    // RFC 3435 §2.3.12: with `graceful`, connections stay, and call agents make no new ones.
+    fn leave(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        info!("stopping with the last call");
+        let until = self.graceful_stop_max.map(|max| now + max);
+        self.phase = Phase::Leaving(until.map(|until| self.timers.set(until, Due::Leave)));
+        self.all_news(now, News::Graceful { until });
+    }
+
+    /// Calls that off.
+    fn stay(&mut self, now: Instant) {
+        let Phase::Leaving(timer) = self.phase else { return };
+        info!("not stopping after all");
+        timer.into_iter().for_each(|timer| self.timers.cancel(timer));
+        self.phase = Phase::Running;
+        self.all_news(now, News::CancelGraceful);
+    }
+
+    fn leave_if_idle(&mut self, now: Instant) {
+        let is_idle = self.state.ledger.is_empty() && self.state.executions.is_empty();
+        if is_idle && matches!(self.phase, Phase::Leaving(_)) {
+            self.shut_down(now);
+        }
     }
 
     fn is_allowed(&self, source: IpAddr) -> bool {

@@ -177,6 +177,8 @@ fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<
         }
         "timeout" => Input::Timeout,
         "shutdown" => Input::Shutdown,
+        "graceful" => Input::Graceful,
+        "cancel-graceful" => Input::CancelGraceful,
         _ => return None,
     };
     Some((now, input))
@@ -270,6 +272,8 @@ impl fmt::Display for Written<'_> {
             }
             Input::Timeout => f.write_str("timeout"),
             Input::Shutdown => f.write_str("shutdown"),
+            Input::Graceful => f.write_str("graceful"),
+            Input::CancelGraceful => f.write_str("cancel-graceful"),
         }
     }
 }
@@ -370,6 +374,8 @@ mod tests {
             Input::Resolved { host: "nowhere".to_owned(), addresses: Vec::new(), ttl: Duration::ZERO },
             Input::Timeout,
             Input::Shutdown,
+            Input::Graceful,
+            Input::CancelGraceful,
         ]
     }
 

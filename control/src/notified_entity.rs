@@ -19,6 +19,9 @@ const CALL_AGENT_PORT: u16 = 2727;
 /// Host names that can be known at a time.
 const HOSTS_MAX: usize = 1_024;
 
+/// A name that was looked up so recently is not in doubt (RFC 3435 §4.3).
+const RECENT: Duration = Duration::from_secs(5);
+
 /// How long a look-up that failed is not tried again, at least.
 const FAILED_FOR_MIN: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,11 @@ impl NotifiedEntity {
     pub fn target(&self) -> Option<Target> {
         let name = self.name.clone().map(Target::Name);
         name.or_else(|| self.last.map(Target::Heard))
+    }
+
+    /// The way that the last command came.
+    pub fn heard_by(&self) -> Option<Path> {
+        self.last
     }
 
     /// Whether that is the target now.
@@ -94,19 +102,32 @@ pub struct Directory {
 }
 
 /// What is known of a host.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+struct Host {
+    /// Whether it is being looked up.
+    is_asked: bool,
+    known: Option<Known>,
+}
+
+/// A host's addresses, perhaps none, as they were told at some time, until another.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Host {
-    /// It is being looked up.
-    Asked,
-    /// Its addresses, or that it has none, until then.
-    Known { addresses: Vec<IpAddr>, until: Instant },
+struct Known {
+    addresses: Vec<IpAddr>,
+    at: Instant,
+    until: Instant,
+}
+
+impl Host {
+    fn holds(&self, now: Instant) -> Option<&Known> {
+        self.known.as_ref().filter(|known| known.until > now)
+    }
 }
 
 /// How to reach someone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Route {
-    /// This way.
-    Way(Path),
+    /// These ways, of which there is at least one; each may do.
+    Ways(Vec<Path>),
     /// It is being looked up.
     Asked,
     /// Not at all, for now.
@@ -122,20 +143,37 @@ impl Directory {
     /// How to reach someone; begins to look the name up if need be.
     pub fn route(&mut self, now: Instant, target: &Target) -> Route {
         match target {
-            Target::Heard(path) => Route::Way(*path),
+            Target::Heard(path) => Route::Ways(vec![*path]),
             Target::Name(name) => self.route_to_name(now, name),
         }
     }
 
     /// A look-up has ended; in vain if there are no addresses.
     pub fn resolved(&mut self, now: Instant, host: &str, addresses: Vec<IpAddr>, ttl: Duration) {
+        let Some(known) = self.hosts.get_mut(host) else { return };
+        known.is_asked = false;
+        // A resolver that fails does not make us forget what holds.
+        if addresses.is_empty() && known.holds(now).is_some() {
+            return;
+        }
         let ttl = if addresses.is_empty() { ttl.max(FAILED_FOR_MIN) } else { ttl };
-        self.hosts.insert(host.to_owned(), Host::Known { addresses, until: now + ttl });
+        known.known = Some(Known { addresses, at: now, until: now + ttl });
+    }
+
+    /// Looks up again where someone is who does not answer, unless that was done recently, or is being
+    /// done, or an address stands where the name would.
+    pub fn doubt(&mut self, now: Instant, target: &Target) {
+        let Target::Name(name) = target else { return };
+        let host = name.host();
+        let is_recent = |host: &Host| host.known.as_ref().is_some_and(|known| now.since(known.at) < RECENT);
+        if host.parse::<IpAddr>().is_err() && !self.hosts.get(host).is_some_and(is_recent) {
+            self.ask(now, host);
+        }
     }
 
     /// Whether a look-up is under way.
     pub fn is_asking(&self) -> bool {
-        self.hosts.values().any(|host| *host == Host::Asked)
+        self.hosts.values().any(|host| host.is_asked)
     }
 
     /// A host name to look up.
@@ -147,39 +185,38 @@ impl Directory {
         let port = name.port.unwrap_or(CALL_AGENT_PORT);
         let host = name.host();
         if let Ok(address) = host.parse() {
-            return self.way(SocketAddr::new(address, port));
+            return self.ways(port, &[address]);
         }
-        match self.hosts.get(host) {
-            Some(Host::Asked) => Route::Asked,
-            Some(Host::Known { addresses, until }) if *until > now => {
-                let ways = addresses.iter().map(|address| self.way(SocketAddr::new(*address, port)));
-                ways.into_iter().find(|way| *way != Route::Nowhere).unwrap_or(Route::Nowhere)
-            }
+        match self.hosts.get(host).and_then(|host| host.holds(now)) {
+            Some(known) => self.ways(port, &known.addresses),
             // RFC 3435 §2.1.4: a name whose time to live has passed is looked up again.
-            Some(Host::Known { .. }) | None => self.ask(now, host),
+            None => self.ask(now, host),
         }
     }
 
-    fn ask(&mut self, now: Instant, host: &str) -> Route {
-        if self.hosts.len() >= HOSTS_MAX {
-            self.hosts.retain(|_, known| match known {
-                Host::Asked => true,
-                Host::Known { until, .. } => *until > now,
-            });
+    fn ask(&mut self, now: Instant, name: &str) -> Route {
+        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(name) {
+            self.hosts.retain(|_, host| host.is_asked || host.holds(now).is_some());
+            if self.hosts.len() >= HOSTS_MAX {
+                return Route::Nowhere;
+            }
         }
-        if self.hosts.len() >= HOSTS_MAX {
-            return Route::Nowhere;
+        let host = self.hosts.entry(name.to_owned()).or_default();
+        if !host.is_asked {
+            host.is_asked = true;
+            self.wanted.push_back(name.to_owned());
         }
-        self.hosts.insert(host.to_owned(), Host::Asked);
-        self.wanted.push_back(host.to_owned());
         Route::Asked
     }
 
-    /// From our own address of the same family.
-    fn way(&self, remote: SocketAddr) -> Route {
-        let same_family = |local: &&SocketAddr| local.is_ipv4() == remote.is_ipv4();
-        let local = self.listen.iter().find(same_family);
-        local.map_or(Route::Nowhere, |local| Route::Way(Path { remote, local: *local }))
+    /// To each of these addresses from our own one of the same family.
+    fn ways(&self, port: u16, addresses: &[IpAddr]) -> Route {
+        let way = |address: &IpAddr| {
+            let local = self.listen.iter().find(|local| local.is_ipv4() == address.is_ipv4())?;
+            Some(Path { remote: SocketAddr::new(*address, port), local: *local })
+        };
+        let ways: Vec<_> = addresses.iter().filter_map(way).collect();
+        if ways.is_empty() { Route::Nowhere } else { Route::Ways(ways) }
     }
 }
 
@@ -199,7 +236,7 @@ mod tests {
 
     fn way(remote: &str) -> Route {
         let local = "127.0.0.1:2427".parse().expect("an address");
-        Route::Way(Path { remote: remote.parse().expect("an address"), local })
+        Route::Ways(vec![Path { remote: remote.parse().expect("an address"), local }])
     }
 
     #[test]
@@ -233,6 +270,31 @@ mod tests {
         directory.resolved(NOW, "ca.example.net", Vec::new(), Duration::ZERO);
         assert_eq!(directory.route(NOW + Duration::from_secs(4), &target), Route::Nowhere);
         assert_eq!(directory.route(NOW + Duration::from_secs(6), &target), Route::Asked);
+    }
+
+    #[test]
+    fn all_addresses_of_a_name_are_ways_and_doubt_has_them_looked_up_again() {
+        let mut directory = directory();
+        let target = named("ca@ca.example.net");
+        directory.route(NOW, &target);
+        let told = |directory: &mut Directory, now, addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().expect("one")).collect();
+            directory.resolved(now, "ca.example.net", addresses, Duration::from_secs(60));
+        };
+        told(&mut directory, NOW, &["192.0.2.1", "192.0.2.2"]);
+        let Route::Ways(ways) = directory.route(NOW, &target) else { panic!("it is known") };
+        assert_eq!(ways.len(), 2);
+        directory.poll_resolve();
+        directory.doubt(NOW + Duration::from_secs(4), &target);
+        assert_eq!(directory.poll_resolve(), None, "it was looked up recently");
+        let later = NOW + Duration::from_secs(6);
+        directory.doubt(later, &target);
+        directory.doubt(later, &target);
+        assert_eq!(directory.poll_resolve().as_deref(), Some("ca.example.net"));
+        assert_eq!(directory.poll_resolve(), None, "once is enough");
+        assert!(matches!(directory.route(later, &target), Route::Ways(_)), "what is known still holds");
+        told(&mut directory, later, &[]);
+        assert_eq!(directory.route(later, &target), Route::Ways(ways), "also when the look-up fails");
     }
 
     #[test]

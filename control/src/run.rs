@@ -111,7 +111,7 @@ struct Counters {
 
 impl Control {
     /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM, SIGINT and SIGHUP end
-    /// it, and SIGUSR1 makes it log its counters.
+    /// it, SIGUSR1 makes it log its counters, and SIGUSR2 has it end with the last call, or stay after all.
     ///
     /// # Errors
     /// When an address cannot be had; the error names it.
@@ -230,6 +230,10 @@ impl Control {
                     turn.shut_down(now);
                 }
                 Signal::Status => self.log_status(turn),
+                Signal::Graceful if turn.gateway.is_leaving() => {
+                    turn.gateway.handle(now, Input::CancelGraceful);
+                }
+                Signal::Graceful => turn.gateway.handle(now, Input::Graceful),
             }
         }
     }

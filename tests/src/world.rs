@@ -427,18 +427,27 @@ impl World {
         while self.gateway.poll_journal().is_some() {}
     }
 
+    fn agent_hears(&mut self, from: SocketAddr, message: &str, with_others: bool) {
+        if let Some(reply) = Reply::read(message) {
+            return self.replies.push(reply);
+        }
+        if self.agent_answers {
+            let transaction = message.split_whitespace().nth(1).unwrap_or_default();
+            self.agent.send(from, format!("200 {transaction} OK\r\n").as_bytes());
+        }
+        // A copy that came ahead of a response is the command that came alone.
+        if !with_others || !self.commands.iter().any(|command| command == message) {
+            self.commands.push(message.to_owned());
+        }
+    }
+
     fn step_agent(&mut self) {
         while let Some((from, _, octets)) = self.agent.receive() {
             let text = String::from_utf8(octets).expect("what the gateway says of itself is ASCII");
-            match Reply::read(&text) {
-                Some(reply) => self.replies.push(reply),
-                None => {
-                    if self.agent_answers {
-                        let transaction = text.split_whitespace().nth(1).unwrap_or_default();
-                        self.agent.send(from, format!("200 {transaction} OK\r\n").as_bytes());
-                    }
-                    self.commands.push(text);
-                }
+            // RFC 3435 §3.5.5: messages of one datagram have a line with a dot between them.
+            let messages: Vec<_> = text.split_inclusive("\r\n.\r\n").collect();
+            for message in &messages {
+                self.agent_hears(from, message.strip_suffix(".\r\n").unwrap_or(message), messages.len() > 1);
             }
         }
     }

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use dataplane::mode::Mode;
+use drivers::time::Instant;
 
 use super::crcx::domain_of;
 use super::{DATAGRAM_MAX, Settings, State, check, octets_of, within_datagram};
 use crate::config::EchoCancellation;
 use crate::endpoint::naming::{Named, Wildcard};
+use crate::endpoint::restart::{Announcement, News};
 use crate::endpoint::{Endpoint, Outage};
 use crate::mgcp::code::{ReasonCode, ReturnCode};
-use crate::mgcp::message::{
-    BearerInformation, Command, InfoCode, Parameters, Reason, Response, RestartMethod,
-};
+use crate::mgcp::message::{BearerInformation, Command, InfoCode, Parameters, Reason, Response};
 use crate::mgcp::name::EndpointName;
 
 /// The most names that an answer holds: so many are not worth spelling.
@@ -30,7 +30,9 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
     match selected.pattern.wildcard {
         Wildcard::None => {
             let items = command.parameters.requested_info.as_deref().unwrap_or_default();
-            items.iter().for_each(|item| tell(&mut response.parameters, endpoint, *item, &capabilities));
+            for item in items {
+                tell(&mut response.parameters, state.now, endpoint, *item, &capabilities);
+            }
         }
         // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
         Wildcard::All | Wildcard::Any => {
@@ -50,7 +52,13 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
 }
 
 /// Adds one item. What has no value is told as empty; what is not known is left out (§2.3.10).
-fn tell<'a>(to: &mut Parameters<'a>, endpoint: &Endpoint, item: InfoCode<'_>, capabilities: &'a str) {
+fn tell<'a>(
+    to: &mut Parameters<'a>,
+    now: Instant,
+    endpoint: &Endpoint,
+    item: InfoCode<'_>,
+    capabilities: &'a str,
+) {
     match item {
         InfoCode::Capabilities => to.capabilities = vec![capabilities],
         InfoCode::BearerInformation => {
@@ -74,8 +82,10 @@ fn tell<'a>(to: &mut Parameters<'a>, endpoint: &Endpoint, item: InfoCode<'_>, ca
         InfoCode::EventStates => to.event_states = Some(""),
         InfoCode::DigitMap => to.digit_map = Some(""),
         InfoCode::PackageList => to.packages = Some(""),
-        InfoCode::RestartMethod => to.restart_method = Some(restart_method(endpoint)),
-        InfoCode::RestartDelay => to.restart_delay_s = Some(0),
+        InfoCode::RestartMethod => to.restart_method = Some(audited(endpoint).method()),
+        InfoCode::RestartDelay => {
+            to.restart_delay_s = Some(audited(endpoint).delay_s(now).unwrap_or(0));
+        }
         InfoCode::ReasonCode => to.reason = Some(reason(endpoint.outage)),
         InfoCode::MaxDatagram => to.max_datagram = u32::try_from(DATAGRAM_MAX).ok(),
         // Those of connections are AUCX's; the others are not supported.
@@ -90,11 +100,13 @@ fn tell<'a>(to: &mut Parameters<'a>, endpoint: &Endpoint, item: InfoCode<'_>, ca
     }
 }
 
-/// RFC 3435 §4.4.5: `restart` in service, else the method of the RSIP that took it out.
-fn restart_method(endpoint: &Endpoint) -> RestartMethod<'static> {
-    match endpoint.outage {
-        None => RestartMethod::Restart,
-        Some(Outage::Alarm | Outage::Failure | Outage::Shutdown) => RestartMethod::Forced,
+/// What an audit says of the service state.
+// RFC 3435 §4.4.5: the last RSIP's method and delay; but `disconnected` is over when that was answered,
+// and a cancelled `graceful` is no state of its own.
+fn audited(endpoint: &Endpoint) -> News {
+    match (endpoint.control.news, endpoint.control.announcement) {
+        (News::Disconnected { .. }, Announcement::Settled) | (News::CancelGraceful, _) => News::Restart,
+        (news, _) => news,
     }
 }
 

@@ -113,6 +113,26 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
     if response_history < transaction_max {
         section.error("response_history_s", "shorter than transaction_max_s: late repetitions would be new");
     }
+    let suspicion_repetitions =
+        section.integer("suspicion_repetitions", 1..=20, default.suspicion_repetitions);
+    let disconnection_repetitions =
+        section.integer("disconnection_repetitions", 2..=21, default.disconnection_repetitions);
+    // RFC 3435 §4.3: Max2 is larger than Max1.
+    if disconnection_repetitions <= suspicion_repetitions {
+        section.error("disconnection_repetitions", "not more than suspicion_repetitions");
+    }
+    let suspicion_look_up = section.boolean("suspicion_look_up", default.suspicion_look_up);
+    let disconnection_look_up = section.boolean("disconnection_look_up", default.disconnection_look_up);
+    let first_default = default.disconnected_wait_first.as_secs();
+    let disconnected_wait_first =
+        seconds(section.integer("disconnected_wait_first_s", 1..=3_600, first_default));
+    let last_default = default.disconnected_wait_max.as_secs();
+    let disconnected_wait_max = seconds(section.integer("disconnected_wait_max_s", 1..=86_400, last_default));
+    if disconnected_wait_max < disconnected_wait_first {
+        section.error("disconnected_wait_max_s", "less than disconnected_wait_first_s");
+    }
+    let graceful_stop_s: u64 = section.integer("graceful_stop_max_s", 0..=999_999, 0);
+    let graceful_stop_max = (graceful_stop_s > 0).then(|| seconds(graceful_stop_s));
     let wait_default = default.restart_wait_max.as_millis() as u64;
     let restart_wait_max =
         Duration::from_millis(section.integer("restart_wait_max_ms", 0..=600_000, wait_default));
@@ -124,6 +144,13 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         notified_entity,
         response_history,
         transaction_max,
+        suspicion_repetitions,
+        disconnection_repetitions,
+        suspicion_look_up,
+        disconnection_look_up,
+        disconnected_wait_first,
+        disconnected_wait_max,
+        graceful_stop_max,
         restart_wait_max,
         transactions_max,
     }

@@ -8,23 +8,82 @@
 //!            state changes                 2xx
 //!  Settled ────────────────▶ Owed ──▶ Sent ─────▶ Settled
 //!                             ▲ ▲     │  │
-//!                             │ └─────┘  │ 5xx, or no answer in T-MAX
+//!                             │ └─────┘  │ 5xx, or no answer in 2 × T-HIST
 //!                             │ 4xx, 521 ▼
 //!                             └────── Refused, Unheard
-//!                              a command comes
+//!                  a command comes; for Unheard, its timer too
 //! ```
 //!
 //! Where there is nobody to tell, nothing is owed: a call agent that comes later has not known the
-//! endpoint otherwise. The disconnected procedure (§4.4.7) will start where `Unheard` is.
+//! endpoint otherwise. `Unheard` is where RFC 3435 §4.4.7 has an endpoint disconnected; what it tells
+//! then is that it was, unless it has yet to tell of a restart.
 
 use std::iter;
 
-use crate::mgcp::message::TransactionId;
+use drivers::time::Instant;
+
+use crate::mgcp::message::{RestartMethod, TransactionId};
 use crate::notified_entity::Target;
 
 use super::naming::Named;
 use super::table::Table;
 use super::{Endpoint, EndpointId, Outage};
+
+/// What there is to tell of an endpoint's service state, or was told last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// It is in service and clean.
+    Restart,
+    /// It is out of service, for its outage's reason.
+    Forced,
+    /// It is in service and will not be for long.
+    Graceful {
+        /// When its service ends; when its last call does if `None`.
+        until: Option<Instant>,
+    },
+    /// It stays in service after all.
+    CancelGraceful,
+    /// It is in service and could not reach its call agent. Calls are up.
+    Disconnected {
+        /// Since when.
+        since: Instant,
+    },
+}
+
+impl News {
+    /// RM
+    pub const fn method(self) -> RestartMethod<'static> {
+        match self {
+            Self::Restart => RestartMethod::Restart,
+            Self::Forced => RestartMethod::Forced,
+            Self::Graceful { .. } => RestartMethod::Graceful,
+            Self::CancelGraceful => RestartMethod::CancelGraceful,
+            Self::Disconnected { .. } => RestartMethod::Disconnected,
+        }
+    }
+
+    /// RD, in seconds.
+    // RFC 3435 §2.3.12: how long it was disconnected, or has still to go; nothing with other methods.
+    pub fn delay_s(self, now: Instant) -> Option<u32> {
+        let seconds = match self {
+            Self::Restart | Self::Forced | Self::CancelGraceful | Self::Graceful { until: None } => None,
+            Self::Graceful { until: Some(until) } => Some(until.since(now).as_secs()),
+            Self::Disconnected { since } => Some(now.since(since).as_secs()),
+        }?;
+        u32::try_from(seconds).ok()
+    }
+
+    /// The same news of two endpoints, as one: disconnected as long as the one that was so longer.
+    // RFC 3435 §4.4.7: a wildcard that takes the place of single messages has the delay of the oldest.
+    fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Disconnected { since }, Self::Disconnected { since: other }) => {
+                Self::Disconnected { since: since.min(other) }
+            }
+            _ => self,
+        }
+    }
+}
 
 /// Whether an endpoint's call agent knows of its service state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +96,7 @@ pub enum Announcement {
     Sent(TransactionId),
     /// It did not want to know. When a command comes for the endpoint, it is told again (§4.4.6).
     Refused,
-    /// It never answered. When a command of it comes, it is told again, of all that it has not heard.
+    /// It cannot be reached: the endpoint is disconnected (§4.4.7).
     Unheard,
 }
 
@@ -50,7 +109,9 @@ pub struct Notice {
     pub endpoints: Vec<EndpointId>,
     /// Whom it is for.
     pub target: Target,
-    /// Out of service for this reason, or in service.
+    /// What it says of them.
+    pub news: News,
+    /// Why they are out of service, if they are.
     pub outage: Option<Outage>,
 }
 
@@ -83,14 +144,16 @@ fn notice(
     let owing = endpoints.clone().filter(|id| owes(&table[*id]));
     let first = &table[owing.clone().next()?];
     let (target, outage) = (first.control.notified.target()?, first.outage);
+    let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
     let same = |endpoint: &Endpoint| {
         let notified = &endpoint.control.notified;
+        let says = endpoint.control.news.method() == news.method();
         // An endpoint that nobody was named or heard for has never been anything to anybody.
-        let fits = owes(endpoint) && notified.is_at(&target) || notified.is_nobody();
+        let fits = owes(endpoint) && says && notified.is_at(&target) || notified.is_nobody();
         fits && endpoint.outage == outage
     };
     let all = endpoints.clone().all(|id| same(&table[id]));
-    all.then(|| Notice { named, endpoints: owing.collect(), target, outage })
+    all.then(|| Notice { named, endpoints: owing.collect(), target, news, outage })
 }
 
 fn owes(endpoint: &Endpoint) -> bool {

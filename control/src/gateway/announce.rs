@@ -7,14 +7,15 @@ use drivers::time::Instant;
 use rand::RngExt;
 use tracing::{info, warn};
 
-use super::{Due, Gateway, Phase};
-use crate::command::{auep, check};
+use super::{Due, Gateway};
+use crate::command::{DATAGRAM_MAX, auep, check};
 use crate::endpoint::naming::Form;
-use crate::endpoint::restart::{Announcement, Notice, owed};
+use crate::endpoint::restart::{Announcement, News, Notice, owed};
 use crate::endpoint::{EndpointId, Outage};
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, Path, Response, RestartMethod, TransactionId, Verb};
+use crate::mgcp::emit::Piggyback;
+use crate::mgcp::message::{Command, Path, Response, TransactionId, Verb};
 use crate::mgcp::name::{EndpointName, EntityName};
 use crate::notified_entity::{Route, Target};
 use crate::timer::TimerId;
@@ -36,7 +37,16 @@ pub(super) struct Announcer {
     redirected: Option<Instant>,
     /// Whether a command could have to hear of something first: not all that is to be told has been.
     restless: bool,
-    sent: BTreeMap<TransactionId, Vec<EndpointId>>,
+    pub(super) sent: BTreeMap<TransactionId, Told>,
+}
+
+/// An RSIP under way.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The endpoints that it tells of, in order, as far as they have not been told of again since.
+    pub(super) endpoints: Vec<EndpointId>,
+    /// Whom it tells.
+    pub(super) target: Target,
 }
 
 impl Announcer {
@@ -90,6 +100,7 @@ impl Gateway {
             }
             let endpoint = &mut self.state.endpoints[id];
             endpoint.outage = outage;
+            endpoint.control.news = if outage.is_some() { News::Forced } else { News::Restart };
             if !endpoint.control.notified.is_nobody() {
                 endpoint.control.announcement = Announcement::Owed;
                 self.announcer.restless = true;
@@ -98,20 +109,48 @@ impl Gateway {
         self.counters.add(Counter::ConnectionsLost, lost as u64);
     }
 
-    /// Before anything else is said of an endpoint, its call agent is told of its service state.
-    // RFC 3435 §4.4.6: a command ends the wait. One for an endpoint whose RSIP was refused or never
-    // answered begins the procedure anew.
-    pub(super) fn announce_first(&mut self, now: Instant, command: &Command<'_>) {
+    /// There is the same to tell of all endpoints in service.
+    pub(super) fn all_news(&mut self, now: Instant, news: News) {
+        for id in self.state.endpoints.ids() {
+            let endpoint = &mut self.state.endpoints[id];
+            if endpoint.outage.is_none() {
+                endpoint.control.news = news;
+                if !endpoint.control.notified.is_nobody() {
+                    endpoint.control.announcement = Announcement::Owed;
+                    self.announcer.restless = true;
+                }
+            }
+        }
+        self.announce_unless_starting(now);
+    }
+
+    /// Before anything else is said of an endpoint, its call agent is told of its service state. What
+    /// responses to the command are to come behind: an endpoint for each RSIP under way.
+    ///
+    /// # Errors
+    /// 405 if there is something to tell that cannot be told now.
+    // RFC 3435 §4.4.6, §4.4.7: a command ends the wait. One for an endpoint whose RSIP was refused or
+    // never answered begins the procedure anew. While one is still repeated, it does for both.
+    pub(super) fn announce_first(
+        &mut self,
+        now: Instant,
+        path: Path,
+        command: &Command<'_>,
+    ) -> Result<Vec<EndpointId>, ReturnCode> {
         let audits = matches!(command.verb, Verb::AuditEndpoint | Verb::AuditConnection);
         if audits || !self.announcer.restless {
-            return;
+            return Ok(Vec::new());
         }
+        let meant = check::meant(&self.state, &command.endpoint);
         let mut owed = false;
         let mut deaf: Vec<Target> = Vec::new();
-        for id in check::meant(&self.state, &command.endpoint) {
+        for id in meant.iter().copied() {
             let control = &mut self.state.endpoints[id].control;
             match control.announcement {
                 Announcement::Refused => control.announcement = Announcement::Owed,
+                Announcement::Sent(told) if self.outgoing.is_spent(told) => {
+                    control.announcement = Announcement::Owed;
+                }
                 Announcement::Unheard => {
                     let target = control.notified.target();
                     deaf.extend(target.filter(|target| !deaf.contains(target)));
@@ -124,46 +163,78 @@ impl Gateway {
             self.owe_again(&deaf);
         }
         if owed || !deaf.is_empty() {
-            self.announce(now);
+            self.announce(now, Some(path));
         }
+        self.ahead_of(&meant)
     }
 
-    /// Who was deaf can hear now, or never will: one message for all that it has not heard, instead of
-    /// one for each endpoint that a command comes for.
-    fn owe_again(&mut self, targets: &[Target]) {
-        for id in self.state.endpoints.ids() {
-            let control = &mut self.state.endpoints[id].control;
-            if control.announcement == Announcement::Unheard
-                && targets.iter().any(|target| control.notified.is_at(target))
-            {
-                control.announcement = Announcement::Owed;
+    /// An endpoint for each RSIP that is under way for these.
+    fn ahead_of(&self, endpoints: &[EndpointId]) -> Result<Vec<EndpointId>, ReturnCode> {
+        let mut told = Vec::new();
+        let mut ahead = Vec::new();
+        for id in endpoints {
+            match self.state.endpoints[*id].control.announcement {
+                Announcement::Sent(transaction) if !told.contains(&transaction) => {
+                    told.push(transaction);
+                    ahead.push(*id);
+                }
+                // RFC 3435 §4.4.6: 405 needs no RSIP ahead of it.
+                Announcement::Owed => return Err(ReturnCode::RESTARTING),
+                _ => {}
             }
+        }
+        Ok(ahead)
+    }
+
+    /// Puts the RSIPs that are under way for these endpoints ahead of a response to someone.
+    // RFC 3435 §4.4.6: the first that a call agent sees of an endpoint is RSIP, also when a response is
+    // sent again; and it may ask from elsewhere than where the notified entity is (§4.4.7).
+    pub(super) fn put_ahead(&self, endpoints: &[EndpointId], response: &mut Vec<u8>) {
+        let mut all = Piggyback::new(DATAGRAM_MAX);
+        let mut done = Vec::new();
+        for id in endpoints {
+            if let Announcement::Sent(transaction) = self.state.endpoints[*id].control.announcement
+                && !done.contains(&transaction)
+                && let Some(rsip) = self.outgoing.octets(transaction)
+            {
+                done.push(transaction);
+                all.push(rsip);
+            }
+        }
+        // A response that leaves no room follows the RSIP in a datagram of its own.
+        if !done.is_empty() && all.push(response) {
+            *response = all.take();
         }
     }
 
     /// Tells what is owed, unless the wait at the start is under way.
     pub(super) fn announce_unless_starting(&mut self, now: Instant) {
         if self.announcer.has_begun || self.announcer.timer.is_none() {
-            self.announce(now);
+            self.announce(now, None);
         }
     }
 
-    /// Tells what is owed, as far as those it is owed to can be reached.
-    pub(super) fn announce(&mut self, now: Instant) {
+    /// Tells what is owed, as far as those it is owed to can be reached. A call agent that has just
+    /// spoken can do instead of one that nobody knows the address of.
+    pub(super) fn announce(&mut self, now: Instant, instead: Option<Path>) {
         if let Some(timer) = self.announcer.timer.take() {
             self.timers.cancel(timer);
         }
         self.announcer.has_begun = true;
         let mut again = false;
         for notice in owed(&self.state.endpoints) {
-            match self.directory.route(now, &notice.target) {
-                Route::Way(path) if self.tell(now, path, notice) => {}
-                Route::Way(_) => {
+            let ways = match (self.directory.route(now, &notice.target), instead) {
+                (Route::Ways(ways), _) => self.preferred(ways, notice.endpoints[0]),
+                (Route::Asked | Route::Nowhere, Some(instead)) => vec![instead],
+                (Route::Asked, None) => continue,
+                (Route::Nowhere, None) => {
                     again = true;
-                    break;
+                    continue;
                 }
-                Route::Asked => {}
-                Route::Nowhere => again = true,
+            };
+            if !self.tell(now, ways, notice) {
+                again = true;
+                break;
             }
         }
         if again {
@@ -174,14 +245,22 @@ impl Gateway {
 
     /// What has been answered.
     pub(super) fn answered(&mut self, now: Instant, response: &Response<'_>) {
-        let Some(endpoints) = self.announcer.sent.remove(&response.transaction) else { return };
+        let Some(Told { endpoints, target }) = self.announcer.sent.remove(&response.transaction) else {
+            return;
+        };
         let code = response.code;
         let redirected = code == ReturnCode::REDIRECTED || (300..400).contains(&code.0);
         let name = response.parameters.notified_entity.clone().flatten();
         info!(%code, endpoints = endpoints.len(), "RSIP answered");
+        let was_disconnected =
+            |id: &EndpointId| matches!(self.state.endpoints[*id].control.news, News::Disconnected { .. });
         let then = match (&name, redirected) {
             (Some(_), true) => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
+            // RFC 3435 §4.4.7: after an error, disconnected endpoints wait as if there had been no answer.
+            _ if code.is_transient() && endpoints.iter().any(was_disconnected) => {
+                return self.disconnected(now, &endpoints);
+            }
             _ if code.is_transient() => Announcement::Owed,
             _ => Announcement::Refused,
         };
@@ -193,10 +272,16 @@ impl Gateway {
             }
             if control.announcement == Announcement::Sent(response.transaction) {
                 control.announcement = then;
+                if then == Announcement::Settled && matches!(control.news, News::Disconnected { .. }) {
+                    control.news = News::Restart;
+                }
             }
         }
+        if code.is_success() && self.end_silence(&target) {
+            self.announce(now, None);
+        }
         match then {
-            Announcement::Owed if redirected && self.may_follow(now) => self.announce(now),
+            Announcement::Owed if redirected && self.may_follow(now) => self.announce(now, None),
             Announcement::Owed => self.announce_later(now),
             Announcement::Settled | Announcement::Sent(_) | Announcement::Refused | Announcement::Unheard => {
             }
@@ -213,66 +298,50 @@ impl Gateway {
         may
     }
 
-    /// What nobody answered.
-    pub(super) fn notice_lost(&mut self) {
-        while let Some(transaction) = self.outgoing.poll_lost() {
-            warn!(transaction = transaction.0, "nobody answers RSIP");
-            for id in self.announcer.sent.remove(&transaction).unwrap_or_default() {
-                let announcement = &mut self.state.endpoints[id].control.announcement;
-                if *announcement == Announcement::Sent(transaction) {
-                    *announcement = Announcement::Unheard;
-                }
-            }
-            self.look_around();
-        }
-    }
-
     /// Sends one RSIP; `false` if too much is under way already.
-    fn tell(&mut self, now: Instant, path: Path, notice: Notice) -> bool {
+    fn tell(&mut self, now: Instant, ways: Vec<Path>, notice: Notice) -> bool {
         let local = self.state.endpoints.name(Form::Usual, notice.named);
         let name = EndpointName { local, domain: self.state.settings.name.clone() };
         let mut command = Command::new(Verb::RestartInProgress, TransactionId(0), name);
-        match notice.outage {
-            None => command.parameters.restart_method = Some(RestartMethod::Restart),
-            Some(_) => {
-                command.parameters.restart_method = Some(RestartMethod::Forced);
-                command.parameters.reason = Some(auep::reason(notice.outage));
-            }
-        }
+        command.parameters.restart_method = Some(notice.news.method());
+        command.parameters.restart_delay_s = notice.news.delay_s(now);
+        command.parameters.reason = notice.outage.map(|outage| auep::reason(Some(outage)));
         self.forget_told(&notice.endpoints);
         let endpoint = command.endpoint.to_string();
-        let Ok(transaction) = self.outgoing.send(now, path, command) else { return false };
-        info!(%endpoint, to = %path.remote, outage = ?notice.outage, "RSIP");
+        let to = ways[0].remote;
+        let Ok(transaction) = self.outgoing.send(now, ways, command) else { return false };
+        info!(%endpoint, %to, method = notice.news.method().name(), outage = ?notice.outage, "RSIP");
         self.counters.count(Counter::Announced);
         for id in &notice.endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);
         }
-        self.announcer.sent.insert(transaction, notice.endpoints);
+        let Notice { endpoints, target, .. } = notice;
+        self.announcer.sent.insert(transaction, Told { endpoints, target });
         true
     }
 
     /// What was told of these endpoints before is out of date: it is no longer repeated, once all that
     /// it tells of has changed.
-    fn forget_told(&mut self, endpoints: &[EndpointId]) {
+    pub(super) fn forget_told(&mut self, endpoints: &[EndpointId]) {
         let outgoing = &mut self.outgoing;
         self.announcer.sent.retain(|transaction, told| {
-            told.retain(|id| endpoints.binary_search(id).is_err());
-            if told.is_empty() {
+            told.endpoints.retain(|id| endpoints.binary_search(id).is_err());
+            if told.endpoints.is_empty() {
                 outgoing.cancel(*transaction);
             }
-            !told.is_empty()
+            !told.endpoints.is_empty()
         });
     }
 
     /// Sees whether a command could have to hear of something first.
-    fn look_around(&mut self) {
-        let told = |announcement| matches!(announcement, Announcement::Settled | Announcement::Sent(_));
+    pub(super) fn look_around(&mut self) {
         let mut all = self.state.endpoints.iter();
-        self.announcer.restless = all.any(|(_, endpoint)| !told(endpoint.control.announcement));
+        self.announcer.restless =
+            all.any(|(_, endpoint)| endpoint.control.announcement != Announcement::Settled);
     }
 
     fn announce_later(&mut self, now: Instant) {
-        if self.announcer.timer.is_none() && self.phase == Phase::Running {
+        if self.announcer.timer.is_none() && self.phase.is_up() {
             let wait = RETRY_AFTER + self.draw(self.announcer.wait_max);
             self.announce_at(now + wait);
         }

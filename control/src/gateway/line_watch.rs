@@ -10,7 +10,7 @@ use drivers::span::SpanEvent;
 use drivers::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Due, Gateway, Phase};
+use super::{Due, Gateway};
 use crate::endpoint::Outage;
 use crate::timer::TimerId;
 
@@ -74,7 +74,7 @@ impl Gateway {
 
     /// Takes a span's endpoints out of service, or back in.
     fn take_out(&mut self, now: Instant, span: SpanId, outage: Option<Outage>) {
-        if self.phase == Phase::Running {
+        if self.phase.is_up() {
             let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
             self.set_outage(now, &endpoints, outage);
             self.announce_unless_starting(now);

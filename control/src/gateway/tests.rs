@@ -2,6 +2,7 @@
 
 mod audits;
 mod calls;
+mod failover;
 mod hostile;
 mod journal;
 mod refusals;

@@ -9,4 +9,4 @@ mod outgoing;
 mod repetition;
 
 pub use incoming::{Disposition, Incoming, IncomingCounters, IncomingSettings, Ticket};
-pub use outgoing::{Answer, Full, Outgoing, OutgoingCounters, OutgoingSettings};
+pub use outgoing::{Answer, Doubt, Full, Outgoing, OutgoingCounters, OutgoingSettings};

@@ -13,9 +13,11 @@ pub enum Signal {
     Terminate,
     /// SIGUSR1: log the counters.
     Status,
+    /// SIGUSR2: end with the last call; or, if that is under way, stay after all.
+    Graceful,
 }
 
-/// SIGTERM, SIGINT, SIGHUP and SIGUSR1, kept from ending the process.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, kept from ending the process.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -32,6 +34,7 @@ impl Signals {
         // A terminal that is closed, too, must leave no call agent in the dark.
         set.add(signal::SIGHUP);
         set.add(signal::SIGUSR1);
+        set.add(signal::SIGUSR2);
         set.thread_block()?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
     }
@@ -39,8 +42,11 @@ impl Signals {
     /// The next signal that has come.
     pub fn poll(&self) -> Option<Signal> {
         let come = self.0.read_signal().ok().flatten()?;
-        let is_status = come.ssi_signo == signal::SIGUSR1 as u32;
-        Some(if is_status { Signal::Status } else { Signal::Terminate })
+        Some(match come.ssi_signo {
+            signo if signo == signal::SIGUSR1 as u32 => Signal::Status,
+            signo if signo == signal::SIGUSR2 as u32 => Signal::Graceful,
+            _ => Signal::Terminate,
+        })
     }
 }
 

@@ -84,7 +84,7 @@ fn the_ledger_is_empty_after_the_last_dlcx_whatever_went_before() {
         bench.carry_out();
         bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
         let said = bench.say("DLCX 90000 *@gw MGCP 1.0\n");
-        assert!(said.iter().any(|answer| answer.starts_with("250 90000")), "{said:?}");
+        assert!(said.iter().any(|answer| answer.contains("250 90000")), "{said:?}");
         assert!(bench.gateway.ledger().is_empty(), "{:?}", bench.gateway.ledger());
         assert_eq!(bench.gateway.state.executions.len(), 0);
     }

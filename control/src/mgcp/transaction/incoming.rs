@@ -77,11 +77,12 @@ pub struct IncomingCounters {
     pub refused: u64,
 }
 
-/// The transactions of others.
+/// The transactions of others. With each, the owner can keep what it wants to be told again whenever
+/// something is sent for it: an `A`.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct Incoming<A = ()> {
     settings: IncomingSettings,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<A>>,
     free: Vec<u32>,
     /// Every known transaction.
     known: HashMap<Key, u32>,
@@ -93,7 +94,7 @@ pub struct Incoming {
     history: VecDeque<(Instant, Ticket)>,
     /// When there is something to send again, or a 100; perhaps no longer.
     timers: BinaryHeap<Reverse<(Instant, Ticket)>>,
-    transmit: VecDeque<(Path, Arc<[u8]>)>,
+    transmit: VecDeque<(Path, Arc<[u8]>, A)>,
     counters: IncomingCounters,
 }
 
@@ -109,16 +110,17 @@ struct Key {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<A> {
     generation: u32,
-    transaction: Option<Transaction>,
+    transaction: Option<Transaction<A>>,
 }
 
 #[derive(Debug)]
-struct Transaction {
+struct Transaction<A> {
     key: Key,
     path: Path,
     state: State,
+    about: A,
 }
 
 #[derive(Debug)]
@@ -134,7 +136,7 @@ enum State {
     Acknowledged,
 }
 
-impl Incoming {
+impl<A: Clone + Default> Incoming<A> {
     /// Knows of no transaction.
     pub fn new(settings: IncomingSettings) -> Self {
         Self {
@@ -163,12 +165,19 @@ impl Incoming {
             self.counters.refused += 1;
             return Disposition::Full;
         }
-        let ticket =
-            self.insert(Transaction { key, path, state: State::Executing { has_provisional: false } });
+        let state = State::Executing { has_provisional: false };
+        let ticket = self.insert(Transaction { key, path, state, about: A::default() });
         if let Some(after) = self.settings.provisional_after {
             self.timers.push(Reverse((now + after, ticket)));
         }
         Disposition::New(ticket)
+    }
+
+    /// Keeps what the owner wants to be told again with whatever is sent for a transaction.
+    pub fn note(&mut self, ticket: Ticket, about: A) {
+        if let Some(transaction) = self.transaction(ticket) {
+            transaction.about = about;
+        }
     }
 
     /// Sends the final response. It is to have an empty `K` where
@@ -185,8 +194,8 @@ impl Incoming {
         let len = octets.len();
         let repetition = wants_acknowledgement.then(|| Repetition::start(now, RTO_MIN));
         transaction.state = State::Answered { octets: octets.clone(), repetition };
-        let path = transaction.path;
-        self.transmit.push_back((path, octets));
+        let (path, about) = (transaction.path, transaction.about.clone());
+        self.transmit.push_back((path, octets, about));
         self.history.push_back((now + self.settings.response_history, ticket));
         if let Some(repetition) = repetition {
             self.timers.push(Reverse((repetition.due, ticket)));
@@ -213,12 +222,13 @@ impl Incoming {
         }
     }
 
-    /// A datagram to send, written over what `octets` held, and the way it goes.
-    pub fn poll_transmit(&mut self, octets: &mut Vec<u8>) -> Option<Path> {
-        let (path, datagram) = self.transmit.pop_front()?;
+    /// A datagram to send, written over what `octets` held, the way it goes, and what was
+    /// [noted](Self::note) of its transaction.
+    pub fn poll_transmit(&mut self, octets: &mut Vec<u8>) -> Option<(Path, A)> {
+        let (path, datagram, about) = self.transmit.pop_front()?;
         octets.clear();
         octets.extend_from_slice(&datagram);
-        Some(path)
+        Some((path, about))
     }
 
     /// Does what is due.
@@ -265,10 +275,16 @@ impl Incoming {
             State::Executing { has_provisional } => {
                 if self.settings.provisional_after.is_some() {
                     *has_provisional = true;
-                    self.transmit.push_back((path, provisional(transaction.key.id)));
+                    self.transmit.push_back((
+                        path,
+                        provisional(transaction.key.id),
+                        transaction.about.clone(),
+                    ));
                 }
             }
-            State::Answered { octets, .. } => self.transmit.push_back((path, octets.clone())),
+            State::Answered { octets, .. } => {
+                self.transmit.push_back((path, octets.clone(), transaction.about.clone()));
+            }
             State::Acknowledged => {}
         }
     }
@@ -283,7 +299,11 @@ impl Incoming {
             // RFC 3435 §3.5.6: what takes long is promised a final response.
             State::Executing { has_provisional: has_provisional @ false } => {
                 *has_provisional = true;
-                self.transmit.push_back((transaction.path, provisional(transaction.key.id)));
+                self.transmit.push_back((
+                    transaction.path,
+                    provisional(transaction.key.id),
+                    transaction.about.clone(),
+                ));
             }
             // RFC 3435 §3.5.6: a response that asks to be acknowledged is repeated like a command.
             State::Answered { octets, repetition: Some(repetition) } if repetition.due == due => {
@@ -292,7 +312,7 @@ impl Incoming {
                     let mut random = StdRng::seed_from_u64(transaction.key.request);
                     repetition.repeat(now, Duration::ZERO, &mut random);
                     self.timers.push(Reverse((repetition.due, ticket)));
-                    self.transmit.push_back((transaction.path, octets.clone()));
+                    self.transmit.push_back((transaction.path, octets.clone(), transaction.about.clone()));
                 }
             }
             State::Executing { .. } | State::Answered { .. } | State::Acknowledged => {}
@@ -316,7 +336,7 @@ impl Incoming {
         true
     }
 
-    fn insert(&mut self, transaction: Transaction) -> Ticket {
+    fn insert(&mut self, transaction: Transaction<A>) -> Ticket {
         let key = transaction.key;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, transaction: None });
@@ -344,7 +364,7 @@ impl Incoming {
         }
     }
 
-    fn transaction(&mut self, ticket: Ticket) -> Option<&mut Transaction> {
+    fn transaction(&mut self, ticket: Ticket) -> Option<&mut Transaction<A>> {
         let slot = self.slots.get_mut(ticket.slot as usize)?;
         slot.transaction.as_mut().filter(|_| slot.generation == ticket.generation)
     }

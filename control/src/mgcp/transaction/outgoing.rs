@@ -3,9 +3,13 @@
 //! ```text
 //!           send             100, 101                final response
 //!  (unused) ────▶ Waiting ────────────▶ Promised ───────────────────▶ (over)
-//!                  │ ▲ repeated          │ ▲ repeated      T-MAX after the first sending;
-//!                  └─┘ at RTO            └─┘ at LONGTRAN   2 × T-HIST once promised: lost
+//!                  │ ▲ repeated          │ ▲ repeated     2 × T-HIST after the first sending: lost
+//!                  └─┘ at RTO            └─┘ at LONGTRAN
 //! ```
+//!
+//! A command can go several ways, one after the other (RFC 3435 §4.3): Max1 repetitions on each but the
+//! last, Max2 on that, and none later than T-MAX. Whoever owns this is told when a way is in doubt, may
+//! find more of them meanwhile, and may send what is under way to another call agent.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -35,8 +39,12 @@ const PEERS_MAX: usize = 64;
 pub struct OutgoingSettings {
     /// T-MAX: how long a command is repeated at most (RFC 3435 §3.5.3).
     pub transaction_max: Duration,
-    /// T-HIST: after twice that, a final response that was promised is no longer waited for.
+    /// T-HIST: after twice that, a final response is no longer waited for.
     pub response_history: Duration,
+    /// Max1: how often a command is repeated before the next way is tried (RFC 3435 §4.3).
+    pub suspicion: u32,
+    /// Max2: how often it is repeated on the last way; more than Max1.
+    pub disconnection: u32,
     /// Commands that can be under way at a time.
     pub transactions_max: usize,
 }
@@ -82,16 +90,39 @@ pub struct Outgoing {
     peers: HashMap<SocketAddr, RoundTrip>,
     transmit: VecDeque<(Path, Arc<[u8]>)>,
     lost: VecDeque<TransactionId>,
+    doubted: VecDeque<(TransactionId, Doubt)>,
     random: StdRng,
     counters: OutgoingCounters,
 }
 
+/// When a way is in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// After Max1 repetitions on the first way.
+    Suspicion,
+    /// After Max2 repetitions on the last.
+    Disconnection,
+}
+
 #[derive(Debug)]
 struct Transaction {
-    path: Path,
+    /// The ways it can go, and which of them it goes now.
+    ways: Vec<Path>,
+    way: usize,
     octets: Arc<[u8]>,
     state: State,
+    /// When it was sent for the first time, on whatever way.
+    first_at: Instant,
+    /// Its sending on the way it goes now.
     repetition: Repetition,
+    /// Set once all ways were tried often enough, or for long enough: it is only waited for.
+    is_spent: bool,
+}
+
+impl Transaction {
+    fn path(&self) -> Path {
+        self.ways[self.way]
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,16 +144,21 @@ impl Outgoing {
             peers: HashMap::new(),
             transmit: VecDeque::new(),
             lost: VecDeque::new(),
+            doubted: VecDeque::new(),
             random,
             counters: OutgoingCounters::default(),
         }
     }
 
-    /// Sends a command, with a transaction id of its own in place of the one it has.
+    /// Sends a command, with a transaction id of its own in place of the one it has, on the first of
+    /// these ways at first.
+    ///
+    /// # Panics
+    /// If there is no way.
     pub fn send(
         &mut self,
         now: Instant,
-        path: Path,
+        ways: Vec<Path>,
         mut command: Command<'_>,
     ) -> Result<TransactionId, Full> {
         if self.under_way.len() >= self.settings.transactions_max {
@@ -132,12 +168,44 @@ impl Outgoing {
         let id = self.next_id();
         command.transaction = id;
         let octets: Arc<[u8]> = command.to_octets().into();
-        let timeout = self.peers.get(&path.remote).copied().unwrap_or_default().timeout();
-        let repetition = Repetition::start(now, timeout);
-        self.transmit.push_back((path, octets.clone()));
-        self.timers.push(Reverse((repetition.due, id)));
-        self.under_way.insert(id, Transaction { path, octets, state: State::Waiting, repetition });
+        let transaction = Transaction {
+            repetition: Repetition::start(now, self.timeout(ways[0])),
+            ways,
+            way: 0,
+            octets,
+            state: State::Waiting,
+            first_at: now,
+            is_spent: false,
+        };
+        self.under_way.insert(id, transaction);
+        self.set_out(id);
         Ok(id)
+    }
+
+    /// More ways have been found: those that were not tried are tried, too.
+    pub fn add_ways(&mut self, now: Instant, id: TransactionId, ways: &[Path]) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        let known = transaction.ways.len();
+        let new = ways.iter().filter(|way| !transaction.ways.contains(way)).copied().collect::<Vec<_>>();
+        transaction.ways.extend(new);
+        let may_go = now.since(transaction.first_at) < self.settings.transaction_max;
+        if transaction.is_spent && may_go && transaction.ways.len() > known {
+            self.go(now, id, known);
+        }
+    }
+
+    /// A new call agent is there: the command goes on there, and no longer where it went.
+    // RFC 3435 §4.3: what is outstanding is sent to a new call agent at once, unless T-MAX is over.
+    pub fn redirect(&mut self, now: Instant, id: TransactionId, ways: Vec<Path>) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        if ways.is_empty() {
+            return;
+        }
+        transaction.ways = ways;
+        transaction.way = 0;
+        if now.since(transaction.first_at) < self.settings.transaction_max {
+            self.go(now, id, 0);
+        }
     }
 
     /// A response came, from whatever address; 000 is not for here, but for
@@ -153,8 +221,9 @@ impl Outgoing {
             self.counters.strays += 1;
             return Answer::Stray;
         };
-        if transaction.state == State::Waiting {
-            let (to, repetition) = (transaction.path.remote, transaction.repetition);
+        let (to, repetition) = (transaction.path().remote, transaction.repetition);
+        // Which sending was answered is only certain on the first way, or if that address answers.
+        if transaction.state == State::Waiting && (transaction.way == 0 || path.remote == to) {
             self.peer(to).answered(now, &repetition);
         }
         if is_final {
@@ -173,6 +242,21 @@ impl Outgoing {
     /// A command that nobody answered in time (§4.3): whoever sent it may be disconnected.
     pub fn poll_lost(&mut self) -> Option<TransactionId> {
         self.lost.pop_front()
+    }
+
+    /// A command whose way is in doubt (§4.3): its call agent's name may have other addresses by now.
+    pub fn poll_doubt(&mut self) -> Option<(TransactionId, Doubt)> {
+        self.doubted.pop_front()
+    }
+
+    /// The octets of a command that is under way, to send a copy along with something else.
+    pub fn octets(&self, id: TransactionId) -> Option<&[u8]> {
+        self.under_way.get(&id).map(|transaction| &*transaction.octets)
+    }
+
+    /// Whether a command is no longer repeated, or not under way at all.
+    pub fn is_spent(&self, id: TransactionId) -> bool {
+        self.under_way.get(&id).is_none_or(|transaction| transaction.is_spent)
     }
 
     /// A datagram to send, written over what `octets` held, and the way it goes.
@@ -209,8 +293,7 @@ impl Outgoing {
         if transaction.repetition.due != due {
             return;
         }
-        let repetition = &mut transaction.repetition;
-        let end = end(&self.settings, transaction.state, repetition);
+        let end = end(&self.settings, transaction);
         if now >= end {
             self.under_way.remove(&id);
             self.counters.lost += 1;
@@ -218,19 +301,80 @@ impl Outgoing {
             return;
         }
         // RFC 3435 §4.3: nothing is repeated once T-MAX is over.
-        if now.since(repetition.first_at) < self.settings.transaction_max {
-            let peer = self.peers.get(&transaction.path.remote).copied().unwrap_or_default();
-            repetition.repeat(now, peer.deviation, &mut self.random);
-            self.transmit.push_back((transaction.path, transaction.octets.clone()));
-            self.counters.repeated += 1;
-            if transaction.state == State::Promised {
-                repetition.due = now + LONGTRAN;
-            }
-        } else {
-            repetition.due = end;
+        if now.since(transaction.first_at) >= self.settings.transaction_max {
+            return self.only_wait(id);
         }
-        repetition.due = repetition.due.min(end);
-        self.timers.push(Reverse((repetition.due, id)));
+        let (count, has_next) = (transaction.repetition.count, transaction.way + 1 < transaction.ways.len());
+        match transaction.state {
+            State::Promised => self.repeat(now, id),
+            State::Waiting if has_next && count >= self.settings.suspicion => {
+                self.doubt_first(id);
+                let next = self.under_way[&id].way + 1;
+                self.go(now, id, next);
+            }
+            State::Waiting if count >= self.settings.disconnection => {
+                self.doubted.push_back((id, Doubt::Disconnection));
+                self.only_wait(id);
+            }
+            State::Waiting => {
+                if count == self.settings.suspicion {
+                    self.doubt_first(id);
+                }
+                self.repeat(now, id);
+            }
+        }
+    }
+
+    /// Says that the first way is in doubt, if that is where the command goes.
+    fn doubt_first(&mut self, id: TransactionId) {
+        if self.under_way[&id].way == 0 {
+            self.doubted.push_back((id, Doubt::Suspicion));
+        }
+    }
+
+    fn repeat(&mut self, now: Instant, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        let peer = self.peers.get(&transaction.path().remote).copied().unwrap_or_default();
+        let repetition = &mut transaction.repetition;
+        repetition.repeat(now, peer.deviation, &mut self.random);
+        if transaction.state == State::Promised {
+            repetition.due = now + LONGTRAN;
+        }
+        self.counters.repeated += 1;
+        self.set_out(id);
+    }
+
+    /// Goes another way, where nothing has been repeated yet.
+    fn go(&mut self, now: Instant, id: TransactionId, way: usize) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        transaction.way = way;
+        transaction.state = State::Waiting;
+        transaction.is_spent = false;
+        let peer = self.peers.get(&transaction.path().remote).copied().unwrap_or_default();
+        transaction.repetition = Repetition::start(now, peer.timeout());
+        self.counters.repeated += 1;
+        self.set_out(id);
+    }
+
+    /// Sends a command the way it goes, and sets its timer.
+    fn set_out(&mut self, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        self.transmit.push_back((transaction.path(), transaction.octets.clone()));
+        let end = end(&self.settings, transaction);
+        transaction.repetition.due = transaction.repetition.due.min(end);
+        self.timers.push(Reverse((transaction.repetition.due, id)));
+    }
+
+    /// A late response is all that can come of it now.
+    fn only_wait(&mut self, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        transaction.is_spent = true;
+        transaction.repetition.due = end(&self.settings, transaction);
+        self.timers.push(Reverse((transaction.repetition.due, id)));
+    }
+
+    fn timeout(&self, path: Path) -> Duration {
+        self.peers.get(&path.remote).copied().unwrap_or_default().timeout()
     }
 
     /// A provisional response came: the final one may take its time.
@@ -238,7 +382,7 @@ impl Outgoing {
     fn promise(&mut self, now: Instant, id: TransactionId) {
         let Some(transaction) = self.under_way.get_mut(&id) else { return };
         transaction.state = State::Promised;
-        let end = end(&self.settings, State::Promised, &transaction.repetition);
+        let end = end(&self.settings, transaction);
         transaction.repetition.due = (now + LONGTRAN).min(end);
         self.timers.push(Reverse((transaction.repetition.due, id)));
     }
@@ -276,13 +420,10 @@ impl Outgoing {
 }
 
 /// When a command is lost.
-// RFC 3435 §3.5.6, §4.3: T-MAX after it was first sent, or 2 × T-HIST if a response is promised.
-fn end(settings: &OutgoingSettings, state: State, repetition: &Repetition) -> Instant {
-    let after = match state {
-        State::Waiting => settings.transaction_max,
-        State::Promised => settings.response_history * 2,
-    };
-    repetition.first_at + after
+// RFC 3435 §3.5.6, §4.3: 2 × T-HIST after it was first sent, because until then the response may be under
+// way, though nothing is repeated that long.
+fn end(settings: &OutgoingSettings, transaction: &Transaction) -> Instant {
+    transaction.first_at + settings.response_history * 2
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn with_provisional() -> IncomingSettings {
 
 /// Plays a table of (milliseconds, what happens, what is seen of it).
 fn play(settings: IncomingSettings, table: &[(u64, In, &[Out])]) -> Incoming {
-    let mut incoming = Incoming::new(settings);
+    let mut incoming = Incoming::<()>::new(settings);
     let mut tickets = Vec::new();
     for (row, (ms, what, expected)) in table.iter().enumerate() {
         let now = at(*ms);
@@ -83,7 +83,7 @@ fn play(settings: IncomingSettings, table: &[(u64, In, &[Out])]) -> Incoming {
         }
         incoming.handle_timeout(now);
         let mut octets = Vec::new();
-        while let Some(path) = incoming.poll_transmit(&mut octets) {
+        while let Some((path, ())) = incoming.poll_transmit(&mut octets) {
             let text = String::from_utf8(octets.clone()).expect("text");
             seen.push(Send(path.remote.port(), text.leak()));
         }
@@ -238,7 +238,7 @@ fn a_final_response_after_100_is_repeated_until_it_is_acknowledged() {
 
 #[test]
 fn a_final_response_is_not_repeated_for_ever() {
-    let mut incoming = Incoming::new(with_provisional());
+    let mut incoming = Incoming::<()>::new(with_provisional());
     let Disposition::New(ticket) = incoming.receive(at(0), path(A), TransactionId(1), b"1") else {
         panic!("it is new");
     };
@@ -294,7 +294,7 @@ fn each_command_is_executed_at_most_once_whatever_the_order() {
     let seed = 0x0a7_0ce;
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut incoming = Incoming::new(IncomingSettings { transactions_max: 64, ..settings() });
+    let mut incoming = Incoming::<()>::new(IncomingSettings { transactions_max: 64, ..settings() });
     let mut executed = HashMap::<(u16, u32), u32>::new();
     let mut open = Vec::new();
     for ms in 0..20_000 {
@@ -324,7 +324,7 @@ fn each_command_is_executed_at_most_once_whatever_the_order() {
 
 #[test]
 fn long_responses_are_forgotten_before_their_time_to_bound_memory() {
-    let mut incoming = Incoming::new(IncomingSettings { transactions_max: 64, ..settings() });
+    let mut incoming = Incoming::<()>::new(IncomingSettings { transactions_max: 64, ..settings() });
     let path = path(A);
     for id in 1..=10 {
         let Disposition::New(ticket) = incoming.receive(at(0), path, TransactionId(id), b"") else {

@@ -14,6 +14,8 @@ fn settings() -> OutgoingSettings {
     OutgoingSettings {
         transaction_max: Duration::from_secs(20),
         response_history: Duration::from_secs(30),
+        suspicion: 5,
+        disconnection: 7,
         transactions_max: 2,
     }
 }
@@ -46,7 +48,7 @@ fn sent(outgoing: &mut Outgoing) -> Vec<String> {
 /// Sends one RSIP at the start of time.
 fn started() -> (Outgoing, TransactionId) {
     let mut outgoing = Outgoing::new(settings(), 7);
-    let id = outgoing.send(at(0), path(), rsip()).expect("there is room");
+    let id = outgoing.send(at(0), vec![path()], rsip()).expect("there is room");
     assert_eq!(sent(&mut outgoing), [format!("RSIP {} *@gw MGCP 1.0\r\n", id.0)]);
     (outgoing, id)
 }
@@ -66,7 +68,7 @@ fn run_until_lost(outgoing: &mut Outgoing) -> (Vec<u64>, u64) {
 }
 
 #[test]
-fn a_command_is_repeated_ever_more_slowly_and_lost_after_t_max() {
+fn a_command_is_repeated_ever_more_slowly_and_lost_after_twice_t_hist() {
     let (mut outgoing, _) = started();
     let (times, lost) = run_until_lost(&mut outgoing);
     assert_eq!(times[0], 200);
@@ -75,7 +77,8 @@ fn a_command_is_repeated_ever_more_slowly_and_lost_after_t_max() {
         assert!((most / 2 - 1..=most + 1).contains(wait), "{wait} {most}");
     }
     assert!(*times.last().expect("some") < 20_000);
-    assert_eq!(lost, 20_000);
+    assert_eq!(lost, 60_000);
+    assert_eq!(times.len(), 7, "Max2");
     let repeated = times.len() as u64;
     assert_eq!(outgoing.counters(), OutgoingCounters { repeated, lost: 1, ..Default::default() });
     assert_eq!(outgoing.poll_timeout(), None);
@@ -132,14 +135,14 @@ fn what_was_never_asked_is_not_acknowledged() {
 fn ids_begin_somewhere_and_are_not_used_again_soon() {
     let (_, first) = started();
     let mut other = Outgoing::new(settings(), 8);
-    let second = other.send(at(0), path(), rsip()).expect("there is room");
+    let second = other.send(at(0), vec![path()], rsip()).expect("there is room");
     assert_ne!(first, second);
 
     let mut outgoing = Outgoing::new(settings(), 7);
     outgoing.first_id = ID_MAX - 1;
     let ids: Vec<_> = (0..4)
         .map(|_| {
-            let id = outgoing.send(at(0), path(), rsip()).expect("there is room");
+            let id = outgoing.send(at(0), vec![path()], rsip()).expect("there is room");
             outgoing.receive(at(0), path(), &response(200, id));
             id.0
         })
@@ -153,10 +156,10 @@ fn ids_begin_somewhere_and_are_not_used_again_soon() {
 #[test]
 fn no_more_commands_are_under_way_than_may_be() {
     let (mut outgoing, first) = started();
-    assert!(outgoing.send(at(0), path(), rsip()).is_ok());
-    assert_eq!(outgoing.send(at(0), path(), rsip()), Err(Full));
+    assert!(outgoing.send(at(0), vec![path()], rsip()).is_ok());
+    assert_eq!(outgoing.send(at(0), vec![path()], rsip()), Err(Full));
     outgoing.cancel(first);
-    assert!(outgoing.send(at(0), path(), rsip()).is_ok());
+    assert!(outgoing.send(at(0), vec![path()], rsip()).is_ok());
     assert_eq!(outgoing.counters().refused, 1);
 }
 
@@ -172,14 +175,14 @@ fn a_cancelled_command_is_neither_repeated_nor_lost() {
 fn a_slow_peer_is_given_its_time() {
     let mut outgoing = Outgoing::new(settings(), 7);
     for start in [0, 10_000, 20_000] {
-        let id = outgoing.send(at(start), path(), rsip()).expect("there is room");
+        let id = outgoing.send(at(start), vec![path()], rsip()).expect("there is room");
         while outgoing.poll_timeout().is_some_and(|due| due <= at(start + 600)) {
             outgoing.handle_timeout(at(start + 600));
         }
         outgoing.receive(at(start + 600), path(), &response(200, id));
     }
     // The first took a repetition; the second began with its wait, and was repeated or measured.
-    let id = outgoing.send(at(30_000), path(), rsip()).expect("there is room");
+    let id = outgoing.send(at(30_000), vec![path()], rsip()).expect("there is room");
     outgoing.handle_timeout(at(30_000 + 250));
     assert_eq!(outgoing.under_way[&id].repetition.count, 0);
 }

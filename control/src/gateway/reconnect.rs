@@ -1,0 +1,227 @@
+//! Call agents that do not answer, have moved, or are back: RFC 3435 §4.3, §4.4.7, RFC 3991 §2.3.
+//!
+//! A command of ours that is lost leaves its endpoints *disconnected*. Their calls stay up. From time to
+//! time, ever less often, their call agent is told that they are; a command from any call agent has it told
+//! at once. Endpoints of one call agent do this together, with one timer.
+
+use std::time::Duration;
+
+use drivers::time::Instant;
+use rand::RngExt;
+use tracing::{info, warn};
+
+use super::{Due, Gateway, Phase};
+use crate::command::check;
+use crate::endpoint::EndpointId;
+use crate::endpoint::restart::{Announcement, News};
+use crate::mgcp::message::{Command, Path, TransactionId};
+use crate::mgcp::transaction::Doubt;
+use crate::notified_entity::{Route, Target};
+use crate::timer::TimerId;
+
+/// The least random wait before the disconnected procedure (RFC 3435 §4.4.7).
+const WAIT_MIN: Duration = Duration::from_secs(1);
+
+/// When names are looked up again, and how disconnected endpoints wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ReconnectSettings {
+    /// Whether Max1 repetitions cause a look-up.
+    pub(super) suspicion_look_up: bool,
+    /// Whether Max2 do.
+    pub(super) disconnection_look_up: bool,
+    /// Tdinit
+    pub(super) wait_first: Duration,
+    /// Tdmax
+    pub(super) wait_max: Duration,
+}
+
+/// A call agent that some endpoints cannot reach.
+#[derive(Debug)]
+pub(super) struct Silence {
+    target: Target,
+    /// Which of the timers is its.
+    number: u64,
+    /// How long the endpoints wait this time.
+    wait: Duration,
+    /// The wait under way.
+    timer: Option<TimerId>,
+}
+
+impl Gateway {
+    /// What nobody answered, and what is in doubt.
+    pub(super) fn notice_lost(&mut self, now: Instant) {
+        while let Some((transaction, doubt)) = self.outgoing.poll_doubt() {
+            self.doubt(now, transaction, doubt);
+        }
+        while let Some(transaction) = self.outgoing.poll_lost() {
+            warn!(transaction = transaction.0, "nobody answers RSIP");
+            let Some(told) = self.announcer.sent.remove(&transaction) else { continue };
+            let was_sent = |id: &EndpointId| {
+                self.state.endpoints[*id].control.announcement == Announcement::Sent(transaction)
+            };
+            let endpoints: Vec<_> = told.endpoints.into_iter().filter(was_sent).collect();
+            self.disconnected(now, &endpoints);
+        }
+    }
+
+    /// Endpoints have not been able to reach their call agent.
+    pub(super) fn disconnected(&mut self, now: Instant, endpoints: &[EndpointId]) {
+        let mut silent: Vec<Target> = Vec::new();
+        for id in endpoints {
+            let control = &mut self.state.endpoints[*id].control;
+            control.announcement = Announcement::Unheard;
+            // RFC 3435 §4.4.6: what has yet to be told of a restart is told instead.
+            control.news = match control.news {
+                News::Graceful { .. } | News::CancelGraceful => News::Disconnected { since: now },
+                News::Restart | News::Forced | News::Disconnected { .. } => control.news,
+            };
+            silent.extend(control.notified.target().filter(|target| !silent.contains(target)));
+        }
+        silent.into_iter().for_each(|target| self.keep_silence(now, target));
+        self.look_around();
+    }
+
+    /// Has endpoints that cannot reach a call agent wait, each time twice as long as before.
+    fn keep_silence(&mut self, now: Instant, target: Target) {
+        let settings = self.reconnect;
+        let silence = self.silences.iter().position(|silence| silence.target == target);
+        let place = silence.unwrap_or_else(|| {
+            let first = settings.wait_first.max(WAIT_MIN);
+            let nanos = self.state.rng.random_range(WAIT_MIN.as_nanos()..=first.as_nanos());
+            // Half of it, because it doubles below like any other.
+            let wait = Duration::from_nanos(u64::try_from(nanos / 2).unwrap_or(u64::MAX));
+            self.silence_number += 1;
+            let number = self.silence_number;
+            self.silences.push(Silence { target, number, wait, timer: None });
+            self.silences.len() - 1
+        });
+        let silence = &mut self.silences[place];
+        if silence.timer.is_some() || self.phase == Phase::Stopping {
+            return;
+        }
+        silence.wait = (silence.wait * 2).min(settings.wait_max);
+        let wait_s = silence.wait.as_secs();
+        warn!(call_agent = %silence.target.to_name(), wait_s, "endpoints are disconnected");
+        silence.timer = Some(self.timers.set(now + silence.wait, Due::Reconnect(silence.number)));
+    }
+
+    /// The wait of some disconnected endpoints is over.
+    pub(super) fn reconnect(&mut self, now: Instant, number: u64) {
+        let Some(silence) = self.silences.iter_mut().find(|silence| silence.number == number) else {
+            return;
+        };
+        silence.timer = None;
+        let target = silence.target.clone();
+        if self.owe_again(&[target]) {
+            self.announce(now, None);
+        } else {
+            self.silences.retain(|silence| silence.number != number);
+        }
+    }
+
+    /// Who was deaf can hear now, or never will: one message for all that it has not heard, instead of
+    /// one for each endpoint that a command comes for. Whether there is anything.
+    pub(super) fn owe_again(&mut self, targets: &[Target]) -> bool {
+        let mut any = false;
+        for silence in self.silences.iter_mut().filter(|silence| targets.contains(&silence.target)) {
+            silence.timer.take().into_iter().for_each(|timer| self.timers.cancel(timer));
+        }
+        for id in self.state.endpoints.ids() {
+            let control = &mut self.state.endpoints[id].control;
+            if control.announcement == Announcement::Unheard
+                && targets.iter().any(|target| control.notified.is_at(target))
+            {
+                control.announcement = Announcement::Owed;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A call agent has answered: others that wait for it need not wait any longer. Whether there are any.
+    pub(super) fn end_silence(&mut self, target: &Target) -> bool {
+        let Some(place) = self.silences.iter().position(|silence| silence.target == *target) else {
+            return false;
+        };
+        let Silence { timer, .. } = self.silences.remove(place);
+        timer.into_iter().for_each(|timer| self.timers.cancel(timer));
+        info!(call_agent = %target.to_name(), "a call agent answers again");
+        self.owe_again(std::slice::from_ref(target))
+    }
+
+    /// A name has been looked up: what is under way to it may go to its new addresses.
+    pub(super) fn take_new_ways(&mut self, now: Instant) {
+        for (transaction, told) in &self.announcer.sent {
+            if let Route::Ways(ways) = self.directory.route(now, &told.target) {
+                self.outgoing.add_ways(now, *transaction, &ways);
+            }
+        }
+    }
+
+    /// A command may have given its endpoints another notified entity: what is under way for them goes there.
+    // RFC 3435 §4.3: outstanding commands follow endpoints that are redirected. What tells of others, too,
+    // stays where it is, and the redirected ones are told of anew.
+    pub(super) fn follow(&mut self, now: Instant, command: &Command<'_>) {
+        let mut moved: Vec<(TransactionId, Vec<EndpointId>)> = Vec::new();
+        if self.announcer.is_settled() {
+            return;
+        }
+        for id in check::meant(&self.state, &command.endpoint) {
+            let control = &self.state.endpoints[id].control;
+            let Announcement::Sent(transaction) = control.announcement else { continue };
+            let Some(told) = self.announcer.sent.get(&transaction) else { continue };
+            if control.notified.is_at(&told.target) {
+                continue;
+            }
+            match moved.iter_mut().find(|(other, _)| *other == transaction) {
+                Some((_, endpoints)) => endpoints.push(id),
+                None => moved.push((transaction, vec![id])),
+            }
+        }
+        for (transaction, endpoints) in moved {
+            self.redirect(now, transaction, &endpoints);
+        }
+    }
+
+    fn redirect(&mut self, now: Instant, transaction: TransactionId, endpoints: &[EndpointId]) {
+        let target = self.state.endpoints[endpoints[0]].control.notified.target();
+        let told = self.announcer.sent.get_mut(&transaction);
+        let (Some(target), Some(told)) = (target, told) else { return };
+        let all = told.endpoints.len() == endpoints.len();
+        let same = |id: &EndpointId| self.state.endpoints[*id].control.notified.is_at(&target);
+        if all
+            && endpoints.iter().all(same)
+            && let Route::Ways(ways) = self.directory.route(now, &target)
+        {
+            told.target = target;
+            return self.outgoing.redirect(now, transaction, ways);
+        }
+        for id in endpoints {
+            self.state.endpoints[*id].control.announcement = Announcement::Owed;
+        }
+        self.forget_told(endpoints);
+        self.announce(now, None);
+    }
+
+    /// The ways to a target, the one that an endpoint was reached by last first.
+    // RFC 3435 §4.1: of several addresses, the one that commands came from is preferred.
+    pub(super) fn preferred(&self, mut ways: Vec<Path>, id: EndpointId) -> Vec<Path> {
+        let heard = self.state.endpoints[id].control.notified.heard_by();
+        let known = |way: &Path| heard.is_some_and(|heard| heard.remote.ip() == way.remote.ip());
+        if let (Some(place), Some(heard)) = (ways.iter().position(known), heard) {
+            ways[..=place].rotate_right(1);
+            ways[0].local = heard.local;
+        }
+        ways
+    }
+
+    fn doubt(&mut self, now: Instant, transaction: TransactionId, doubt: Doubt) {
+        let wanted = match doubt {
+            Doubt::Suspicion => self.reconnect.suspicion_look_up,
+            Doubt::Disconnection => self.reconnect.disconnection_look_up,
+        };
+        if let Some(told) = self.announcer.sent.get(&transaction).filter(|_| wanted) {
+            self.directory.doubt(now, &told.target);
+        }
+    }
+}
