@@ -463,6 +463,15 @@ mod tests {
     }
 
     #[test]
+    fn max2_is_more_than_max1() {
+        let same = "[mgcp]\nsuspicion_repetitions = 7\n";
+        assert_eq!(
+            errors(same),
+            ["line 1: mgcp.disconnection_repetitions: not more than suspicion_repetitions"]
+        );
+    }
+
+    #[test]
     fn an_empty_file_says_what_runs_without_a_file() {
         assert_eq!(parse(""), Ok(Config::default()));
     }

@@ -193,7 +193,6 @@ fn a_refusal_is_one_if_it_redirects_to_nobody() {
 }
 
 #[test]
-#[ignore = "N: in a refusal other than 521 is not heeded"]
 fn a_refusal_for_now_can_name_another_call_agent() {
     let (mut w, first) = announcing(72);
     let other = Agent::new(&w, "10.0.0.3:2727");
@@ -224,7 +223,6 @@ fn what_an_answer_has_beyond_its_parameters_is_ignored() {
 
 // RFC 3435 §4.4.6: the first that the call agent sees of an endpoint, but for answers to audits, is RSIP.
 #[test]
-#[ignore = "an answer can overtake RSIP when that is lost"]
 fn nothing_overtakes_the_first_message() {
     for seed in 0..50 {
         let mut w = World::builder(seed).restart_wait_max_ms(600_000).build();

@@ -20,6 +20,9 @@ use crate::topology::{Topology, TopologyError};
 /// The most media cores: more than any host this runs on has.
 const CORES_MAX: usize = 256;
 
+/// How long a message can be on its way.
+const WAY: Duration = Duration::from_secs(5);
+
 /// Reads a whole file.
 pub(super) fn config(text: &str, base: &Path) -> Result<Config, Vec<ConfigError>> {
     let document = Document::new(text);
@@ -109,9 +112,11 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         seconds(section.integer("response_history_s", 1..=600, default.response_history.as_secs()));
     let transaction_max =
         seconds(section.integer("transaction_max_s", 1..=600, default.transaction_max.as_secs()));
-    // RFC 3435 §3.5.1: a response must outlive the last repetition of its command.
-    if response_history < transaction_max {
-        section.error("response_history_s", "shorter than transaction_max_s: late repetitions would be new");
+    // RFC 3435 §3.5.1: a response must outlive the last repetition of its command, on its way, too; and
+    // §3.5.6 has it outlive the wait for one that was promised.
+    if response_history < transaction_max + WAY {
+        let reason = "less than 5 s more than transaction_max_s: late repetitions would be new";
+        section.error("response_history_s", reason);
     }
     let suspicion_repetitions =
         section.integer("suspicion_repetitions", 1..=20, default.suspicion_repetitions);

@@ -223,6 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn one_message_for_disconnected_endpoints_has_the_longest_of_their_delays() {
+        let mut table = table();
+        let at = |s| Instant::from_nanos(s * 1_000_000_000);
+        for id in table.ids() {
+            table[id].control.news = News::Disconnected { since: at(100 - u64::from(id.0)) };
+        }
+        let notices = owed(&table);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].news.delay_s(at(101)), Some(62));
+    }
+
+    #[test]
+    fn disconnected_endpoints_go_on_alone_when_they_part() {
+        let mut table = table();
+        for id in table.ids() {
+            table[id].control.news = News::Disconnected { since: Instant::ZERO };
+        }
+        table[EndpointId(3)].control.announcement = Announcement::Settled;
+        assert_eq!(names(&table).len(), 30 + 1);
+    }
+
+    #[test]
     fn endpoints_of_nobody_in_another_state_are_told_apart() {
         let mut table = table();
         let nobodys = &mut table[EndpointId(3)];

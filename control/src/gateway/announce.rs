@@ -256,6 +256,7 @@ impl Gateway {
             |id: &EndpointId| matches!(self.state.endpoints[*id].control.news, News::Disconnected { .. });
         let then = match (&name, redirected) {
             (Some(_), true) => Announcement::Owed,
+            (Some(_), false) if code.is_transient() => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
             // RFC 3435 §4.4.7: after an error, disconnected endpoints wait as if there had been no answer.
             _ if code.is_transient() && endpoints.iter().any(was_disconnected) => {
@@ -266,8 +267,8 @@ impl Gateway {
         };
         for id in endpoints {
             let control = &mut self.state.endpoints[id].control;
-            // §2.3.12: with success or redirection, the answer may name another call agent.
-            if let Some(name) = name.as_ref().filter(|_| redirected || code.is_success()) {
+            // RFC 3435 §2.3.12: whatever the answer, it may name another call agent.
+            if let Some(name) = &name {
                 control.notified.name(Some(name.clone()));
             }
             if control.announcement == Announcement::Sent(response.transaction) {

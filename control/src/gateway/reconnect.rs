@@ -69,10 +69,12 @@ impl Gateway {
         let mut silent: Vec<Target> = Vec::new();
         for id in endpoints {
             let control = &mut self.state.endpoints[*id].control;
+            let was_told = control.announcement == Announcement::Settled;
             control.announcement = Announcement::Unheard;
             // RFC 3435 §4.4.6: what has yet to be told of a restart is told instead.
             control.news = match control.news {
                 News::Graceful { .. } | News::CancelGraceful => News::Disconnected { since: now },
+                News::Restart if was_told => News::Disconnected { since: now },
                 News::Restart | News::Forced | News::Disconnected { .. } => control.news,
             };
             silent.extend(control.notified.target().filter(|target| !silent.contains(target)));

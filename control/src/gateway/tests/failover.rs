@@ -151,8 +151,6 @@ fn calls_stay_up_and_audits_say_disconnected() {
     let mut bench = named(&["192.0.2.1"], true);
     bench.crcx("ds/e1-1/5@gw", "A1");
     bench.gateway.disconnected(bench.now, &[EndpointId(4)]);
-    let news = &mut bench.gateway.state.endpoints[EndpointId(4)].control.news;
-    *news = News::Disconnected { since: bench.now };
     bench.now += Duration::from_millis(500);
     let audit = bench.ask("AUEP ds/e1-1/5@gw", "F: RM,RD,I\n");
     assert_eq!(header(&audit, "RM").as_deref(), Some("disconnected"));
@@ -169,6 +167,29 @@ fn calls_stay_up_and_audits_say_disconnected() {
         (Some("restart"), Some("0"))
     );
     assert_eq!(run(&mut bench, Duration::from_secs(3_600)), []);
+}
+
+#[test]
+fn who_goes_out_of_service_while_disconnected_says_forced() {
+    let mut bench = disconnected();
+    bench.span_event(1, down());
+    let said = run(&mut bench, Duration::from_secs(62 + 16));
+    assert!(said.iter().any(|(_, rsip, _)| rsip.contains(" ds/e1-2/*@") && rsip.contains("RM: forced")));
+}
+
+#[test]
+fn two_gateways_with_different_seeds_wait_differently() {
+    let wait = |seed| {
+        let mut bench = Bench::with(|config| {
+            config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+            config.mgcp.restart_wait_max = Duration::ZERO;
+        });
+        let epoch = Epoch { at: bench.now, unix_nanos: 0 };
+        bench.gateway = Gateway::new(&bench.config, &bench.topology, seed, epoch, bench.now);
+        run(&mut bench, Duration::from_secs(60));
+        run(&mut bench, Duration::from_secs(20)).first().expect("the next attempt").2
+    };
+    assert_ne!(wait(1), wait(2));
 }
 
 #[test]

@@ -374,10 +374,14 @@ fn provisional(id: TransactionId) -> Arc<[u8]> {
     Response::new(ReturnCode::EXECUTING, id).to_octets().into()
 }
 
-/// A number for the request; all of it but `K` lines, which may differ when it is repeated.
+/// A number for the request; all of it but `K` lines, which may differ when it is repeated, and its
+/// transaction id, which may be spelt with zeros ahead of it (RFC 3435 §3.2.1.2).
 fn fingerprint(octets: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let lines = octets.split_inclusive(|&b| b == b'\n');
+    let mut words = octets.splitn(3, |&b| b == b' ');
+    hasher.write(words.next().unwrap_or_default());
+    let rest = words.nth(1).unwrap_or_default();
+    let lines = rest.split_inclusive(|&b| b == b'\n');
     for line in lines.filter(|line| !matches!(line, [b'K' | b'k', b':', ..])) {
         hasher.write(line);
     }
