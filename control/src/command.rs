@@ -24,6 +24,7 @@ pub mod undo;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
+use std::sync::Arc;
 
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
 use dataplane::link::{Action, ConnectionStats, JitterBounds};
@@ -73,6 +74,8 @@ pub struct State {
     pub rng: StdRng,
     /// Wall time, for session descriptions.
     pub epoch: Epoch,
+    /// The endpoints that the sender of the command being handled may control; all if `None`.
+    pub scope: Option<Arc<[bool]>>,
     /// The time of what is being handled.
     pub now: Instant,
     next_execution: ExecutionId,
@@ -160,11 +163,17 @@ impl State {
             executions: BTreeMap::new(),
             rng: StdRng::seed_from_u64(seed),
             epoch,
+            scope: None,
             now: epoch.at,
             endpoints,
             next_execution: ExecutionId(0),
             last_session: 0,
         }
+    }
+
+    /// Whether the sender of the command being handled may control an endpoint.
+    pub fn may_control(&self, id: EndpointId) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope[id.0 as usize])
     }
 
     /// Undoes what a command did, and forgets it.

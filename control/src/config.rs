@@ -29,6 +29,8 @@ pub struct Config {
     pub mgcp: MgcpConfig,
     /// How media flow.
     pub media: MediaConfig,
+    /// Call agents that are more to it than a network that is allowed.
+    pub call_agents: Vec<CallAgentConfig>,
     /// The media cores, in order; at least one.
     pub cores: Vec<CoreConfig>,
     /// The spans, in order; a span's place is its [`SpanId`](drivers::line::SpanId).
@@ -92,6 +94,7 @@ impl Default for Config {
             gateway: GatewayConfig::default(),
             mgcp: MgcpConfig::default(),
             media: MediaConfig::with_ports_for(ds0s),
+            call_agents: Vec::new(),
             cores: vec![CoreConfig::default()],
             spans,
             alarms: AlarmConfig::default(),
@@ -170,6 +173,10 @@ pub struct MgcpConfig {
     pub restart_wait_max: Duration,
     /// Transactions of others that can be known at a time.
     pub transactions_max: usize,
+    /// Commands under way above which CRCX is refused (RFC 3435 §4.4.8).
+    pub executing_max: usize,
+    /// Datagrams a second that are taken from one address; any number if 0.
+    pub source_rate_max: u32,
 }
 
 impl Default for MgcpConfig {
@@ -197,8 +204,27 @@ impl Default for MgcpConfig {
             // RFC 3435 §4.4.6 reckons 2.5 s for one T1; four E1s are five times as many channels.
             restart_wait_max: Duration::from_millis(500),
             transactions_max: 65_536,
+            executing_max: 4_096,
+            source_rate_max: 0,
         }
     }
+}
+
+/// A call agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallAgentConfig {
+    /// The notified entity of its endpoints at start.
+    pub name: Option<String>,
+    /// Where its commands come from.
+    pub networks: Vec<Network>,
+    /// Local names of the endpoints it controls, with wildcards; all if there are none.
+    pub endpoints: Vec<String>,
+    /// Whether it is sent 100 for what takes long.
+    pub provisional: bool,
+    /// Whether it is sent several messages in a datagram.
+    pub piggyback: bool,
+    /// Whether it is sent RSIP.
+    pub rsip: bool,
 }
 
 /// A gateway's MGCP port (RFC 3435 §3.5).

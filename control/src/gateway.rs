@@ -4,6 +4,7 @@
 //! come from outside, so the configuration, the topology, a seed and the inputs decide everything;
 //! the [`journal`](crate::journal) keeps the inputs.
 
+mod agents;
 mod announce;
 mod line_watch;
 mod reconnect;
@@ -11,7 +12,7 @@ mod reconnect;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use dataplane::link::{Order, OrderId, Outcome, Report};
@@ -21,7 +22,7 @@ use rand::RngExt;
 use tracing::{debug, info, trace, warn};
 
 use crate::command::{self, Committed, ExecutionId, State};
-use crate::config::{AlarmConfig, Config, Network};
+use crate::config::{AlarmConfig, Config};
 use crate::endpoint::restart::News;
 use crate::endpoint::{EndpointId, Outage};
 use crate::journal::Journal;
@@ -37,6 +38,7 @@ use crate::notified_entity::Directory;
 use crate::timer::{TimerId, Timers};
 use crate::topology::{CoreId, Topology};
 
+use self::agents::{Agents, Source};
 use self::announce::Announcer;
 use self::line_watch::LineWatch;
 use self::reconnect::{ReconnectSettings, Silence};
@@ -92,7 +94,8 @@ pub enum Input<'a> {
 /// Whoever drives it calls [`handle`](Self::handle) with what happened, then drains the `poll_*`.
 #[derive(Debug)]
 pub struct Gateway {
-    allow: Vec<Network>,
+    agents: Agents,
+    executing_max: usize,
     state: State,
     /// With each transaction, the endpoints whose RSIPs are to be ahead of its responses.
     incoming: Incoming<Vec<EndpointId>>,
@@ -183,7 +186,8 @@ impl Gateway {
         let execution_max = mgcp.response_history.saturating_sub(mgcp.transaction_max);
         let mut state = State::new(config, topology, seed, epoch);
         let mut gateway = Self {
-            allow: mgcp.allow.clone(),
+            agents: Agents::new(config, &state.endpoints),
+            executing_max: mgcp.executing_max,
             incoming: Incoming::new(incoming),
             // A seed of its own: transaction ids are seen by others, and must not tell of `seed`.
             outgoing: Outgoing::new(outgoing, state.rng.random()),
@@ -210,21 +214,14 @@ impl Gateway {
             counters: Counters::default(),
             phase: Phase::Running,
         };
-        gateway.begin(now, mgcp.notified_entity.as_deref());
+        gateway.begin(now, config);
         gateway
     }
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match &input {
-            Input::Datagram { path, .. } if !self.is_allowed(path.remote.ip()) => {
-                self.counters.count(Counter::DroppedSource);
-                if self.counters.value(Counter::DroppedSource).is_power_of_two() {
-                    let n = self.counters.value(Counter::DroppedSource);
-                    warn!(from = %path.remote, n, "MGCP from elsewhere dropped");
-                }
-                return;
-            }
+            Input::Datagram { path, .. } if !self.is_admitted(now, path.remote) => return,
             Input::Timeout if self.poll_timeout().is_none_or(|at| at > now) => return,
             _ => self.journal.record(now, &input),
         }
@@ -256,7 +253,9 @@ impl Gateway {
             return Some(path);
         }
         if let Some((path, behind)) = self.incoming.poll_transmit(octets) {
-            self.put_ahead(&behind, octets);
+            if self.agents.of(path.remote.ip()).is_none_or(|agent| agent.piggyback && agent.rsip) {
+                self.put_ahead(&behind, octets);
+            }
             return Some(path);
         }
         let (path, refusal) = self.refusals.pop_front()?;
@@ -353,6 +352,8 @@ impl Gateway {
     // RFC 3435 §3.5.5: each is processed to completion, and in order. Commands for different endpoints
     // cannot tell, so only one for an endpoint of an earlier one waits for the end of that.
     fn messages(&mut self, now: Instant, path: Path, octets: &[u8], mut begun: Vec<ExecutionId>) {
+        let agent = self.agents.of(path.remote.ip());
+        self.state.scope = agent.and_then(|agent| agent.endpoints.clone());
         let mut parts = parse_datagram(octets);
         loop {
             let rest = parts.rest();
@@ -408,6 +409,17 @@ impl Gateway {
             }
         };
         self.counters.count(counter_of(command.verb));
+        if self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
+            self.incoming.promise_nothing(ticket);
+        }
+        // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
+        if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
+            self.counters.count(Counter::Shed);
+            let code = ReturnCode::OVERLOAD;
+            let octets = command::octets_of(&Response::new(code, command.transaction));
+            self.answer(now, ticket, code, octets);
+            return None;
+        }
         match self.announce_first(now, path, command) {
             Ok(ahead) => self.incoming.note(ticket, ahead),
             Err(code) => {
@@ -597,8 +609,18 @@ impl Gateway {
         }
     }
 
-    fn is_allowed(&self, source: IpAddr) -> bool {
-        self.allow.iter().any(|network| network.contains(source))
+    fn is_admitted(&mut self, now: Instant, source: SocketAddr) -> bool {
+        let counter = match self.agents.admit(now, source.ip()) {
+            Source::Known => return true,
+            Source::Unknown => Counter::DroppedSource,
+            Source::TooFast => Counter::DroppedRate,
+        };
+        self.counters.count(counter);
+        let n = self.counters.value(counter);
+        if n.is_power_of_two() {
+            warn!(from = %source, n, why = counter.name(), "MGCP dropped");
+        }
+        false
     }
 }
 

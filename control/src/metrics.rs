@@ -29,6 +29,10 @@ counters! {
     Datagrams = "mgcp_datagrams",
     /// Datagrams dropped unread: their source is on no allow list.
     DroppedSource = "mgcp_dropped_source",
+    /// Datagrams dropped unread: their source sends too many.
+    DroppedRate = "mgcp_dropped_rate",
+    /// CRCX commands refused because too many commands were under way.
+    Shed = "mgcp_shed",
     /// Messages that break MGCP's grammar.
     Malformed = "mgcp_malformed",
     /// EPCF commands received.

@@ -135,7 +135,10 @@ pub struct Selected {
 pub fn one(state: &State, name: &EndpointName) -> Result<EndpointId, ReturnCode> {
     let pattern = pattern(state, name)?;
     match pattern.wildcard {
-        Wildcard::None => state.endpoints.one(&pattern).ok_or(ReturnCode::ENDPOINT_UNKNOWN),
+        Wildcard::None => {
+            let found = state.endpoints.one(&pattern).filter(|id| state.may_control(*id));
+            found.ok_or(ReturnCode::ENDPOINT_UNKNOWN)
+        }
         // RFC 3661 §2.2: 503 is for wildcards that are understood but not possible here.
         Wildcard::All | Wildcard::Any => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
     }
@@ -147,21 +150,24 @@ pub fn one(state: &State, name: &EndpointName) -> Result<EndpointId, ReturnCode>
 /// 500 if there is none, 503 if its wildcard is any-of.
 pub fn all(state: &State, name: &EndpointName) -> Result<Selected, ReturnCode> {
     let pattern = pattern(state, name)?;
-    let endpoints = match pattern.wildcard {
+    let mut endpoints = match pattern.wildcard {
         Wildcard::None => Vec::from_iter(state.endpoints.one(&pattern)),
         Wildcard::All => state.endpoints.matching(&pattern),
         Wildcard::Any => return Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
     };
+    endpoints.retain(|id| state.may_control(*id));
     if endpoints.is_empty() { Err(ReturnCode::ENDPOINT_UNKNOWN) } else { Ok(Selected { pattern, endpoints }) }
 }
 
 /// The endpoints that a name could mean, whatever its wildcard; none if it means nothing here.
 pub fn meant(state: &State, name: &EndpointName) -> Vec<EndpointId> {
     let Ok(pattern) = pattern(state, name) else { return Vec::new() };
-    match pattern.wildcard {
+    let mut meant = match pattern.wildcard {
         Wildcard::None => Vec::from_iter(state.endpoints.one(&pattern)),
         Wildcard::All | Wildcard::Any => state.endpoints.matching(&pattern),
-    }
+    };
+    meant.retain(|id| state.may_control(*id));
+    meant
 }
 
 /// Understands the local name of an endpoint of this gateway.

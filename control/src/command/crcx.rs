@@ -107,7 +107,7 @@ fn any_idle(state: &State, pattern: &Pattern) -> Result<EndpointId, ReturnCode> 
         pairs.any(|pair| pair.is_some())
     };
     let mut found = Err(ReturnCode::ENDPOINT_UNKNOWN);
-    for id in state.endpoints.round(pattern) {
+    for id in state.endpoints.round(pattern).filter(|id| state.may_control(*id)) {
         let endpoint = &state.endpoints[id];
         if endpoint.outage.is_some() || !endpoint.connections.is_empty() {
             found = found.or(Err(ReturnCode::NO_ENDPOINT_AVAILABLE));

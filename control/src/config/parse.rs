@@ -11,10 +11,11 @@ use tracing::level_filters::LevelFilter;
 
 use super::reader::{Document, Section, Value};
 use super::{
-    AlarmConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig, HostConfig, JournalConfig,
-    LogConfig, MediaConfig, MgcpConfig, Network, spans,
+    AlarmConfig, CallAgentConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig,
+    HostConfig, JournalConfig, LogConfig, MediaConfig, MgcpConfig, Network, spans,
 };
-use crate::mgcp::name::EntityName;
+use crate::endpoint::naming::Pattern;
+use crate::mgcp::name::{EntityName, Term};
 use crate::topology::{Topology, TopologyError};
 
 /// The most media cores: more than any host this runs on has.
@@ -47,13 +48,14 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let mut media_section = root.section("media");
     let media = media(&mut media_section);
     check_ports(&media_section, &mgcp.listen, &media);
+    let call_agents = root.sections("call_agent").unwrap_or_default().into_iter().map(call_agent).collect();
     let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
     let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
     let alarms = alarms(root.section("alarms"));
     let journal = journal(root.section("journal"), base);
     let log = log(root.section("log"));
     let host = host(root.section("host"));
-    let config = Config { gateway, mgcp, media, cores, spans, alarms, journal, log, host };
+    let config = Config { gateway, mgcp, media, call_agents, cores, spans, alarms, journal, log, host };
     // What cannot be laid out is only told when all else is right: it may follow from it.
     if document.is_right()
         && let Err(error) = Topology::new(&config)
@@ -142,6 +144,8 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
     let restart_wait_max =
         Duration::from_millis(section.integer("restart_wait_max_ms", 0..=600_000, wait_default));
     let transactions_max = section.integer("transactions_max", 1_024..=4_194_304, default.transactions_max);
+    let executing_max = section.integer("executing_max", 16..=1_048_576, default.executing_max);
+    let source_rate_max = section.integer("source_rate_max", 0..=1_000_000, default.source_rate_max);
     section.finish();
     MgcpConfig {
         listen,
@@ -158,7 +162,36 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         graceful_stop_max,
         restart_wait_max,
         transactions_max,
+        executing_max,
+        source_rate_max,
     }
+}
+
+fn call_agent(mut section: Section<'_>) -> CallAgentConfig {
+    let name = section.value("name").and_then(|value| notified_entity(&value));
+    let network =
+        |value: &Value<'_>| value.parsed("a network: `192.0.2.0/24`, `2001:db8::/32` or a single address");
+    let networks = section.list("networks", network, Vec::new());
+    if networks.is_empty() {
+        section.error("networks", "nobody would be known as this call agent; name at least one network");
+    }
+    let endpoints = section.list("endpoints", endpoints, Vec::new());
+    let provisional = section.boolean("provisional", true);
+    let piggyback = section.boolean("piggyback", true);
+    let rsip = section.boolean("rsip", true);
+    section.finish();
+    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip }
+}
+
+/// A local endpoint name, which can have wildcards and ranges.
+fn endpoints(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let terms: Option<Vec<Term>> = text.split('/').map(|term| term.parse().ok()).collect();
+    if terms.and_then(|terms| Pattern::parse(&terms)).is_none() {
+        value.error(format!("`{text}` names no endpoints; it wants to be like `ds/e1-1/*`"));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {

@@ -1,14 +1,15 @@
 //! Sending what [`restart`](crate::endpoint::restart) says is owed: RSIP (RFC 3435 §4.4.6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use drivers::time::Instant;
 use rand::RngExt;
 use tracing::{info, warn};
 
-use super::{Due, Gateway};
+use super::{Due, Gateway, agents};
 use crate::command::{DATAGRAM_MAX, auep, check};
+use crate::config::Config;
 use crate::endpoint::naming::Form;
 use crate::endpoint::restart::{Announcement, News, Notice, owed};
 use crate::endpoint::{EndpointId, Outage};
@@ -69,18 +70,34 @@ impl Announcer {
 
 impl Gateway {
     /// Begins with a random wait, so that gateways that come up together do not speak together.
-    pub(super) fn begin(&mut self, now: Instant, notified_entity: Option<&str>) {
-        let Some(name) = notified_entity else { return };
+    // RFC 3435 §4.1: what is configured for many endpoints is copied to each of them.
+    pub(super) fn begin(&mut self, now: Instant, config: &Config) {
+        // The first call agent that has an endpoint is its notified entity, so it comes last here.
+        for agent in config.call_agents.iter().rev() {
+            let own = agents::endpoints(agent, &self.state.endpoints);
+            let named = agent.name.as_deref().or(config.mgcp.notified_entity.as_deref());
+            self.name_at_start(named, |id| own[id.0 as usize]);
+        }
+        let nobody = |id: EndpointId| self.state.endpoints[id].control.notified.is_nobody();
+        let rest: BTreeSet<_> = self.state.endpoints.ids().filter(|id| nobody(*id)).collect();
+        self.name_at_start(config.mgcp.notified_entity.as_deref(), |id| rest.contains(&id));
+        if !self.announcer.restless {
+            return;
+        }
+        let wait = self.draw(self.announcer.wait_max);
+        self.announce_at(now + wait);
+    }
+
+    fn name_at_start(&mut self, name: Option<&str>, has: impl Fn(EndpointId) -> bool) {
+        let Some(name) = name else { return };
         let name =
             name.parse::<EntityName>().inspect_err(|error| warn!(name, %error, "notified entity")).ok();
-        for id in self.state.endpoints.ids() {
+        for id in self.state.endpoints.ids().filter(|id| has(*id)) {
             let control = &mut self.state.endpoints[id].control;
             control.notified.name(name.clone());
             control.announcement = Announcement::Owed;
+            self.announcer.restless = true;
         }
-        self.announcer.restless = true;
-        let wait = self.draw(self.announcer.wait_max);
-        self.announce_at(now + wait);
     }
 
     /// Changes endpoints' service state. Out of service, all that went on there is lost (§2.3.12).
@@ -223,6 +240,9 @@ impl Gateway {
         self.announcer.has_begun = true;
         let mut again = false;
         for notice in owed(&self.state.endpoints) {
+            // RSIP of endpoints that are another call agent's does not go to this one.
+            let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
+            let instead = instead.filter(|_| is_its);
             let ways = match (self.directory.route(now, &notice.target), instead) {
                 (Route::Ways(ways), _) => self.preferred(ways, notice.endpoints[0]),
                 (Route::Asked | Route::Nowhere, Some(instead)) => vec![instead],
@@ -232,6 +252,12 @@ impl Gateway {
                     continue;
                 }
             };
+            if self.agents.of(ways[0].remote.ip()).is_some_and(|agent| !agent.rsip) {
+                for id in notice.endpoints {
+                    self.state.endpoints[id].control.announcement = Announcement::Settled;
+                }
+                continue;
+            }
             if !self.tell(now, ways, notice) {
                 again = true;
                 break;

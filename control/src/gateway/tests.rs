@@ -1,5 +1,6 @@
 //! The gateway driven by literal datagrams, with its cores' answers made up.
 
+mod agents;
 mod audits;
 mod calls;
 mod failover;

@@ -21,7 +21,7 @@ fn named(addresses: &[&str], is_up: bool) -> Bench {
     bench
 }
 
-fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<(std::net::SocketAddr, String)> {
+fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<(SocketAddr, String)> {
     let addresses = addresses.iter().map(|address| address.parse().expect("one")).collect();
     let ttl = Duration::from_secs(3_600);
     bench.gateway.handle(bench.now, Input::Resolved { host: NAME.to_owned(), addresses, ttl });
@@ -29,7 +29,7 @@ fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<(std::net::SocketAddr, 
 }
 
 /// What is sent, and where.
-fn sent_to(bench: &mut Bench) -> Vec<(std::net::SocketAddr, String)> {
+fn sent_to(bench: &mut Bench) -> Vec<(SocketAddr, String)> {
     let mut octets = Vec::new();
     let mut said = Vec::new();
     while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
@@ -39,7 +39,7 @@ fn sent_to(bench: &mut Bench) -> Vec<(std::net::SocketAddr, String)> {
 }
 
 /// What is sent until `wait` has passed: where, what, and how long after now.
-fn run(bench: &mut Bench, wait: Duration) -> Vec<(std::net::SocketAddr, String, Duration)> {
+fn run(bench: &mut Bench, wait: Duration) -> Vec<(SocketAddr, String, Duration)> {
     let (start, end) = (bench.now, bench.now + wait);
     let mut said = Vec::new();
     while let Some(at) = bench.gateway.poll_timeout().filter(|at| *at <= end) {
@@ -56,7 +56,7 @@ fn transaction(rsip: &str) -> &str {
     rsip.split(' ').nth(1).expect("a transaction id")
 }
 
-fn count_to(said: &[(std::net::SocketAddr, String, Duration)], to: &str) -> usize {
+fn count_to(said: &[(SocketAddr, String, Duration)], to: &str) -> usize {
     said.iter().filter(|(remote, ..)| remote.ip().to_string() == to).count()
 }
 

@@ -121,6 +121,8 @@ struct Transaction<A> {
     path: Path,
     state: State,
     about: A,
+    /// Whether provisional responses are sent.
+    is_promised: bool,
 }
 
 #[derive(Debug)]
@@ -166,7 +168,8 @@ impl<A: Clone + Default> Incoming<A> {
             return Disposition::Full;
         }
         let state = State::Executing { has_provisional: false };
-        let ticket = self.insert(Transaction { key, path, state, about: A::default() });
+        let is_promised = self.settings.provisional_after.is_some();
+        let ticket = self.insert(Transaction { key, path, state, about: A::default(), is_promised });
         if let Some(after) = self.settings.provisional_after {
             self.timers.push(Reverse((now + after, ticket)));
         }
@@ -177,6 +180,13 @@ impl<A: Clone + Default> Incoming<A> {
     pub fn note(&mut self, ticket: Ticket, about: A) {
         if let Some(transaction) = self.transaction(ticket) {
             transaction.about = about;
+        }
+    }
+
+    /// Has no provisional response sent for a transaction.
+    pub fn promise_nothing(&mut self, ticket: Ticket) {
+        if let Some(transaction) = self.transaction(ticket) {
+            transaction.is_promised = false;
         }
     }
 
@@ -273,7 +283,7 @@ impl<A: Clone + Default> Incoming<A> {
         let transaction = transaction.as_mut().expect("known transactions have their slot");
         match &mut transaction.state {
             State::Executing { has_provisional } => {
-                if self.settings.provisional_after.is_some() {
+                if transaction.is_promised {
                     *has_provisional = true;
                     self.transmit.push_back((
                         path,
@@ -297,7 +307,7 @@ impl<A: Clone + Default> Incoming<A> {
         }
         match &mut transaction.state {
             // RFC 3435 §3.5.6: what takes long is promised a final response.
-            State::Executing { has_provisional: has_provisional @ false } => {
+            State::Executing { has_provisional: has_provisional @ false } if transaction.is_promised => {
                 *has_provisional = true;
                 self.transmit.push_back((
                     transaction.path,

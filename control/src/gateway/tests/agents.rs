@@ -1,0 +1,107 @@
+//! Several call agents, each with its endpoints and dialect; rates and overload.
+
+use super::*;
+use crate::config::CallAgentConfig;
+
+fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
+    CallAgentConfig {
+        name: Some(format!("ca@[{network}]:2727")),
+        networks: vec![network.parse().expect("a network")],
+        endpoints: endpoints.iter().map(ToString::to_string).collect(),
+        provisional: true,
+        piggyback: true,
+        rsip: true,
+    }
+}
+
+/// Two call agents, 192.0.2.1 for the first span and 192.0.2.2 for the second, and one of the whole.
+fn shared(change: impl FnOnce(&mut Config)) -> Bench {
+    Bench::with(|config| {
+        config.mgcp.restart_wait_max = Duration::ZERO;
+        config.call_agents =
+            vec![agent("192.0.2.1", &["ds/e1-1/*"]), agent("192.0.2.2", &["ds/e1-2/*", "ds/e1-3/[1-5]"])];
+        change(config);
+    })
+}
+
+fn said(bench: &mut Bench, from: &str, command: &str) -> String {
+    let said = bench.hear(from, command.replace('\n', "\r\n").as_bytes());
+    said.last().cloned().unwrap_or_default()
+}
+
+#[test]
+fn each_call_agent_is_told_of_its_endpoints() {
+    let mut bench = shared(|_| ());
+    bench.now += Duration::from_millis(1);
+    bench.gateway.handle(bench.now, Input::Timeout);
+    let mut octets = Vec::new();
+    let mut told = Vec::new();
+    while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
+        let text = String::from_utf8_lossy(&octets).into_owned();
+        told.push((path.remote.ip().to_string(), text.split(' ').nth(2).expect("a name").to_owned()));
+    }
+    assert_eq!(told[0], ("192.0.2.1".to_owned(), "ds/e1-1/*@tollgate".to_owned()));
+    assert_eq!(told[1], ("192.0.2.2".to_owned(), "ds/e1-2/*@tollgate".to_owned()));
+    // The rest of the third span is nobody's: one message for all of it does no harm.
+    assert_eq!(told[2], ("192.0.2.2".to_owned(), "ds/e1-3/*@tollgate".to_owned()));
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn a_call_agent_controls_its_endpoints_and_no_others() {
+    let mut bench = shared(|config| config.call_agents.iter_mut().for_each(|agent| agent.name = None));
+    let one = "192.0.2.1:2427";
+    assert_code(&said(&mut bench, one, "DLCX 1 ds/e1-1/5@gw MGCP 1.0\n"), 250);
+    assert_code(&said(&mut bench, one, "DLCX 2 ds/e1-2/5@gw MGCP 1.0\n"), 500);
+    assert_code(&said(&mut bench, one, "AUEP 3 ds/e1-2/5@gw MGCP 1.0\n"), 500);
+    assert_code(&said(&mut bench, one, "CRCX 4 ds/e1-2/$@gw MGCP 1.0\nC: 1\nM: recvonly\n"), 500);
+    let names = said(&mut bench, "192.0.2.2:2427", "AUEP 5 *@gw MGCP 1.0\n");
+    assert_eq!(names.matches("Z: ").count(), 31 + 5, "{names}");
+    bench.crcx("ds/e1-2/7@gw", "A1");
+    assert_code(&said(&mut bench, one, "DLCX 6 *@gw MGCP 1.0\n"), 250);
+    assert!(!bench.gateway.ledger().is_empty(), "the other's call is up");
+    assert_eq!(bench.hear("192.0.2.3:2427", b"DLCX 7 *@gw MGCP 1.0\r\n"), [""; 0]);
+    assert_eq!(bench.count(Counter::DroppedSource), 1);
+}
+
+#[test]
+fn a_call_agent_that_wants_no_promises_gets_none() {
+    let mut bench = shared(|config| {
+        config.call_agents[1].name = None;
+        config.call_agents[0].provisional = false;
+        config.call_agents[0].rsip = false;
+    });
+    let crcx = "CRCX 1 ds/e1-1/5@gw MGCP 1.0\nC: 1\nM: recvonly\n";
+    assert_eq!(said(&mut bench, "192.0.2.1:2427", crcx), "");
+    assert!(bench.after(Duration::from_secs(1)).iter().all(|text| !text.starts_with("100 ")));
+    assert_eq!(said(&mut bench, "192.0.2.1:2427", crcx), "");
+    let answers = bench.carry_out();
+    assert!(answers.iter().any(|text| text.starts_with("200 1 ")), "without RSIP ahead: {answers:?}");
+}
+
+#[test]
+fn a_source_that_sends_too_much_is_cut_down_to_its_rate() {
+    let mut bench = Bench::with(|config| config.mgcp.source_rate_max = 10);
+    let mut answers = 0;
+    for transaction in 1..=100 {
+        answers += bench.say(&format!("AUEP {transaction} ds/e1-1/1@gw MGCP 1.0\n")).len();
+        bench.now += Duration::from_millis(10);
+    }
+    assert!((10..=13).contains(&answers), "{answers}");
+    assert_eq!(bench.count(Counter::DroppedRate), 100 - answers as u64);
+}
+
+#[test]
+fn with_too_much_under_way_new_calls_are_refused_and_the_ends_of_calls_are_not() {
+    let mut bench = Bench::with(|config| config.mgcp.executing_max = 2);
+    let id = bench.crcx("ds/e1-1/9@gw", "A1");
+    for timeslot in 1..=2 {
+        let crcx = format!("CRCX {timeslot}0 ds/e1-1/{timeslot}@gw MGCP 1.0\nC: 1\nM: recvonly\n");
+        assert_eq!(bench.say_only(&crcx), [""; 0]);
+    }
+    let said = bench.say_only("CRCX 30 ds/e1-1/3@gw MGCP 1.0\nC: 1\nM: recvonly\n");
+    assert_code(&said[0], 409);
+    assert_eq!(bench.count(Counter::Shed), 1);
+    assert_eq!(bench.say_only(&format!("DLCX 31 ds/e1-1/9@gw MGCP 1.0\nC: A1\nI: {id}\n")), [""; 0]);
+    assert!(bench.carry_out().iter().any(|answer| answer.starts_with("250 31 ")));
+}
