@@ -18,6 +18,7 @@ pub mod epcf;
 pub mod mdcx;
 pub mod notification;
 pub mod options;
+mod perform;
 pub mod rqnt;
 pub mod undo;
 
@@ -31,8 +32,8 @@ use dataplane::link::{Action, ConnectionStats, JitterBounds};
 use drivers::line::Law;
 use drivers::net::{Dscp, PortSlot};
 use drivers::time::{Epoch, Instant};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use crate::config::{Config, EchoCancellation};
 use crate::endpoint::table::Table;
@@ -40,13 +41,15 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::ledger::Ledger;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ConnectionParameters, Path, Response, TransactionId, Verb};
-use crate::mgcp::name::{ConnectionId, EndpointName, EntityName, RequestId};
+use crate::mgcp::name::{ConnectionId, EndpointName, EntityName};
 use crate::mgcp::transaction::Ticket;
 use crate::orders::Orders;
+use crate::package::{OFFERED, Packages};
 use crate::sdp::LocalDescription;
 use crate::timer::TimerId;
 use crate::topology::{CoreId, Topology};
 
+use self::notification::{Asked, Described, as_they_are};
 use self::undo::{Change, Changes, Undo};
 
 /// The longest answer, and the longest datagram that call agents are told they may send (RFC 3435 §3.5.4:
@@ -78,6 +81,14 @@ pub struct State {
     pub scope: Option<Arc<[bool]>>,
     /// The time of what is being handled.
     pub now: Instant,
+    /// The events and signals that endpoints have.
+    pub packages: Packages,
+    /// Endpoints whose events or signals have something to be done about.
+    pub stirred: Vec<EndpointId>,
+    /// The name of the next connection: a command that makes it can speak of it already.
+    next_connection: ConnectionId,
+    /// Chance for those names alone.
+    names: StdRng,
     next_execution: ExecutionId,
     last_session: u64,
 }
@@ -122,6 +133,10 @@ pub struct Execution {
     pub release: Vec<(CoreId, PortSlot)>,
     /// The endpoints it changes.
     pub endpoints: Vec<EndpointId>,
+    /// The notification request that takes effect with its success.
+    pub asked: Option<Arc<Asked>>,
+    /// Whether it configures endpoints.
+    pub configures: bool,
     /// When it is given up.
     pub deadline: Option<TimerId>,
 }
@@ -156,6 +171,8 @@ impl State {
     pub fn new(config: &Config, topology: &Topology, seed: u64, epoch: Epoch) -> Self {
         let endpoints = Table::new(topology);
         let connections = endpoints.ids().count() * CONNECTIONS_PER_ENDPOINT;
+        let mut names = StdRng::seed_from_u64(!seed);
+        let next_connection = names.random::<u64>().into();
         Self {
             settings: Settings::new(config),
             ledger: Ledger::new(&topology.ports, connections),
@@ -165,6 +182,10 @@ impl State {
             epoch,
             scope: None,
             now: epoch.at,
+            packages: Packages::new(OFFERED),
+            stirred: Vec::new(),
+            next_connection,
+            names,
             endpoints,
             next_execution: ExecutionId(0),
             last_session: 0,
@@ -185,16 +206,48 @@ impl State {
         Some(execution)
     }
 
-    /// Ends a command whose last order is done.
-    pub fn finish(&mut self, id: ExecutionId) -> Option<Execution> {
+    /// Ends a command whose last order is done, and whether it has succeeded.
+    // RFC 3435 §4.4.3: its notification request takes effect now; what allowed it must hold still.
+    pub fn finish(&mut self, id: ExecutionId) -> Option<(Execution, Result<(), ReturnCode>)> {
+        if let Err(code) = self.check_again(id) {
+            return self.abort(id).map(|execution| (execution, Err(code)));
+        }
         let mut execution = self.forget(id)?;
         for (core, port) in execution.release.drain(..) {
             self.ledger.give_pair(core, port);
         }
-        Some(execution)
+        if let Some(asked) = &execution.asked {
+            for endpoint in &execution.endpoints {
+                let now = self.now;
+                self.endpoints[*endpoint].control.notify.handle_request(now, asked.request.clone());
+                self.stirred.push(*endpoint);
+            }
+        }
+        Some((execution, Ok(())))
     }
 
-    /// Ends all connections of an endpoint, with nobody waiting for it. How many there were.
+    fn check_again(&self, id: ExecutionId) -> Result<(), ReturnCode> {
+        let Some(execution) = self.executions.get(&id) else { return Ok(()) };
+        let Some(asked) = &execution.asked else { return Ok(()) };
+        execution.endpoints.iter().try_for_each(|id| {
+            let endpoint = &self.endpoints[*id];
+            let exists = |connection| endpoint.connection(connection).is_some();
+            notification::check_request(endpoint, asked, &exists)
+        })
+    }
+
+    /// The name of the connection that is made next.
+    pub const fn next_connection(&self) -> ConnectionId {
+        self.next_connection
+    }
+
+    /// Takes that name.
+    pub fn take_connection_name(&mut self) -> ConnectionId {
+        std::mem::replace(&mut self.next_connection, self.names.random::<u64>().into())
+    }
+
+    /// Ends all that goes on at an endpoint, with nobody waiting for it. How many connections that were.
+    // RFC 3435 §4.4.1, §2.1.7: nor do requests and signals outlive a restart.
     pub fn drop_connections(&mut self, id: EndpointId) -> usize {
         let core = self.endpoints[id].core;
         let gone = std::mem::take(&mut self.endpoints[id].connections);
@@ -202,7 +255,12 @@ impl State {
             self.ledger.give_pair(core, connection.port);
             self.ledger.give_connection();
             self.orders.push(core, Action::Disconnect { port: connection.port }, None);
+            self.forget_connection(id, connection.id, connection.port);
         }
+        self.endpoints[id].control.signals.handle_restart();
+        self.perform(id, None);
+        self.endpoints[id].control.notify.handle_restart();
+        self.stirred.push(id);
         gone.len()
     }
 
@@ -270,8 +328,8 @@ pub struct Common {
     pub path: Path,
     /// N, which may be there and empty.
     pub notified: Option<Option<EntityName>>,
-    /// X
-    pub request: Option<RequestId>,
+    /// X with what belongs to it.
+    pub asked: Option<Arc<Asked>>,
     /// The law that B gives.
     pub law: Option<Law>,
 }
@@ -288,13 +346,25 @@ pub struct Commit<'a> {
     undo: Vec<Undo>,
     release: Vec<(CoreId, PortSlot)>,
     endpoints: Vec<EndpointId>,
+    asked: Option<Arc<Asked>>,
+    configures: bool,
 }
 
 impl<'a> Commit<'a> {
     fn new(state: &'a mut State, now: Instant) -> Self {
         let id = state.next_execution;
         state.next_execution.0 += 1;
-        Self { state, now, id, orders: 0, undo: Vec::new(), release: Vec::new(), endpoints: Vec::new() }
+        Self {
+            state,
+            now,
+            id,
+            orders: 0,
+            undo: Vec::new(),
+            release: Vec::new(),
+            endpoints: Vec::new(),
+            asked: None,
+            configures: false,
+        }
     }
 
     /// Gives an order that the response waits for.
@@ -319,18 +389,30 @@ impl<'a> Commit<'a> {
         let execution = self.id;
         let endpoint = &mut self.state.endpoints[id];
         endpoint.executing.push(execution);
-        let before = (endpoint.law, endpoint.control.notified.clone(), endpoint.control.request);
+        let before = (endpoint.law, endpoint.control.notified.clone());
         common.change(endpoint);
         let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
         let changes = Changes {
             law: Change { before: before.0, after: law },
             notified: Change { before: before.1, after: endpoint.control.notified.clone() },
-            request: Change { before: before.2, after: endpoint.control.request },
         };
         self.can_undo(Undo::Endpoint(id, Box::new(changes)));
+        self.configures |= common.law.is_some();
         if law != before.0 {
             self.order(core, Action::Encode { ds0, law });
         }
+    }
+
+    /// Applies the signals of a command's notification request, if it has one, once its connections are
+    /// as they will be.
+    pub fn signal(&mut self, id: EndpointId, common: &Common) {
+        if let Some(asked) = &common.asked {
+            let undo = self.state.endpoints[id].control.signals.apply(self.now, &asked.signals);
+            self.can_undo(Undo::Signals(id, Box::new(undo)));
+            self.asked = Some(asked.clone());
+        }
+        self.orders += self.state.perform(id, Some(self.id));
+        self.state.stirred.push(id);
     }
 }
 
@@ -341,12 +423,30 @@ impl Common {
         if let Some(name) = &self.notified {
             endpoint.control.notified.name(name.clone());
         }
-        endpoint.control.request = self.request.or(endpoint.control.request);
     }
 
-    /// Orders that [`Commit::apply`] gives at most.
-    pub const fn orders(&self) -> usize {
-        self.law.is_some() as usize
+    /// Orders that [`Commit::apply`] and [`Commit::signal`] give at most.
+    pub fn orders(&self, endpoint: &Endpoint) -> usize {
+        let signals = self.asked.as_ref().map_or(0, |asked| {
+            asked.signals.len() * CONNECTIONS_PER_ENDPOINT + endpoint.control.playing.len() + 1
+        });
+        usize::from(self.law.is_some_and(|law| law != endpoint.law)) + signals
+    }
+
+    /// Checks that an endpoint, whose connections will be these, can grant the notification request.
+    ///
+    /// # Errors
+    /// The return code for why not.
+    pub fn check(&self, state: &State, id: EndpointId, described: Described<'_>) -> Result<(), ReturnCode> {
+        self.asked.iter().try_for_each(|asked| notification::check(state, id, asked, described))
+    }
+
+    /// The same, for connections that stay as they are.
+    ///
+    /// # Errors
+    /// The return code for why not.
+    pub fn check_as_is(&self, state: &State, id: EndpointId) -> Result<(), ReturnCode> {
+        self.check(state, id, &as_they_are(&state.endpoints[id]))
     }
 }
 
@@ -376,7 +476,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     if command.profile.is_some() {
         return Err(ReturnCode::INCOMPATIBLE_VERSION);
     }
-    check::parameters(command)?;
+    check::parameters(&state.packages, command)?;
     match command.verb {
         Verb::CreateConnection => crcx::plan(state, path, command).map(Box::new).map(Plan::Create),
         Verb::ModifyConnection => mdcx::plan(state, path, command).map(Box::new).map(Plan::Modify),
@@ -417,7 +517,7 @@ pub fn commit(
         Plan::Audit(plan) => plan.commit(&mut commit),
         Plan::Answer(octets) => return Committed::Done(octets),
     };
-    let Commit { state, id, orders: outstanding, undo, release, endpoints, .. } = commit;
+    let Commit { state, id, orders: outstanding, undo, release, endpoints, asked, configures, .. } = commit;
     let execution = Execution {
         ticket,
         transaction,
@@ -428,35 +528,46 @@ pub fn commit(
         undo,
         release,
         endpoints,
+        asked,
+        configures: configures || verb == Verb::EndpointConfiguration,
         deadline: None,
     };
     state.executions.insert(id, execution);
     if outstanding > 0 {
         return Committed::UnderWay(id);
     }
-    let execution = state.finish(id).expect("it was put there just now");
-    let response = execution.response(state, false);
+    let (execution, result) = state.finish(id).expect("it was put there just now");
+    let response = result.and_then(|()| execution.response(state, false));
     Committed::Done(response.unwrap_or_else(|code| execution.refusal(code, false)))
 }
 
 /// The commands under way that a new one aborts.
-// RFC 3435 §4.4.4: DLCX aborts what is being made or changed at its endpoints; MDCX, EPCF and their
+// RFC 3435 §4.4.4: DLCX aborts what is being made or changed at its endpoints; MDCX, EPCF, RQNT and their
 // like abort an older one of their kind. Whether the new one succeeds then does not matter.
 pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
-    let aborts = |execution: &Execution| match command.verb {
-        Verb::DeleteConnection => execution.makes(),
-        Verb::ModifyConnection => {
-            let connection = command.parameters.connections.as_ref().and_then(|ids| ids.first());
-            let same = |undo: &Undo| match undo {
-                Undo::Modified(_, before) => Some(&before.id) == connection,
-                Undo::Created(..) | Undo::Endpoint(..) => false,
-            };
-            execution.verb == Verb::ModifyConnection && execution.undo.iter().any(same)
-        }
-        Verb::EndpointConfiguration => execution.verb == Verb::EndpointConfiguration,
-        _ => false,
+    let p = &command.parameters;
+    let configures = command.verb == Verb::EndpointConfiguration || p.bearer.is_some();
+    let changes_same = |execution: &Execution| {
+        let connection = p.connections.as_ref().and_then(|ids| ids.first());
+        let same = |undo: &Undo| match undo {
+            Undo::Modified(_, before) => Some(&before.id) == connection,
+            Undo::Created(..) | Undo::Endpoint(..) | Undo::Signals(..) => false,
+        };
+        execution.verb == Verb::ModifyConnection && execution.undo.iter().any(same)
     };
-    if state.executions.is_empty() {
+    let aborts = |execution: &Execution| {
+        let of_connections = match command.verb {
+            Verb::DeleteConnection => execution.makes(),
+            Verb::ModifyConnection => changes_same(execution),
+            _ => false,
+        };
+        // What is encapsulated counts as well.
+        of_connections
+            || p.request.is_some() && execution.asked.is_some()
+            || configures && execution.configures
+    };
+    // An endpoint that the gateway chooses is chosen after this.
+    if state.executions.is_empty() || command.endpoint.has_any_of() {
         return Vec::new();
     }
     let meant = check::meant(state, &command.endpoint);
@@ -525,6 +636,17 @@ impl Execution {
         response.parameters.response_ack = acknowledge.then(Vec::new);
         octets_of(&response)
     }
+}
+
+/// The response that refuses a command before anything of it was done.
+pub fn refusal(state: &State, code: ReturnCode, transaction: TransactionId) -> Vec<u8> {
+    let mut response = Response::new(code, transaction);
+    // RFC 3435 §2.4: who names a package that is not there is told which are.
+    let packages = state.packages.list();
+    if code == ReturnCode::UNSUPPORTED_PACKAGE && !packages.is_empty() {
+        response.parameters.packages = Some(&packages);
+    }
+    octets_of(&response)
 }
 
 /// A response's octets.

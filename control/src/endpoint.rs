@@ -10,14 +10,16 @@ pub mod restart;
 pub mod signal;
 pub mod table;
 
-use dataplane::link::{Codec, Identity, JitterBounds, Leg, Peer};
+use std::sync::Arc;
+
+use dataplane::link::{Codec, DetectorSet, Identity, JitterBounds, Leg, Peer, PlayId, Side};
 use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
 
 use crate::command::ExecutionId;
 use crate::command::options::Options;
-use crate::mgcp::name::{CallId, ConnectionId, RequestId};
+use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::NotifiedEntity;
 use crate::sdp::{LocalDescription, Negotiated};
 use crate::topology::CoreId;
@@ -61,8 +63,14 @@ pub enum Outage {
 pub struct Control {
     /// Who is told what happens here (RFC 3435 §2.1.4).
     pub notified: NotifiedEntity,
-    /// X of the last notification request; none since the start if `None`.
-    pub request: Option<RequestId>,
+    /// What is told of what happens here.
+    pub notify: notify::Notify,
+    /// What is to be heard here.
+    pub signals: signal::Signals,
+    /// The tones of them that the core plays, and where.
+    pub playing: Vec<(PlayId, Side)>,
+    /// What the core listens for on the line.
+    pub watching: DetectorSet,
     /// What there is to tell of the service state, or was told last.
     pub news: restart::News,
     /// Whether the call agent knows that.
@@ -106,7 +114,10 @@ impl Endpoint {
             executing: Vec::new(),
             control: Control {
                 notified: NotifiedEntity::default(),
-                request: None,
+                notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
+                signals: signal::Signals::default(),
+                playing: Vec::new(),
+                watching: DetectorSet::NONE,
                 news: restart::News::Restart,
                 announcement: restart::Announcement::Settled,
             },

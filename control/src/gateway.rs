@@ -6,6 +6,7 @@
 
 mod agents;
 mod announce;
+mod events;
 mod line_watch;
 mod reconnect;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use crate::topology::{CoreId, Topology};
 
 use self::agents::{Agents, Source};
 use self::announce::Announcer;
+use self::events::Teller;
 use self::line_watch::LineWatch;
 use self::reconnect::{ReconnectSettings, Silence};
 
@@ -108,6 +110,7 @@ pub struct Gateway {
     refusals: VecDeque<(Path, Vec<u8>)>,
     directory: Directory,
     announcer: Announcer,
+    teller: Teller,
     /// Call agents that some endpoints cannot reach.
     silences: Vec<Silence>,
     silence_number: u64,
@@ -145,6 +148,8 @@ enum Due {
     GiveUp(ExecutionId),
     /// To have a line's alarms count, or no longer.
     LineChange(SpanId),
+    /// An endpoint's dialling, or a signal of its, has taken long enough.
+    Endpoint(EndpointId),
     /// To end, whether all have answered or not.
     End,
 }
@@ -197,6 +202,7 @@ impl Gateway {
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
+            teller: Teller::default(),
             silences: Vec::new(),
             silence_number: 0,
             reconnect: ReconnectSettings {
@@ -232,6 +238,7 @@ impl Gateway {
             Input::Resolved { host, addresses, ttl } => {
                 self.directory.resolved(now, &host, addresses, ttl);
                 self.take_new_ways(now);
+                self.route_notifications(now);
                 self.announce_unless_starting(now);
             }
             Input::Timeout => self.timeout(now),
@@ -243,6 +250,7 @@ impl Gateway {
             self.messages(now, path, &octets, begun);
         }
         self.notice_lost(now);
+        self.settle(now);
         self.leave_if_idle(now);
     }
 
@@ -258,10 +266,13 @@ impl Gateway {
             }
             return Some(path);
         }
-        let (path, refusal) = self.refusals.pop_front()?;
-        octets.clear();
-        octets.extend_from_slice(&refusal);
-        Some(path)
+        if let Some((path, refusal)) = self.refusals.pop_front() {
+            octets.clear();
+            octets.extend_from_slice(&refusal);
+            return Some(path);
+        }
+        self.send_notifications();
+        self.outgoing.poll_transmit(octets)
     }
 
     /// An order for a core's ring, which has room for it.
@@ -451,7 +462,7 @@ impl Gateway {
                 }
             }
             Err(code) => {
-                let octets = command::octets_of(&Response::new(code, command.transaction));
+                let octets = command::refusal(&self.state, code, command.transaction);
                 self.answer(now, ticket, code, octets);
             }
         }
@@ -476,10 +487,11 @@ impl Gateway {
     }
 
     fn finish(&mut self, now: Instant, id: ExecutionId) {
-        if let Some(execution) = self.state.finish(id) {
+        if let Some((execution, result)) = self.state.finish(id) {
             execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
             let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
-            let (code, octets) = match execution.response(&self.state, acknowledge) {
+            let response = result.and_then(|()| execution.response(&self.state, acknowledge));
+            let (code, octets) = match response {
                 Ok(octets) => (ReturnCode::OK, octets),
                 Err(code) => (code, execution.refusal(code, acknowledge)),
             };
@@ -520,6 +532,7 @@ impl Gateway {
             return self.incoming.acknowledged(now, path.remote, &[range]);
         }
         match self.outgoing.receive(now, path, response) {
+            Answer::Final if self.notification_answered(now, response.transaction) => {}
             Answer::Final => self.answered(now, response),
             Answer::Provisional | Answer::Stray => {}
         }
@@ -529,8 +542,7 @@ impl Gateway {
         match report {
             Report::Done { id, outcome } => self.done(now, core, id, &outcome),
             Report::Span { span, event } => self.span_event(now, span, event),
-            // Nothing is watched for yet.
-            Report::Observed { .. } => {}
+            Report::Observed { side, what, .. } => self.observed(core, side, what),
         }
     }
 
@@ -560,6 +572,7 @@ impl Gateway {
                     self.abort(now, id, ReturnCode::TIMED_OUT);
                 }
                 Due::LineChange(span) => self.change_line(now, span),
+                Due::Endpoint(id) => self.endpoint_due(now, id),
                 Due::End => self.phase = Phase::Ended,
             }
         }

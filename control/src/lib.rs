@@ -49,4 +49,5 @@ pub mod package;
 pub mod run;
 pub mod sdp;
 pub mod timer;
+pub mod tones;
 pub mod topology;

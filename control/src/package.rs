@@ -51,7 +51,7 @@ const ALL: &[&Package] = &[
 ];
 
 /// What this gateway can do today. Whoever makes more possible adds it here, and call agents see it.
-pub const OFFERED: Abilities = Abilities::of(&[]);
+pub const OFFERED: Abilities = Abilities::of(&[Ability::Notifications]);
 
 /// B/enf: an embedded request could not be carried out (RFC 3435 §B.1).
 pub const EMBEDDED_REQUEST_FAILURE: EventId = EventId::find("B", "enf");
@@ -410,6 +410,11 @@ impl Packages {
             write!(text, "{comma}{}:{}", package.name, package.version).expect("a string takes all");
         }
         text
+    }
+
+    /// The names of those, the default package first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.offered().map(|(_, package)| package.name)
     }
 
     /// The events that a name of R or T means.

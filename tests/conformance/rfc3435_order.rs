@@ -74,7 +74,6 @@ fn a_second_configuration_ends_the_first() {
 }
 
 #[test]
-#[ignore = "RQNT and encapsulated commands end nothing"]
 fn a_second_request_ends_the_first() {
     let mut w = World::builder(125).build();
     w.send_text("RQNT 7 ds/e1-1/1@gw MGCP 1.0\r\nX: 1\r\nB: e:mu\r\n");

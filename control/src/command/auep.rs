@@ -6,12 +6,15 @@ use dataplane::mode::Mode;
 use drivers::time::Instant;
 
 use super::crcx::domain_of;
-use super::{DATAGRAM_MAX, Settings, State, check, octets_of, within_datagram};
+use super::{DATAGRAM_MAX, State, check, notification, octets_of, within_datagram};
 use crate::config::EchoCancellation;
 use crate::endpoint::naming::{Named, Wildcard};
+use crate::endpoint::notify::NotificationState;
+use crate::endpoint::notify::request::Requested;
 use crate::endpoint::restart::{Announcement, News};
-use crate::endpoint::{Endpoint, Outage};
+use crate::endpoint::{Control, Endpoint, Outage};
 use crate::mgcp::code::{ReasonCode, ReturnCode};
+use crate::mgcp::event::{Events, RequestedEvents};
 use crate::mgcp::message::{BearerInformation, Command, InfoCode, Parameters, Reason, Response};
 use crate::mgcp::name::EndpointName;
 
@@ -26,12 +29,12 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
     let selected = check::all(state, &command.endpoint)?;
     let mut response = Response::new(ReturnCode::OK, command.transaction);
     let endpoint = &state.endpoints[selected.endpoints[0]];
-    let capabilities = capabilities(&state.settings);
+    let texts = Texts::new(state, endpoint);
     match selected.pattern.wildcard {
         Wildcard::None => {
             let items = command.parameters.requested_info.as_deref().unwrap_or_default();
             for item in items {
-                tell(&mut response.parameters, state.now, endpoint, *item, &capabilities);
+                tell(&mut response.parameters, state.now, endpoint, *item, &texts);
             }
         }
         // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
@@ -51,16 +54,61 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
     within_datagram(octets_of(&response))
 }
 
+/// The values that are text.
+struct Texts {
+    capabilities: String,
+    requested: String,
+    signals: String,
+    detected: String,
+    observed: String,
+    digit_map: String,
+    quarantine: String,
+    packages: String,
+    /// Those of packages, by their names.
+    extensions: Vec<(&'static str, String)>,
+}
+
+impl Texts {
+    fn new(state: &State, endpoint: &Endpoint) -> Self {
+        let Control { notify, signals, .. } = &endpoint.control;
+        let requested = |list: &mut dyn Iterator<Item = &Requested>| {
+            RequestedEvents(list.map(Requested::to_asked).collect()).to_string()
+        };
+        let mut extensions = Vec::new();
+        // RFC 3435 §B.2: where there is the base package.
+        if state.packages.extension("B/NS").is_ok() {
+            let notification_state = match notify.notification_state() {
+                NotificationState::Notification => "ns",
+                NotificationState::Lockstep => "ls",
+                NotificationState::Other => "o",
+            };
+            extensions.push(("B/NS", notification_state.to_owned()));
+            extensions.push(("B/PR", requested(&mut notify.persistent().iter())));
+        }
+        Self {
+            capabilities: capabilities(state),
+            requested: requested(&mut notify.requested()),
+            signals: Events(signals.audited().map(|signal| signal.asked.clone()).collect()).to_string(),
+            detected: Events(notify.detected().map(|pattern| pattern.asked.clone()).collect()).to_string(),
+            observed: notification::observed(notify.observed()),
+            digit_map: notify.digit_map().map(ToString::to_string).unwrap_or_default(),
+            quarantine: notify.request().quarantine.to_string(),
+            packages: state.packages.list(),
+            extensions,
+        }
+    }
+}
+
 /// Adds one item. What has no value is told as empty; what is not known is left out (§2.3.10).
 fn tell<'a>(
     to: &mut Parameters<'a>,
     now: Instant,
     endpoint: &Endpoint,
     item: InfoCode<'_>,
-    capabilities: &'a str,
+    texts: &'a Texts,
 ) {
     match item {
-        InfoCode::Capabilities => to.capabilities = vec![capabilities],
+        InfoCode::Capabilities => to.capabilities = vec![&texts.capabilities],
         InfoCode::BearerInformation => {
             to.bearer = Some(BearerInformation { encoding: Some(endpoint.law), others: Vec::new() });
         }
@@ -71,32 +119,34 @@ fn tell<'a>(
             to.notified_entity = Some(endpoint.control.notified.target().map(|target| target.to_name()));
         }
         InfoCode::RequestIdentifier => {
-            // §2.3.10: zero if no request has come.
-            let none = || "0".parse().expect("a hex digit");
-            to.request = Some(Some(endpoint.control.request.unwrap_or_else(none)));
+            to.request = Some(Some(endpoint.control.notify.request().identifier));
         }
-        InfoCode::RequestedEvents => to.requested_events = Some(""),
-        InfoCode::SignalRequests => to.signal_requests = Some(""),
-        InfoCode::DetectEvents => to.detect_events = Some(""),
-        InfoCode::ObservedEvents => to.observed_events = Some(""),
+        InfoCode::RequestedEvents => to.requested_events = Some(&texts.requested),
+        InfoCode::SignalRequests => to.signal_requests = Some(&texts.signals),
+        InfoCode::DetectEvents => to.detect_events = Some(&texts.detected),
+        InfoCode::ObservedEvents => to.observed_events = Some(&texts.observed),
+        // §2.3.10: only states that events tell of; none does.
         InfoCode::EventStates => to.event_states = Some(""),
-        InfoCode::DigitMap => to.digit_map = Some(""),
-        InfoCode::PackageList => to.packages = Some(""),
+        InfoCode::DigitMap => to.digit_map = Some(&texts.digit_map),
+        InfoCode::PackageList => to.packages = Some(&texts.packages),
         InfoCode::RestartMethod => to.restart_method = Some(audited(endpoint).method()),
         InfoCode::RestartDelay => {
             to.restart_delay_s = Some(audited(endpoint).delay_s(now).unwrap_or(0));
         }
         InfoCode::ReasonCode => to.reason = Some(reason(endpoint.outage)),
+        InfoCode::QuarantineHandling => to.quarantine = Some(&texts.quarantine),
+        InfoCode::Other(name) => {
+            let own = texts.extensions.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+            to.others.extend(own.map(|(own, value)| (*own, value.as_str())));
+        }
         InfoCode::MaxDatagram => to.max_datagram = u32::try_from(DATAGRAM_MAX).ok(),
-        // Those of connections are AUCX's; the others are not supported.
+        // Those of connections are AUCX's.
         InfoCode::CallId
         | InfoCode::ConnectionMode
         | InfoCode::ConnectionParameters
         | InfoCode::LocalConnectionOptions
         | InfoCode::LocalConnectionDescriptor
-        | InfoCode::RemoteConnectionDescriptor
-        | InfoCode::QuarantineHandling
-        | InfoCode::Other(_) => {}
+        | InfoCode::RemoteConnectionDescriptor => {}
     }
 }
 
@@ -123,12 +173,17 @@ pub fn reason(outage: Option<Outage>) -> Reason<'static> {
 
 /// The value of A (RFC 3435 §3.2.2.3): what is not there is not supported, but for what is supported
 /// unless it is denied.
-fn capabilities(settings: &Settings) -> String {
-    let echo = match settings.echo_cancellation {
+fn capabilities(state: &State) -> String {
+    let echo = match state.settings.echo_cancellation {
         EchoCancellation::External => "on",
         EchoCancellation::None => "off",
     };
-    let mut text = format!("a:PCMA;PCMU;CLEARMODE, p:5-60, e:{echo}, s:off, gc:0, t:1, nt:IN, m:");
+    let mut text = format!("a:PCMA;PCMU;CLEARMODE, p:5-60, e:{echo}, s:off, gc:0, t:1, nt:IN");
+    let names = state.packages.names().collect::<Vec<_>>().join(";");
+    if !names.is_empty() {
+        write!(text, ", v:{names}").expect("a string takes all");
+    }
+    text.push_str(", m:");
     for (index, mode) in Mode::ALL.iter().enumerate() {
         let separator = if index == 0 { "" } else { ";" };
         write!(text, "{separator}{mode}").expect("a string takes all");

@@ -3,12 +3,15 @@
 use dataplane::mode::Mode;
 use drivers::line::Law;
 
-use super::{Common, State};
+use std::sync::Arc;
+
+use super::{Common, State, notification};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ModeName, Parameters, Path, Verb};
-use crate::mgcp::name::{EndpointName, RequestId};
+use crate::mgcp::name::{ConnectionId, EndpointName};
+use crate::package::{Extension, Packages};
 
 /// A parameter of RFC 3435, by its code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +48,7 @@ enum Code {
 ///
 /// # Errors
 /// 539 for a parameter out of place, 511 for a critical extension, 518 for a package's.
-pub fn parameters(command: &Command<'_>) -> Result<(), ReturnCode> {
+pub fn parameters(packages: &Packages, command: &Command<'_>) -> Result<(), ReturnCode> {
     if present(&command.parameters).any(|code| !allowed(command.verb, code)) {
         return Err(ReturnCode::UNSUPPORTED_PARAMETER);
     }
@@ -57,15 +60,20 @@ pub fn parameters(command: &Command<'_>) -> Result<(), ReturnCode> {
     if command.descriptions.len() > descriptions_max {
         return Err(ReturnCode::UNSUPPORTED_PARAMETER);
     }
-    command.parameters.others.iter().try_for_each(|(name, _)| extension(name))
+    let mut names = command.parameters.others.iter().map(|(name, _)| *name);
+    names.try_for_each(|name| extension(packages, command.verb, name))
 }
 
 /// RFC 3435 §3.2.2: unknown `X-` are ignored, unknown `X+` are not.
-fn extension(name: &str) -> Result<(), ReturnCode> {
+fn extension(packages: &Packages, verb: Verb, name: &str) -> Result<(), ReturnCode> {
     match name.get(..2) {
         Some(vendor) if vendor.eq_ignore_ascii_case("X-") => Ok(()),
         Some(vendor) if vendor.eq_ignore_ascii_case("X+") => Err(ReturnCode::UNKNOWN_EXTENSION),
-        _ if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+        _ if name.contains('/') => match packages.extension(name)? {
+            // RFC 3435 §B.2.1: it is part of a notification request.
+            Extension::PersistentEvents if allowed(verb, Code::R) => Ok(()),
+            _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
+        },
         _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
     }
 }
@@ -192,48 +200,20 @@ pub fn in_service(state: &State, id: EndpointId) -> Result<(), ReturnCode> {
     if state.endpoints[id].outage.is_some() { Err(ReturnCode::ENDPOINT_NOT_READY) } else { Ok(()) }
 }
 
-/// Checks what many commands can have: N, X with what belongs to it, and B.
+/// Checks what many commands can have: N, X with what belongs to it, and B. `current` is the connection
+/// that the command makes or changes.
 ///
 /// # Errors
 /// The return code for what is wrong.
-pub fn common(path: Path, command: &Command<'_>) -> Result<Common, ReturnCode> {
+pub fn common(
+    state: &State,
+    path: Path,
+    command: &Command<'_>,
+    current: Option<ConnectionId>,
+) -> Result<Common, ReturnCode> {
     let notified = command.parameters.notified_entity.clone();
-    Ok(Common { path, notified, request: request(command)?, law: law(command)? })
-}
-
-/// Checks an encapsulated notification request, or the whole of one.
-///
-/// No package is supported yet, so all that can be granted is a request for nothing; that, however, is
-/// granted in full: no event is asked for, all signals are to stop, and X is remembered.
-fn request(command: &Command<'_>) -> Result<Option<RequestId>, ReturnCode> {
-    let p = &command.parameters;
-    for events in [p.requested_events, p.signal_requests, p.detect_events].into_iter().flatten() {
-        no_events(events)?;
-    }
-    if p.digit_map.is_some_and(|map| !map.trim().is_empty()) {
-        return Err(ReturnCode::UNSUPPORTED_PARAMETER);
-    }
-    if p.quarantine.is_some_and(|handling| !handling.trim().is_empty()) {
-        return Err(ReturnCode::UNSUPPORTED_QUARANTINE);
-    }
-    let parts = [p.requested_events, p.signal_requests, p.detect_events, p.digit_map, p.quarantine];
-    match p.request {
-        Some(Some(id)) => Ok(Some(id)),
-        Some(None) => Err(ReturnCode::PROTOCOL_ERROR),
-        // RFC 3435 §3.2.2, note: whatever is part of a notification request needs X.
-        None if parts.iter().any(Option::is_some) => Err(ReturnCode::PROTOCOL_ERROR),
-        None => Ok(None),
-    }
-}
-
-/// RFC 3661 §2.2: an unknown package is 518; an event without one is the default package's, and an
-/// endpoint without packages has none of that name.
-fn no_events(events: &str) -> Result<(), ReturnCode> {
-    match events.trim() {
-        "" => Ok(()),
-        events if events.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
-        _ => Err(ReturnCode::EVENT_UNKNOWN),
-    }
+    let asked = notification::read(&state.packages, &command.parameters, current)?.map(Arc::new);
+    Ok(Common { path, notified, asked, law: law(command)? })
 }
 
 fn law(command: &Command<'_>) -> Result<Option<Law>, ReturnCode> {

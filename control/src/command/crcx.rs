@@ -9,6 +9,7 @@ use drivers::net::{Dscp, PortSlot};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::notification::as_they_are;
 use super::options::{self, Options};
 use super::undo::Undo;
 use super::{Commit, Common, Reply, State, check};
@@ -17,7 +18,7 @@ use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
-use crate::mgcp::name::{CallId, ConnectionId, EndpointName};
+use crate::mgcp::name::{CallId, EndpointName};
 use crate::sdp::{LocalDescription, Negotiated};
 
 /// A connection to be made, with all it needs seen to be there.
@@ -47,10 +48,15 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     // RFC 3435 §3.2.2: C and M are mandatory. No code says that a parameter is missing.
     let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
     let mode = check::mode(parameters.mode.ok_or(ReturnCode::PROTOCOL_ERROR)?)?;
-    let common = check::common(path, command)?;
+    let id = state.next_connection();
+    let common = check::common(state, path, command, Some(id))?;
     check::in_service(state, endpoint)?;
     let remote = command.descriptions.first().copied();
     check::mode_fits(mode, remote.is_some())?;
+
+    let as_is = as_they_are(&state.endpoints[endpoint]);
+    let described = |connection| if connection == id { Some(remote.is_some()) } else { as_is(connection) };
+    common.check(state, endpoint, &described)?;
 
     let options = parameters.local_options.as_ref();
     let dscp = options.map(|options| options::check(&state.settings, options)).transpose()?.flatten();
@@ -63,7 +69,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     }
     let pair = state.ledger.next_pair(core, Family::of(agreed.local));
     let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
-    if !state.orders.has_room(core, 1 + common.orders()) {
+    if !state.orders.has_room(core, 2 + common.orders(&state.endpoints[endpoint])) {
         return Err(ReturnCode::OVERLOAD);
     }
     let mut kept = Options::default();
@@ -130,7 +136,7 @@ impl Plan {
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
         commit.apply(self.endpoint, &self.common);
         let session_id = commit.state.session_id(commit.now);
-        let id = ConnectionId::from(commit.state.rng.random::<u64>());
+        let id = commit.state.take_connection_name();
         let connection = Connection {
             id,
             call: self.call,
@@ -155,6 +161,8 @@ impl Plan {
         commit.state.ledger.take_connection();
         commit.can_undo(Undo::Created(self.endpoint, id));
         commit.order(core, Action::Connect { ds0, port: self.port, identity, leg });
+        commit.state.endpoints[self.endpoint].control.signals.handle_connected(id);
+        commit.signal(self.endpoint, &self.common);
         Reply::Created { id, specific: self.specific, local }
     }
 }

@@ -5,8 +5,8 @@
 use dataplane::link::Action;
 
 use super::{Commit, Common, Reply, State, check};
-use crate::endpoint::EndpointId;
 use crate::endpoint::naming::Wildcard;
+use crate::endpoint::{Connection, EndpointId};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
 use crate::mgcp::name::{CallId, ConnectionId};
@@ -27,6 +27,16 @@ enum Which {
     All,
 }
 
+impl Which {
+    fn means(self, connection: &Connection) -> bool {
+        match self {
+            Self::One(id) => connection.id == id,
+            Self::OfCall(call) => connection.call == call,
+            Self::All => true,
+        }
+    }
+}
+
 /// Plans an end.
 ///
 /// # Errors
@@ -34,7 +44,7 @@ enum Which {
 pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
     let selected = check::all(state, &command.endpoint)?;
-    let common = check::common(path, command)?;
+    let common = check::common(state, path, command, None)?;
     let which = match (parameters.connections.as_deref(), parameters.call) {
         (Some([id]), call) => {
             // RFC 3435 §2.3.7: one connection is of one endpoint.
@@ -52,7 +62,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         (None, None) => Which::All,
     };
     // RFC 3435 §2.3.9: a DLCX with a wildcard encapsulates no other command.
-    let encapsulates = common.request.is_some() || common.law.is_some();
+    let encapsulates = common.asked.is_some() || common.law.is_some();
     if selected.pattern.wildcard != Wildcard::None && encapsulates {
         return Err(ReturnCode::PROTOCOL_ERROR);
     }
@@ -62,6 +72,14 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     endpoints.retain(|id| state.endpoints[*id].outage.is_none());
     if endpoints.is_empty() {
         return Err(ReturnCode::ENDPOINT_NOT_READY);
+    }
+    for id in endpoints.iter().copied() {
+        let endpoint = &state.endpoints[id];
+        let left = |connection| {
+            let stays = |found: &&Connection| !which.means(found);
+            endpoint.connection(connection).filter(stays).map(|found| found.remote.is_some())
+        };
+        common.check(state, id, &left)?;
     }
     Ok(Plan { endpoints, which, common })
 }
@@ -73,16 +91,15 @@ impl Plan {
             commit.apply(*id, &self.common);
             let endpoint = &mut commit.state.endpoints[*id];
             let core = endpoint.core;
-            let gone = endpoint.connections.extract_if(.., |connection| match self.which {
-                Which::One(id) => connection.id == id,
-                Which::OfCall(call) => connection.call == call,
-                Which::All => true,
-            });
-            for port in gone.map(|connection| connection.port).collect::<Vec<_>>() {
+            let gone = endpoint.connections.extract_if(.., |connection| self.which.means(connection));
+            let gone: Vec<_> = gone.map(|connection| (connection.id, connection.port)).collect();
+            for (connection, port) in gone {
                 commit.state.ledger.give_pair(core, port);
                 commit.state.ledger.give_connection();
                 commit.order(core, Action::Disconnect { port });
+                commit.state.forget_connection(*id, connection, port);
             }
+            commit.signal(*id, &self.common);
         }
         match self.which {
             Which::One(_) => Reply::Deleted,

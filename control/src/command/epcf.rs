@@ -34,24 +34,27 @@ impl Plan {
     /// The return code for what is wrong.
     pub fn new(state: &State, path: Path, command: &Command<'_>) -> Result<Self, ReturnCode> {
         let endpoints = check::all(state, &command.endpoint)?.endpoints;
-        let common = check::common(path, command)?;
+        let common = check::common(state, path, command, None)?;
         // RFC 3435 §4.4.3: for all or for none.
-        endpoints.iter().try_for_each(|id| check::in_service(state, *id))?;
-        if let Some(law) = common.law {
-            let mut wanted: BTreeMap<CoreId, usize> = BTreeMap::new();
-            for endpoint in endpoints.iter().map(|id| &state.endpoints[*id]).filter(|e| e.law != law) {
-                *wanted.entry(endpoint.core).or_default() += 1;
-            }
-            if wanted.iter().any(|(core, n)| !state.orders.has_room(*core, *n)) {
-                return Err(ReturnCode::OVERLOAD);
-            }
+        let mut wanted: BTreeMap<CoreId, usize> = BTreeMap::new();
+        for id in &endpoints {
+            check::in_service(state, *id)?;
+            common.check_as_is(state, *id)?;
+            let endpoint = &state.endpoints[*id];
+            *wanted.entry(endpoint.core).or_default() += common.orders(endpoint);
+        }
+        if wanted.iter().any(|(core, n)| !state.orders.has_room(*core, *n)) {
+            return Err(ReturnCode::OVERLOAD);
         }
         Ok(Self { endpoints, common })
     }
 
     /// Makes the change.
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
-        self.endpoints.iter().for_each(|id| commit.apply(*id, &self.common));
+        for id in self.endpoints {
+            commit.apply(id, &self.common);
+            commit.signal(id, &self.common);
+        }
         Reply::Code(ReturnCode::OK)
     }
 }

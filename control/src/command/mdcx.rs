@@ -3,6 +3,7 @@
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
+use super::notification::as_they_are;
 use super::undo::Undo;
 use super::{Commit, Common, Reply, State, check, options};
 use crate::endpoint::{Connection, EndpointId};
@@ -37,7 +38,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         _ => return Err(ReturnCode::PROTOCOL_ERROR),
     };
     let mode = parameters.mode.map(check::mode).transpose()?;
-    let common = check::common(path, command)?;
+    let common = check::common(state, path, command, Some(id))?;
     check::in_service(state, endpoint)?;
     let before = state.endpoints[endpoint].connection(id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
     if before.call != call {
@@ -55,6 +56,10 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         after.remote = Some(remote.into());
     }
     check::mode_fits(after.mode, after.remote.is_some())?;
+    let as_is = as_they_are(&state.endpoints[endpoint]);
+    let described =
+        |connection| if connection == id { Some(after.remote.is_some()) } else { as_is(connection) };
+    common.check(state, endpoint, &described)?;
     let options = parameters.local_options.as_ref();
     if let Some(options) = options {
         after.dscp = options::check(&state.settings, options)?.unwrap_or(before.dscp);
@@ -72,7 +77,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         let pair = state.ledger.next_pair(core, Family::of(after.agreed.local));
         (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     }
-    if !state.orders.has_room(core, 1 + usize::from(moves) + common.orders()) {
+    if !state.orders.has_room(core, 1 + usize::from(moves) + common.orders(&state.endpoints[endpoint])) {
         return Err(ReturnCode::OVERLOAD);
     }
     // RFC 3435 §2.3.6: the description is only returned when it has changed.
@@ -101,6 +106,7 @@ impl Plan {
                 commit.order(core, Action::Connect { ds0, port, identity, leg });
             }
         }
+        commit.signal(self.endpoint, &self.common);
         Reply::Modified { local: self.local }
     }
 }

@@ -6,23 +6,27 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::notify::request::{Actions, Embedded, Pattern, Request, Requested};
-use crate::endpoint::signal::{Key, Scope, Signal};
+use super::State;
+use crate::endpoint::notify::Observed;
+use crate::endpoint::notify::request::{self, Actions, Embedded, Pattern, Request, Requested};
+use crate::endpoint::signal::{self, Key, Scope, Signal};
+use crate::endpoint::{Endpoint, EndpointId};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::DigitMap;
 use crate::mgcp::event::{
-    EmbeddedRequest, Event, EventError, Events, Parameter, Place, QuarantineHandling, RequestedEvents,
+    EmbeddedRequest, Event, EventError, EventName, Events, Parameter, Place, QuarantineHandling,
+    RequestedEvents,
 };
 use crate::mgcp::message::Parameters;
 use crate::mgcp::name::ConnectionId;
 use crate::package::ability::Making;
-use crate::package::{Extension, Packages};
+use crate::package::{EventId, Extension, Packages};
 
 /// A notification request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
     /// What is to be told.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// S
     pub signals: Arc<[Arc<Signal>]>,
 }
@@ -67,11 +71,110 @@ pub fn read(
         persistent: persistent.map(|events| reader.requested(&events)).transpose()?,
     };
     let signals = reader.signals(&parse(p.signal_requests.unwrap_or_default())?)?;
-    Ok(Some(Asked { request, signals }))
+    Ok(Some(Asked { request: Arc::new(request), signals }))
+}
+
+/// Whether a connection exists, or will when a request takes effect; and then, whether it has a remote
+/// description.
+pub type Described<'a> = &'a dyn Fn(ConnectionId) -> Option<bool>;
+
+/// The connections as they are.
+pub fn as_they_are(endpoint: &Endpoint) -> impl Fn(ConnectionId) -> Option<bool> {
+    |id| endpoint.connection(id).map(|connection| connection.remote.is_some())
+}
+
+/// Checks that an endpoint can grant a request.
+///
+/// # Errors
+/// The return code for why not.
+pub fn check(
+    state: &State,
+    id: EndpointId,
+    asked: &Asked,
+    described: Described<'_>,
+) -> Result<(), ReturnCode> {
+    let exists = |connection| described(connection).is_some();
+    check_request(&state.endpoints[id], asked, &exists)?;
+    check_signals(state, id, &asked.signals, described)
+}
+
+/// Checks that an endpoint can detect and tell what a request asks for.
+///
+/// # Errors
+/// The return code for why not.
+pub fn check_request(
+    endpoint: &Endpoint,
+    asked: &Asked,
+    exists: &dyn Fn(ConnectionId) -> bool,
+) -> Result<(), ReturnCode> {
+    let persistent = asked.request.persistent.iter().flat_map(|list| list.iter());
+    if asked.request.events.iter().chain(persistent).any(swaps_audio) {
+        return Err(ReturnCode::UNKNOWN_ACTION);
+    }
+    // Nothing that is detected tells of a state, so none can be there already.
+    let precluded = |_| None;
+    endpoint.control.notify.check(&asked.request, exists, &precluded).map_err(code_of)
+}
+
+/// Whether it would swap audio between connections, which is not offered.
+fn swaps_audio(requested: &Requested) -> bool {
+    let embedded = requested.actions.embedded.iter().flat_map(|embedded| embedded.events.iter());
+    requested.actions.swaps_audio || embedded.into_iter().any(swaps_audio)
+}
+
+/// Checks that an endpoint can apply signals.
+///
+/// # Errors
+/// The return code for why not.
+pub fn check_signals(
+    state: &State,
+    id: EndpointId,
+    signals: &[Arc<Signal>],
+    described: Described<'_>,
+) -> Result<(), ReturnCode> {
+    let hears = |connection| match described(connection) {
+        None => Err(signal::Refusal::NoConnection(connection)),
+        Some(false) => Err(signal::Refusal::Undescribed(connection)),
+        Some(true) => Ok(()),
+    };
+    // One tone at a time in one place: whoever hears two recognises neither.
+    let sounds = |event: EventId| event.making() != Some(Making::Nothing);
+    let clash = |a, b| sounds(a) && sounds(b);
+    state.endpoints[id].control.signals.check(signals, hears, clash).map_err(code_of_signals)
+}
+
+fn code_of(refusal: request::Refusal) -> ReturnCode {
+    match refusal {
+        request::Refusal::NoDigitMap => ReturnCode::NO_DIGIT_MAP,
+        request::Refusal::Actions => ReturnCode::UNKNOWN_ACTION,
+        request::Refusal::Twice => ReturnCode::PROTOCOL_ERROR,
+        request::Refusal::Connection(_) => ReturnCode::CONNECTION_UNKNOWN,
+        request::Refusal::Glare(code) => code,
+    }
+}
+
+fn code_of_signals(refusal: signal::Refusal) -> ReturnCode {
+    match refusal {
+        signal::Refusal::Twice(_) => ReturnCode::PROTOCOL_ERROR,
+        signal::Refusal::NoConnection(_) => ReturnCode::CONNECTION_UNKNOWN,
+        signal::Refusal::Undescribed(_) => ReturnCode::REMOTE_MISSING,
+        signal::Refusal::Clash(..) => ReturnCode::CANNOT_SIGNAL,
+        signal::Refusal::TooMany => ReturnCode::NO_RESOURCES,
+    }
 }
 
 fn parse<T: std::str::FromStr<Err = EventError>>(text: &str) -> Result<T, ReturnCode> {
     text.parse().map_err(|error: EventError| error.code)
+}
+
+/// The value of O.
+pub fn observed(events: &[Observed]) -> String {
+    let one = |observed: &Observed| {
+        let place = observed.connection.map_or(Place::Endpoint, Place::Connection);
+        let name = EventName::new(observed.event.package(), observed.event.code()).at(place);
+        Event { name, parameters: observed.parameters.clone() }
+    };
+    Events(events.iter().map(one).collect()).to_string()
 }
 
 /// What names mean here.
@@ -223,7 +326,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_absent_is_told_apart_from_what_is_empty() {
         let absent = asked("X=1", None).expect("good").expect("there");
-        assert_eq!((absent.request.detect, absent.request.persistent), (None, None));
+        assert_eq!((&absent.request.detect, &absent.request.persistent), (&None, &None));
         let empty = asked("X=1 T= B/PR=", None).expect("good").expect("there");
         assert_eq!(empty.request.detect.as_deref(), Some(&[][..]));
         assert_eq!(empty.request.persistent.as_deref(), Some(&[][..]));

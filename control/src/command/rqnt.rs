@@ -1,7 +1,7 @@
 //! RQNT: asks for events and signals (RFC 3435 §2.3.3).
 //!
-//! No package is supported yet, so only a request for nothing can be granted; see
-//! [`check::common`](super::check::common).
+//! What it asks for is read and checked as in any command that carries a request, see
+//! [`notification`](super::notification).
 
 use super::{State, epcf};
 use crate::mgcp::code::ReturnCode;

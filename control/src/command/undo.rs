@@ -7,8 +7,8 @@ use dataplane::link::Action;
 use drivers::line::Law;
 
 use super::State;
-use crate::endpoint::{Connection, EndpointId};
-use crate::mgcp::name::{ConnectionId, RequestId};
+use crate::endpoint::{Connection, EndpointId, signal};
+use crate::mgcp::name::ConnectionId;
 use crate::notified_entity::NotifiedEntity;
 
 /// How to undo one change.
@@ -20,6 +20,8 @@ pub enum Undo {
     Modified(EndpointId, Box<Connection>),
     /// An endpoint was changed.
     Endpoint(EndpointId, Box<Changes>),
+    /// Signals were applied.
+    Signals(EndpointId, Box<signal::Undo>),
 }
 
 /// What a command changes of an endpoint as a whole.
@@ -29,8 +31,6 @@ pub struct Changes {
     pub law: Change<Law>,
     /// Whom it notifies.
     pub notified: Change<NotifiedEntity>,
-    /// Its request.
-    pub request: Change<Option<RequestId>>,
 }
 
 /// What something was before and after a command.
@@ -62,6 +62,7 @@ impl State {
                 self.ledger.give_pair(endpoint.core, gone.port);
                 self.ledger.give_connection();
                 self.orders.push(endpoint.core, Action::Disconnect { port: gone.port }, None);
+                self.forget_connection(id, connection, gone.port);
             }
             Undo::Modified(id, before) => self.restore(id, *before),
             Undo::Endpoint(id, changes) => {
@@ -69,11 +70,15 @@ impl State {
                 let was = endpoint.law;
                 changes.law.undo(&mut endpoint.law);
                 changes.notified.undo(&mut endpoint.control.notified);
-                changes.request.undo(&mut endpoint.control.request);
                 let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
                 if law != was {
                     self.orders.push(core, Action::Encode { ds0, law }, None);
                 }
+            }
+            Undo::Signals(id, undo) => {
+                let now = self.now;
+                self.endpoints[id].control.signals.undo(now, *undo);
+                self.perform(id, None);
             }
         }
     }

@@ -249,6 +249,13 @@ impl Notify {
         }
     }
 
+    /// The endpoint restarts, or goes out of service: all is as in the beginning, and nobody is told.
+    // Notifications that are under way keep their numbers to themselves.
+    pub fn handle_restart(&mut self) {
+        let fresh = Self::new(self.implemented.clone(), self.dial.timing());
+        *self = Self { next: self.next, ..fresh };
+    }
+
     /// Sets after how long lockstep is reported; never if `None`.
     // RFC 3992 §2.1: in lockstep the timer starts anew, even if it has fired.
     pub fn report_lockstep_after(&mut self, now: Instant, after: Option<Duration>) {

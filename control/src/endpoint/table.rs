@@ -91,6 +91,11 @@ impl Table {
         rows.flat_map(|row| row.endpoints.clone()).map(EndpointId).collect::<Vec<_>>().into_iter()
     }
 
+    /// The endpoint of a circuit.
+    pub fn at(&self, ds0: Ds0) -> Option<EndpointId> {
+        self.of_span(ds0.span).find(|id| self[*id].ds0 == ds0)
+    }
+
     /// All endpoints.
     pub fn ids(&self) -> impl Iterator<Item = EndpointId> + Clone + use<> {
         (0..id_of(self.endpoints.len())).map(EndpointId)

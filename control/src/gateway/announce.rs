@@ -301,6 +301,8 @@ impl Gateway {
                 control.announcement = then;
                 if then == Announcement::Settled && matches!(control.news, News::Disconnected { .. }) {
                     control.news = News::Restart;
+                    control.notify.handle_reconnected(now);
+                    self.state.stirred.push(id);
                 }
             }
         }

@@ -54,6 +54,10 @@ impl Gateway {
             self.doubt(now, transaction, doubt);
         }
         while let Some(transaction) = self.outgoing.poll_lost() {
+            if let Some(id) = self.notification_lost(transaction) {
+                self.disconnected(now, &[id]);
+                continue;
+            }
             warn!(transaction = transaction.0, "nobody answers RSIP");
             let Some(told) = self.announcer.sent.remove(&transaction) else { continue };
             let was_sent = |id: &EndpointId| {

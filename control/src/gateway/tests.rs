@@ -3,6 +3,7 @@
 mod agents;
 mod audits;
 mod calls;
+mod events;
 mod failover;
 mod hostile;
 mod journal;

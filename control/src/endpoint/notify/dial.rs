@@ -97,6 +97,10 @@ impl Dial {
         self.timer.as_ref().map(|timer| timer.at)
     }
 
+    pub(super) fn timing(&self) -> DigitTiming {
+        self.timing
+    }
+
     pub(super) fn map(&self) -> Option<&Arc<DigitMap>> {
         self.map.as_ref().map(|(map, _)| map)
     }

@@ -94,7 +94,8 @@ fn observed(text: &str) -> Observed {
 }
 
 fn request(text: &str) -> Request {
-    asked(&format!("X={text}"), None).expect(text).expect("X is there").request
+    let asked = asked(&format!("X={text}"), None).expect(text).expect("X is there");
+    (*asked.request).clone()
 }
 
 fn requested(text: &str) -> Arc<[Requested]> {

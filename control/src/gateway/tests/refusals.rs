@@ -77,8 +77,14 @@ fn events_that_are_not_supported() {
     refused(bench, 518, "RQNT ds/e1-1/1@gw", "X: A1\nR: D/[0-9#*](N),G/ft(N),fxr/t38\n");
     refused(bench, 522, "RQNT ds/e1-1/1@gw", "X: A1\nR: hd(N)\n");
     refused(bench, 518, "RQNT ds/e1-1/1@gw", "X: A1\nS: L/rg\n");
-    refused(bench, 508, "RQNT ds/e1-1/1@gw", "X: A1\nQ: loop\n");
-    refused(bench, 539, "RQNT ds/e1-1/1@gw", "X: A1\nD: (xxxx)\n");
+    refused(bench, 508, "RQNT ds/e1-1/1@gw", "X: A1\nQ: loop,twice\n");
+    refused(bench, 537, "RQNT ds/e1-1/1@gw", "X: A1\nD: (xxFx)\n");
+    refused(bench, 523, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(Z)\n");
+    refused(bench, 523, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(S)\n");
+    refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef@*(N)\n");
+    refused(bench, 519, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(D)\n");
+    refused(bench, 539, "EPCF ds/e1-1/1@gw", "B: e:A\nB/PR: B/oef\n");
+    refused(bench, 511, "RQNT ds/e1-1/1@gw", "X: A1\nB/XY: 1\n");
     refused(bench, 518, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: A1\nR: D/[0-9#*](N)\n");
 }
 

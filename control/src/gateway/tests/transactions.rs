@@ -162,7 +162,7 @@ fn kind(action: &Action) -> &'static str {
 #[test]
 fn what_came_later_outlives_an_aborted_command() {
     let mut bench = Bench::new();
-    bench.say_only("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: recvonly\nX: 1\nN: one@[127.0.0.5]\n");
+    bench.say_only("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: recvonly\nN: one@[127.0.0.5]\n");
     assert_eq!(bench.say_only("RQNT 8 ds/e1-1/17@gw MGCP 1.0\nX: 2\nN: two@[127.0.0.6]\n"), ["200 8 OK\n"]);
     assert_code(&bench.say_only("DLCX 9 ds/e1-1/17@gw MGCP 1.0\n")[0], 407);
     bench.carry_out();

@@ -1,0 +1,120 @@
+//! What becomes of an endpoint's signals on its core: tones, each on a side.
+
+use std::sync::Arc;
+
+use dataplane::link::{Action, PlayId, Side};
+use drivers::net::PortSlot;
+
+use super::notification::{as_they_are, check_signals};
+use super::{ExecutionId, State};
+use crate::endpoint::EndpointId;
+use crate::endpoint::notify::Observed;
+use crate::endpoint::signal::{self, Effect, Key, Scope, Signal};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::event::{EventName, Parameter, Parameters, Place};
+use crate::mgcp::name::ConnectionId;
+use crate::package::EventId;
+use crate::tones;
+
+impl State {
+    /// Carries out what has become of an endpoint's signals: how many orders that took.
+    pub fn perform(&mut self, id: EndpointId, owner: Option<ExecutionId>) -> usize {
+        let mut orders = 0;
+        while let Some(effect) = self.endpoints[id].control.signals.poll_effect() {
+            orders += match effect {
+                Effect::Start { play, signal, scope } => self.play(id, owner, play, &signal, scope),
+                Effect::Stop(play) => self.stop(id, owner, PlayId(play.0)),
+                Effect::Complete(key) => self.tell_end(id, key, key.event.completion()),
+                Effect::Failed(key) => self.tell_end(id, key, key.event.failure()),
+            };
+        }
+        orders
+    }
+
+    /// Applies the signals of an embedded request.
+    ///
+    /// # Errors
+    /// The return code for why they cannot be.
+    pub fn apply_embedded(&mut self, id: EndpointId, signals: &[Arc<Signal>]) -> Result<(), ReturnCode> {
+        check_signals(self, id, signals, &as_they_are(&self.endpoints[id]))?;
+        let now = self.now;
+        self.endpoints[id].control.signals.apply(now, signals);
+        self.perform(id, None);
+        Ok(())
+    }
+
+    /// A connection has been deleted, and what was played on it has ended with it.
+    pub fn forget_connection(&mut self, id: EndpointId, connection: ConnectionId, port: PortSlot) {
+        let now = self.now;
+        let control = &mut self.endpoints[id].control;
+        control.playing.retain(|(_, side)| *side != Side::Network(port));
+        control.signals.handle_disconnected(now, connection);
+        self.stirred.push(id);
+    }
+
+    /// A tone has come to its end by itself.
+    pub fn play_ended(&mut self, id: EndpointId, side: Side, play: PlayId) {
+        let now = self.now;
+        let control = &mut self.endpoints[id].control;
+        control.playing.retain(|playing| *playing != (play, side));
+        control.signals.handle_ended(now, signal::PlayId(play.0));
+        self.stirred.push(id);
+    }
+
+    fn play(
+        &mut self,
+        id: EndpointId,
+        owner: Option<ExecutionId>,
+        play: signal::PlayId,
+        signal: &Signal,
+        scope: Scope,
+    ) -> usize {
+        let Some(tone) = tones::of(signal) else { return 0 };
+        let play = PlayId(play.0);
+        let endpoint = &mut self.endpoints[id];
+        let mut sides = Vec::new();
+        if scope == Scope::Endpoint {
+            sides.push(Side::Line(endpoint.ds0));
+        }
+        let heard = endpoint.connections.iter().filter(|connection| scope.holds(Some(connection.id)));
+        sides.extend(heard.map(|connection| Side::Network(connection.port)));
+        for side in sides.iter().copied() {
+            endpoint.control.playing.push((play, side));
+            self.orders.push(endpoint.core, Action::Play { side, play, tone }, owner);
+        }
+        sides.len()
+    }
+
+    fn stop(&mut self, id: EndpointId, owner: Option<ExecutionId>, play: PlayId) -> usize {
+        let endpoint = &mut self.endpoints[id];
+        let stopped: Vec<_> = endpoint.control.playing.extract_if(.., |(other, _)| *other == play).collect();
+        // A connection that has moved to another pair has left its tones behind.
+        let is_there = |side: &Side| match side {
+            Side::Line(_) => true,
+            Side::Network(port) => endpoint.connections.iter().any(|connection| connection.port == *port),
+        };
+        let sides: Vec<_> = stopped.into_iter().map(|(_, side)| side).filter(is_there).collect();
+        for side in sides.iter().copied() {
+            self.orders.push(endpoint.core, Action::Stop { side, play }, owner);
+        }
+        sides.len()
+    }
+
+    /// RFC 3435 §6.6.1: the end of a time-out signal is an event, whose parameter is the signal's name.
+    fn tell_end(&mut self, id: EndpointId, key: Key, event: Option<EventId>) -> usize {
+        if let Some(event) = event {
+            let place = match key.scope {
+                Scope::Endpoint => Place::Endpoint,
+                Scope::Connection(connection) => Place::Connection(connection),
+                Scope::AllConnections => Place::AllConnections,
+            };
+            let name = EventName::new(key.event.package(), key.event.code()).at(place);
+            let parameters = Parameters(vec![Parameter::bare(name)]);
+            let now = self.now;
+            let control = &mut self.endpoints[id].control;
+            control.notify.handle_event(now, Observed { parameters, ..Observed::new(event) });
+            self.stirred.push(id);
+        }
+        0
+    }
+}

@@ -1,0 +1,248 @@
+//! RQNT, NTFY, and requests inside other commands.
+
+use dataplane::link::{DetectorSet, Digit, Observation, PlayId, Side, Sound};
+
+use super::*;
+use crate::command::notification::tests::PACKAGES;
+
+/// A gateway with events and signals of all kinds.
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.gateway.state.packages = PACKAGES;
+    bench
+}
+
+impl Bench {
+    /// The circuit of `ds/e1-1/1`.
+    fn line(&self) -> Side {
+        let id = self.gateway.state.endpoints.ids().next().expect("an endpoint");
+        Side::Line(self.gateway.state.endpoints[id].ds0)
+    }
+
+    fn observe(&mut self, side: Side, what: Observation) -> Vec<String> {
+        let report = Report::Observed { side, at: self.now, what };
+        self.gateway.handle(self.now, Input::Report { core: CoreId(0), report });
+        let mut said = self.sent();
+        said.extend(self.carry_out());
+        said
+    }
+
+    /// Dials on `ds/e1-1/1`; what the gateway says.
+    fn dial(&mut self, digits: &str) -> Vec<String> {
+        let line = self.line();
+        let digits = digits.chars().map(|written| Digit::new(written).expect("a digit"));
+        digits.flat_map(|digit| self.observe(line, Observation::Began(Sound::Digit(digit)))).collect()
+    }
+
+    /// Answers a command of the gateway's.
+    fn answer_to(&mut self, command: &str) -> Vec<String> {
+        let transaction = command.split(' ').nth(1).expect("a transaction").to_owned();
+        self.say(&format!("200 {transaction} OK\n"))
+    }
+}
+
+#[track_caller]
+fn one(mut said: Vec<String>) -> String {
+    assert_eq!(said.len(), 1, "{said:?}");
+    said.remove(0)
+}
+
+fn is_play(action: &Action) -> bool {
+    matches!(action, Action::Play { .. })
+}
+
+#[test]
+fn what_was_dialled_is_told_when_it_matches() {
+    let mut bench = bench();
+    let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1F\nR: D/[0-9#*T](D)\nD: (xxxx|#)\n");
+    assert_code(&answer, 200);
+    let line = bench.line();
+    assert_eq!(bench.actions(), [Action::Watch { side: line, detectors: DetectorSet::DTMF }]);
+    assert_eq!(bench.dial("123"), [""; 0]);
+    let told = one(bench.dial("4"));
+    assert!(told.starts_with("NTFY ") && told.contains(" ds/e1-1/1@"), "{told}");
+    assert_eq!(header(&told, "X").as_deref(), Some("1F"));
+    assert_eq!(header(&told, "O").as_deref(), Some("D/1,D/2,D/3,D/4"));
+    // RFC 3435 §4.4.1: one notification for each request, in step mode.
+    assert_eq!(bench.answer_to(&told), [""; 0]);
+    assert_eq!(bench.dial("5"), [""; 0]);
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: X,R,D,O,Q,B/NS\n");
+    assert_eq!(header(&audit, "B/NS").as_deref(), Some("ls"));
+    assert_eq!(header(&audit, "R").as_deref(), Some("D/[0-9*#T](D)"));
+    assert_eq!(header(&audit, "D").as_deref(), Some("(xxxx|#)"));
+    // What was quarantined meanwhile is told by the next request.
+    let said = bench.say("RQNT 900 ds/e1-1/1@gw MGCP 1.0\nX: 2\nR: D/x(N)\n");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_code(&said[0], 200);
+    assert_eq!(header(&said[1], "X").as_deref(), Some("2"));
+    assert_eq!(header(&said[1], "O").as_deref(), Some("D/5"));
+}
+
+#[test]
+fn a_dialler_who_stops_is_told_by_the_timer() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: D/[0-9T](D)\nD: (xx.T)\n"), 200);
+    assert_eq!(bench.dial("12"), [""; 0]);
+    assert_eq!(bench.after(Duration::from_millis(3_900)), [""; 0]);
+    let told = one(bench.after(Duration::from_millis(200)));
+    assert_eq!(header(&told, "O").as_deref(), Some("D/1,D/2,D/T"));
+}
+
+#[test]
+fn a_notification_is_repeated_until_it_is_answered() {
+    let mut bench = bench();
+    assert_code(
+        &bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nQ: loop\nR: D/[0-9](N)\nN: ca@[127.0.0.1]:2727\n"),
+        200,
+    );
+    let told = one(bench.dial("1"));
+    assert_eq!(header(&told, "N").as_deref(), Some("ca@[127.0.0.1]:2727"));
+    let again = bench.after(Duration::from_secs(2));
+    assert!(!again.is_empty() && again.iter().all(|other| *other == told), "{again:?}");
+    assert_eq!(bench.dial("2"), [""; 0]);
+    let next = one(bench.answer_to(&told));
+    assert_eq!(header(&next, "O").as_deref(), Some("D/2"));
+    assert_eq!(bench.answer_to(&next), [""; 0]);
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+}
+
+#[test]
+fn a_signal_sounds_until_its_time_is_up() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: G/oc(N)\nS: G/rt(to=2000)\n"), 200);
+    let line = bench.line();
+    let plays = bench.actions();
+    assert!(matches!(plays[..], [Action::Play { side, play: PlayId(0), .. }] if side == line), "{plays:?}");
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: S\n");
+    assert_eq!(header(&audit, "S").as_deref(), Some("G/rt(to=2000)"));
+    let told = one(bench.after(Duration::from_millis(2_001)));
+    assert_eq!(header(&told, "O").as_deref(), Some("G/oc(G/rt)"));
+    assert_eq!(bench.actions(), [Action::Stop { side: line, play: PlayId(0) }]);
+}
+
+#[test]
+fn an_event_stops_signals_and_so_does_an_empty_list() {
+    let mut bench = bench();
+    let line = bench.line();
+    let stop = |play| Action::Stop { side: line, play: PlayId(play) };
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: D/1(I),D/2(K,I)\nS: G/cg\n"), 200);
+    bench.actions();
+    bench.dial("2");
+    assert_eq!(bench.actions(), []);
+    bench.dial("1");
+    assert_eq!(bench.actions(), [stop(0)]);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nS: G/cg\n"), 200);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\n"), 200);
+    assert!(bench.actions().contains(&stop(1)));
+}
+
+#[test]
+fn digits_are_played_one_after_the_other() {
+    let mut bench = bench();
+    let line = bench.line();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nS: D/1\n"), 200);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nS: D/2\n"), 200);
+    assert_eq!(bench.actions().iter().filter(|action| is_play(action)).count(), 1);
+    bench.observe(line, Observation::PlayEnded(PlayId(0)));
+    assert_eq!(bench.actions().iter().filter(|action| is_play(action)).count(), 1);
+}
+
+#[test]
+fn an_embedded_request_takes_over() {
+    let mut bench = bench();
+    let embedded = "X: 1\nR: D/1(E(R(D/[0-9](D)),S(G/rt),D(xx)))\n";
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", embedded), 200);
+    bench.actions();
+    assert_eq!(bench.dial("1"), [""; 0]);
+    assert!(bench.actions().iter().any(is_play));
+    let told = one(bench.dial("23"));
+    assert_eq!(header(&told, "O").as_deref(), Some("D/2,D/3"));
+}
+
+#[test]
+fn both_commands_succeed_or_neither() {
+    let mut bench = bench();
+    let before = bench.gateway.digest();
+    let bad = format!("C: A1\nM: sendrecv\nX: 1\nR: D/9(N)\nS: G/zz\n\n{REMOTE}");
+    assert_code(&bench.ask("CRCX ds/e1-1/1@gw", &bad), 522);
+    let early = "C: A1\nM: recvonly\nX: 1\nS: G/rt@$\n";
+    assert_code(&bench.ask("CRCX ds/e1-1/1@gw", early), 527);
+    assert_eq!(bench.gateway.digest(), before);
+    let good = format!("C: A1\nM: sendrecv\nX: 1\nR: G/oc(N)\nS: G/rt@$\n\n{REMOTE}");
+    let made = bench.ask("CRCX ds/e1-1/1@gw", &good);
+    let id = header(&made, "I").expect("an id");
+    let actions = bench.actions();
+    assert!(matches!(actions[..], [Action::Connect { .. }, Action::Play { side: Side::Network(_), .. }]));
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: X,S\n");
+    assert_eq!(header(&audit, "X").as_deref(), Some("1"));
+    assert_eq!(header(&audit, "S"), Some(format!("G/rt@{id}")));
+    // RFC 3435 §2.1.7: with its connection the signal ends; it has failed, but nobody wants to know.
+    assert_code(&bench.ask("DLCX ds/e1-1/1@gw", ""), 250);
+    assert!(bench.actions().iter().all(|action| matches!(action, Action::Disconnect { .. })));
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: S\n");
+    assert_eq!(header(&audit, "S").as_deref(), Some(""));
+}
+
+#[test]
+fn a_second_request_ends_the_first_and_what_it_began() {
+    let mut bench = bench();
+    let line = bench.line();
+    assert_eq!(bench.say_only("RQNT 900 ds/e1-1/1@gw MGCP 1.0\nX: 1\nR: D/1(N)\nS: G/rt\n"), [""; 0]);
+    let said = bench.say_only("RQNT 901 ds/e1-1/1@gw MGCP 1.0\nX: 2\nR: D/2(N)\n");
+    assert_code(&said[0], 407);
+    assert_eq!(bench.actions().last(), Some(&Action::Watch { side: line, detectors: DetectorSet::DTMF }));
+    bench.carry_out();
+    assert_eq!(bench.dial("1"), [""; 0]);
+    let told = one(bench.dial("2"));
+    assert_eq!(header(&told, "X").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_wildcard_asks_all_or_none() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/*@gw", "X: 1\nR: D/1(N)\n"), 200);
+    assert_eq!(bench.actions().len(), 31);
+    bench.span_event(1, down());
+    bench.actions();
+    let before = bench.gateway.digest();
+    assert_code(&bench.ask("RQNT *@gw", "X: 2\nR: D/2(N)\n"), 501);
+    assert_eq!(bench.gateway.digest(), before);
+}
+
+#[test]
+fn an_outage_ends_requests_and_signals() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: D/1(N)\nS: G/cg\n"), 200);
+    bench.actions();
+    bench.span_event(0, down());
+    let line = bench.line();
+    let actions = bench.actions();
+    assert!(actions.contains(&Action::Stop { side: line, play: PlayId(0) }), "{actions:?}");
+    assert!(actions.contains(&Action::Watch { side: line, detectors: DetectorSet::NONE }), "{actions:?}");
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: X,R,S\n");
+    assert_eq!(header(&audit, "X").as_deref(), Some("0"));
+    assert_eq!(header(&audit, "R").as_deref(), Some(""));
+}
+
+#[test]
+fn who_names_an_unknown_package_is_told_the_known() {
+    let mut bench = Bench::new();
+    let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: L/hd(N)\n");
+    assert_code(&answer, 518);
+    assert_eq!(header(&answer, "PL").as_deref(), Some("B:0"));
+}
+
+// RFC 3435 §4.4.1, §4.4.7: until the disconnected procedure is complete, what happens is quarantined.
+#[test]
+fn what_nobody_heard_is_followed_by_the_disconnected_procedure() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nQ: loop\nR: D/[0-9](N)\n"), 200);
+    let told = one(bench.dial("1"));
+    let said = bench.after(Duration::from_secs(90));
+    let rsip = said.iter().find(|message| message.starts_with("RSIP ")).expect("RSIP");
+    assert!(said.iter().all(|message| *message == told || message.starts_with("RSIP ")), "{said:?}");
+    assert_eq!(header(rsip, "RM").as_deref(), Some("disconnected"));
+    assert_eq!(bench.dial("2"), [""; 0]);
+    let next = one(bench.answer_to(rsip));
+    assert_eq!(header(&next, "O").as_deref(), Some("D/2"));
+}
