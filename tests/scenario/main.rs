@@ -6,6 +6,7 @@ mod call_agent_lost;
 mod call_both_ways;
 mod clock_drift;
 mod commands;
+mod failover;
 mod hostile_stream;
 mod impaired_network;
 mod mode_changes;
