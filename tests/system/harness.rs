@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -28,12 +29,21 @@ fn spawn(folder: &Path) -> Child {
         .expect("the binary starts")
 }
 
-/// The binary that `cargo build` has put beside the tests.
-pub(crate) fn binary() -> PathBuf {
-    let deps = std::env::current_exe().expect("a test knows its own path");
-    let path = deps.parent().and_then(Path::parent).expect("tests are in target/*/deps").join("tollgate");
-    assert!(path.exists(), "{} is missing: `cargo build --workspace --bins` makes it", path.display());
-    path
+/// The binary, built as the tests were: once a run, so that none is ever older than the sources.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let deps = std::env::current_exe().expect("a test knows its own path");
+        let folder = deps.parent().and_then(Path::parent).expect("tests are in target/*/deps");
+        let profile: &[&str] = if folder.ends_with("release") { &["--release"] } else { &[] };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "control", "--bins"])
+            .args(profile)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "the binary is built");
+        folder.join("tollgate")
+    })
 }
 
 /// Whether a program is there. In CI it must be; elsewhere its tests are left out, loudly.
