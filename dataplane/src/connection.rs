@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     /// What has been sent.
     pub sent: Tally,
     received: Tally,
+    /// Whether its mode has ever had it receive.
+    has_received: bool,
     /// Answers the tones of a continuity test that this connection's mode asks for.
     pub transponder: Transponder,
     /// Whether the peer was once found to use our SSRC.
@@ -86,6 +88,7 @@ impl Connection {
             heard_from: None,
             sent: Tally::default(),
             received: Tally::default(),
+            has_received: false,
             transponder: Transponder::new(),
             has_collided: false,
         }
@@ -119,6 +122,7 @@ impl Connection {
         self.heard_from = None;
         self.sent = Tally::default();
         self.received = Tally::default();
+        self.has_received = receives(leg.mode);
         self.transponder = Transponder::new();
         self.has_collided = false;
         let ptime = ptime_octets(&leg);
@@ -138,6 +142,7 @@ impl Connection {
     /// Changes how it behaves. SSRC, sequence and timestamps go on.
     pub(crate) fn modify(&mut self, leg: Leg) {
         let old = std::mem::replace(&mut self.leg, leg);
+        self.has_received |= receives(leg.mode);
         if leg.mode != old.mode {
             self.transponder = Transponder::new();
         }
@@ -311,16 +316,23 @@ impl Connection {
     }
 
     /// What it has seen, but for the latency.
+    // RFC 3435 §2.3.7: the counters of a direction that was never open are zero.
     pub(crate) fn seen(&self) -> ConnectionStats {
-        ConnectionStats {
+        let sent = ConnectionStats {
             packets_sent: self.sent.packets,
             octets_sent: self.sent.octets,
+            ..ConnectionStats::default()
+        };
+        if !self.has_received {
+            return sent;
+        }
+        ConnectionStats {
             packets_received: self.received.packets,
             octets_received: self.received.octets,
             packets_lost: self.source.lost(),
             jitter: self.source.jitter(),
             playout_delay: if self.is_heard { self.jitter_buffer.delay() } else { Duration::ZERO },
-            ..ConnectionStats::default()
+            ..sent
         }
     }
 }
@@ -331,6 +343,11 @@ impl Tally {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(octets as u32);
     }
+}
+
+/// Whether a mode takes what the peer sends.
+const fn receives(mode: Mode) -> bool {
+    !matches!(mode, Mode::SendOnly | Mode::Inactive)
 }
 
 /// What is played where octets are missing.

@@ -63,7 +63,6 @@ fn what_the_options_leave_open_has_its_default() {
 }
 
 #[test]
-#[ignore = "a period between those that there are is refused"]
 fn the_nearest_period_is_taken() {
     let mut w = World::builder(25).build();
     for (asked, taken) in [("15", ["10", "20"]), ("80", ["60", "60"]), ("3", ["5", "5"])] {

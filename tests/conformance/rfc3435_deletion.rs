@@ -109,7 +109,6 @@ fn counters_are_of_the_directions_that_were_open() {
 }
 
 #[test]
-#[ignore = "what comes to a connection that only sends is counted"]
 fn a_connection_that_only_sends_has_received_nothing() {
     let sends = told("sendonly");
     assert!(sends.seen("PS") > Some(40), "{}", sends.text);

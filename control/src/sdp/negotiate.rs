@@ -4,9 +4,10 @@
 //! RemoteConnectionDescriptor understands. What decides, where they differ:
 //!
 //! * *Order of codecs*: `L: a:`, else the remote's (RFC 3264 §6.1), else the line's law first.
-//! * *Packetization*: `L: p:` bounds it, because it must be obeyed (§2.6); `a=maxptime` bounds it,
-//!   because the peer can take no more; among what is left, the nearest to `a=ptime`, which is a
-//!   wish (RFC 4566 §6), or else to what is in use, or else to the configured default.
+//! * *Packetization*: `L: p:` bounds it, or what there is nearest to that (§2.3.5, §2.6);
+//!   `a=maxptime` bounds it, because the peer can take no more; among what is left, the nearest to
+//!   `a=ptime`, which is a wish (RFC 4566 §6), or else to what is in use, or else to the configured
+//!   default.
 //! * *Bandwidth* (`b:`, headers included, §2.3.5): a ceiling. Where `a:` names codecs it only makes
 //!   packets longer, and is never a reason to refuse; without `a:` it excludes codecs (§2.6).
 //! * *Direction* (`a=sendonly`...): of no effect. The call agent's `M:` says who sends, and it has
@@ -77,8 +78,6 @@ pub enum Refusal {
     Inconsistent,
     /// No codec is left (§2.6 steps 2 and 4).
     NoCommonCodec,
-    /// None of the periods asked for is supported.
-    Packetization,
 }
 
 impl Refusal {
@@ -92,7 +91,6 @@ impl Refusal {
             Self::Conflict => ReturnCode::LOCAL_AND_REMOTE_CONFLICT,
             Self::Inconsistent => ReturnCode::OPTIONS_INCONSISTENT,
             Self::NoCommonCodec => ReturnCode::NO_COMMON_CODEC,
-            Self::Packetization => ReturnCode::UNSUPPORTED_PTIME,
         }
     }
 }
@@ -111,7 +109,6 @@ impl fmt::Display for Refusal {
             Self::Conflict => f.write_str("options and remote description contradict each other"),
             Self::Inconsistent => f.write_str("a range of the options is upside down"),
             Self::NoCommonCodec => f.write_str("no codec that all sides have"),
-            Self::Packetization => f.write_str("no supported packetization period"),
         }
     }
 }
@@ -356,11 +353,11 @@ fn ptime(terms: &Terms<'_>, bandwidth: Bandwidth<'_>, peer: Option<&Peer>) -> Re
     if ranges.into_iter().flatten().any(|range| range.from > range.to) {
         return Err(Refusal::Inconsistent);
     }
+    // RFC 3435 §2.3.5: where there is none of those that are asked for, the nearest is as good.
     let mut periods = SUPPORTED_MS.to_vec();
-    periods.retain(|&ms| asked.is_none_or(|range| contains(range, ms)));
-    if periods.is_empty() {
-        return Err(Refusal::Packetization);
-    }
+    let off = |ms: u8| asked.map_or(0, |range| distance(range, ms));
+    let least = SUPPORTED_MS.into_iter().map(off).min();
+    periods.retain(|&ms| Some(off(ms)) == least);
     if periods.iter().any(|&ms| bandwidth.allows(ms)) {
         periods.retain(|&ms| bandwidth.allows(ms));
     } else if !bandwidth.yields() {
@@ -381,8 +378,10 @@ fn ptime(terms: &Terms<'_>, bandwidth: Bandwidth<'_>, peer: Option<&Peer>) -> Re
     Ok(NonZeroU8::new(nearest).expect("no supported period is zero"))
 }
 
-fn contains(range: Range, ms: u8) -> bool {
-    (range.from..=range.to).contains(&ms.into())
+/// How far a period is from a range.
+fn distance(range: Range, ms: u8) -> u32 {
+    let ms = u32::from(ms);
+    range.from.saturating_sub(ms).max(ms.saturating_sub(range.to))
 }
 
 /// The ceiling that `L: b:` sets.
@@ -650,6 +649,10 @@ mod tests {
             (Some((5, 60)), None, None, 20),
             (Some((21, 45)), None, None, 30),
             (Some((5, 15)), None, None, 10),
+            (Some((16, 18)), None, None, 20),
+            (Some((15, 15)), remote, None, 20),
+            (Some((61, 200)), None, None, 60),
+            (Some((0, 4)), None, None, 5),
             (Some((10, 10)), remote, None, 10),
             (Some((5, 60)), remote, None, 30),
             (None, remote, None, 30),
@@ -672,9 +675,6 @@ mod tests {
     #[test]
     fn packetization_that_cannot_be_had_is_refused() {
         for (asked, remote, refusal, code) in [
-            (period(15, 15), "8", Refusal::Packetization, 535),
-            (period(61, 200), "8", Refusal::Packetization, 535),
-            (period(0, 4), "8", Refusal::Packetization, 535),
             (period(20, 10), "8", Refusal::Inconsistent, 524),
             (bandwidth(96, 80), "8", Refusal::Inconsistent, 524),
             (period(30, 60), "8\na=maxptime:20", Refusal::Conflict, 506),

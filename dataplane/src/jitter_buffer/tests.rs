@@ -497,11 +497,11 @@ fn nothing_of_the_leg_before_is_heard_where_the_line_steps_back() {
     let _ = buffer.insert(0, &[0x11; 160], None);
     (0..3).for_each(|_| drop(play(&mut buffer, 160)));
     let _ = buffer.insert(320, &[0x11; 160], None);
-    play(&mut buffer, 160);
+    let _ = play(&mut buffer, 160);
 
     buffer.start(BOUNDS, Fill::Idle(HOLE));
     let _ = buffer.insert(0, &[0x22; 160], None);
-    play(&mut buffer, 160);
+    let _ = play(&mut buffer, 160);
     let _ = buffer.insert(320, &[0x22; 160], None);
     (0..2).for_each(|_| drop(play(&mut buffer, 160)));
     let _ = buffer.insert(160, &[0x22; 160], None);
