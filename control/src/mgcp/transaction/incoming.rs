@@ -388,7 +388,7 @@ fn provisional(id: TransactionId) -> Arc<[u8]> {
 /// transaction id, which may be spelt with zeros ahead of it (RFC 3435 §3.2.1.2).
 fn fingerprint(octets: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let mut words = octets.splitn(3, |&b| b == b' ');
+    let mut words = octets.trim_ascii_start().splitn(3, |b| matches!(b, b' ' | b'\t'));
     hasher.write(words.next().unwrap_or_default());
     let rest = words.nth(1).unwrap_or_default();
     let lines = rest.split_inclusive(|&b| b == b'\n');

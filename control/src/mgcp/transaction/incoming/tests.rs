@@ -148,6 +148,31 @@ fn a_restarted_call_agent_gets_no_answer_of_its_former_life() {
 }
 
 #[test]
+fn white_space_between_words_hides_no_difference() {
+    play(
+        settings(),
+        &[
+            (1, Command(A, 1, "DLCX\t1 ds/e1-1/2@gw MGCP 1.0"), &[New]),
+            (1, Command(A, 1, "DLCX\t1 ds/e1-1/1@gw MGCP 1.0"), &[New]),
+            (2, Command(A, 1, "DLCX 1\tds/e1-1/3@gw MGCP 1.0"), &[New]),
+            (3, Command(A, 1, "DLCX 1\tds/e1-1/4@gw MGCP 1.0"), &[New]),
+            (4, Command(A, 1, "DLCX 01\tds/e1-1/4@gw MGCP 1.0"), &[Known]),
+        ],
+    );
+}
+
+#[test]
+fn white_space_before_the_verb_does_not_hide_it() {
+    play(
+        settings(),
+        &[
+            (0, Command(A, 1, " DLCX 1 ds/e1-1/4@gw MGCP 1.0"), &[New]),
+            (1, Command(A, 1, " AUEP 1 ds/e1-1/4@gw MGCP 1.0"), &[New]),
+        ],
+    );
+}
+
+#[test]
 fn call_agents_have_numbers_of_their_own() {
     play(
         settings(),
