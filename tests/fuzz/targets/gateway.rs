@@ -594,9 +594,13 @@ fn is_agent(remote: SocketAddr) -> bool {
     remote.ip().is_loopback()
 }
 
-/// What tells a request from another: all of it, but for what it acknowledges.
+/// What tells a request from another of its number: all of it, but for what it acknowledges and how the
+/// number is spelt.
 fn request(is_good: bool, octets: &[u8]) -> (bool, Vec<u8>) {
-    let lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let mut words = octets.trim_ascii_start().splitn(3, |octet| matches!(octet, b' ' | b'\t'));
+    let verb = words.next().unwrap_or_default();
+    let rest = if is_good { words.nth(1).unwrap_or_default() } else { octets };
+    let lines = std::iter::once(verb).chain(rest.split_inclusive(|octet| *octet == b'\n'));
     let counts = |line: &&[u8]| !is_good || !matches!(line, [b'K' | b'k', b':', ..]);
     (is_good, lines.filter(counts).collect::<Vec<_>>().concat())
 }
