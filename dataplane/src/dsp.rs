@@ -1,6 +1,8 @@
 //! What is done to sounds: generating, recognising and replacing them.
 
 pub mod concealment;
-pub mod goertzel;
+pub mod dtmf;
+pub mod player;
+pub mod steady_tone;
 pub mod tone;
 pub mod transponder;

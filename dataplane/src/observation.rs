@@ -140,6 +140,12 @@ impl DetectorSet {
         Self(self.0 | other.0)
     }
 
+    /// This set, but nothing of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether something of `other` is in it.
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -1,32 +1,50 @@
-//! A steady tone, made from a table of a sine.
+//! Steady tones, made from a table of a sine.
 
 use drivers::line::{FRAMES_PER_SECOND, Law};
 
-/// A tone of one frequency and level; it goes on where it stopped.
-#[derive(Clone, Copy, Debug)]
-pub struct Tone {
+/// A sine, sample by sample; it goes on where it stopped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Oscillator {
     /// Where in the turn the next sample is, and how far the one after: 2^32 is a turn.
     phase: u32,
     step: u32,
     amplitude: i32,
+}
+
+impl Oscillator {
+    /// A sine of `hz`, below 4,000, at `dbm0`, at most 3, on a line of `law`.
+    pub fn new(law: Law, hz: f64, dbm0: f64) -> Self {
+        let step = (hz / f64::from(FRAMES_PER_SECOND) * TURN) as u32;
+        Self { phase: 0, step, amplitude: law.amplitude(dbm0) as i32 }
+    }
+
+    /// The next sample.
+    pub fn sample(&mut self) -> i32 {
+        let (index, part) = ((self.phase >> 24) as usize, (self.phase >> 8 & 0xFFFF) as i32);
+        let (from, to) = (i32::from(SINE[index]), i32::from(SINE[(index + 1) % SINE.len()]));
+        let sine = from + (((to - from) * part) >> 16);
+        self.phase = self.phase.wrapping_add(self.step);
+        (sine * self.amplitude) >> 15
+    }
+}
+
+/// A tone of one frequency and level, in the octets of a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Tone {
+    oscillator: Oscillator,
     law: Law,
 }
 
 impl Tone {
     /// A tone of `hz`, below 4,000, at `dbm0`, at most 3, on a line of `law`.
     pub fn new(law: Law, hz: f64, dbm0: f64) -> Self {
-        let step = (hz / f64::from(FRAMES_PER_SECOND) * TURN) as u32;
-        Self { phase: 0, step, amplitude: law.amplitude(dbm0) as i32, law }
+        Self { oscillator: Oscillator::new(law, hz, dbm0), law }
     }
 
     /// Fills `out` with the next octets of the tone.
     pub fn fill(&mut self, out: &mut [u8]) {
         for octet in out {
-            let (index, part) = ((self.phase >> 24) as usize, (self.phase >> 8 & 0xFFFF) as i32);
-            let (from, to) = (i32::from(SINE[index]), i32::from(SINE[(index + 1) % SINE.len()]));
-            let sine = from + (((to - from) * part) >> 16);
-            *octet = self.law.encode(((sine * self.amplitude) >> 15) as i16);
-            self.phase = self.phase.wrapping_add(self.step);
+            *octet = self.law.encode(self.oscillator.sample() as i16);
         }
     }
 }

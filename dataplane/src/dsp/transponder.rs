@@ -9,84 +9,39 @@
 //! answered within 40 (Q.724: 30 to 60), and the answer ends within 30 ms of the tone.
 
 use drivers::line::Law;
+use drivers::span::Block;
 
-use super::goertzel::Goertzel;
+use super::steady_tone::SteadyTones;
 use super::tone::Tone;
+use crate::observation::{CheckTone, DetectorSet, Observation, Sound};
 
 /// The transponder of one endpoint or connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Transponder {
-    /// Filters for co1 and co2.
-    filters: [Goertzel; 2],
-    energy: f32,
-    heard: usize,
-    state: State,
-}
-
-/// ```text
-///           tone                 the same, 3 blocks           2 blocks without
-/// Silent ─────────▶ Suspecting ──────────────────▶ Answering ──────────────────▶ Silent
-///    ▲   no tone, or the other     │
-///    └─────────────────────────────┘
-/// ```
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Silent,
-    Suspecting { tone: CheckTone, blocks: u8 },
-    Answering { tone: CheckTone, answer: Tone, blocks_without: u8 },
-}
-
-/// The two tones of RFC 3660.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum CheckTone {
-    Co1,
-    Co2,
+    tones: SteadyTones,
+    answer: Option<Tone>,
 }
 
 impl Transponder {
     /// Nothing heard, nothing said.
     pub const fn new() -> Self {
-        Self {
-            filters: [Goertzel::new(CheckTone::Co1.hz()), Goertzel::new(CheckTone::Co2.hz())],
-            energy: 0.0,
-            heard: 0,
-            state: State::Silent,
-        }
+        Self { tones: SteadyTones::new(), answer: None }
     }
 
-    /// Listens to `rx` and fills `tx`, both in `law`, with the answer: silence, or the other tone.
+    /// Listens to `rx`, at most a block, and fills `tx`, both in `law`, with the answer: silence, or the
+    /// other tone.
     pub fn process(&mut self, law: Law, rx: &[u8], tx: &mut [u8]) {
-        let linear = law.linear();
-        for octet in rx {
-            let sample = f32::from(linear[usize::from(*octet)]);
-            self.energy += sample * sample;
-            for filter in &mut self.filters {
-                filter.push(sample);
-            }
-            self.heard += 1;
-            if self.heard == BLOCK {
-                let tone = self.finish_block();
-                self.state = self.state.after(tone, law);
-            }
-        }
-        match &mut self.state {
-            State::Silent | State::Suspecting { .. } => tx.fill(law.silence()),
-            State::Answering { answer, .. } => answer.fill(tx),
-        }
-    }
-
-    /// Which tone a block consisted of, if either.
-    fn finish_block(&mut self) -> Option<CheckTone> {
-        let energy = std::mem::take(&mut self.energy);
-        self.heard = 0;
-        let shares = self.filters.each_mut().map(|filter| filter.finish(BLOCK) / energy.max(1.0));
-        if energy < ENERGY_MIN {
-            return None;
-        }
-        match shares {
-            [co1, _] if co1 >= SHARE_MIN => Some(CheckTone::Co1),
-            [_, co2] if co2 >= SHARE_MIN => Some(CheckTone::Co2),
-            _ => None,
+        let mut samples = [0.0; Block::FRAMES_MAX];
+        let samples = law.samples(rx, &mut samples);
+        let Self { tones, answer } = self;
+        tones.hear(DetectorSet::CHECK, samples, |what, _| match what {
+            Observation::Began(Sound::Check(tone)) => *answer = Some(answer_to(tone, law)),
+            // RFC 3660 §2.3: the answer goes when the tone is gone.
+            _ => *answer = None,
+        });
+        match answer {
+            None => tx.fill(law.silence()),
+            Some(answer) => answer.fill(tx),
         }
     }
 }
@@ -97,66 +52,17 @@ impl Default for Transponder {
     }
 }
 
-impl State {
-    /// The state after a block in which `heard` was heard.
-    fn after(self, heard: Option<CheckTone>, law: Law) -> Self {
-        match (self, heard) {
-            // The tone goes on: it is answered once it has lasted.
-            (Self::Suspecting { tone, blocks }, Some(heard)) if tone == heard => {
-                if blocks + 1 < BLOCKS_TO_BELIEVE {
-                    Self::Suspecting { tone, blocks: blocks + 1 }
-                } else {
-                    Self::Answering { tone, answer: tone.answer(law), blocks_without: 0 }
-                }
-            }
-            (Self::Answering { tone, answer, .. }, Some(heard)) if tone == heard => {
-                Self::Answering { tone, answer, blocks_without: 0 }
-            }
-            // RFC 3660 §2.3: the answer goes when the tone is gone; one bad block is not that yet.
-            (Self::Answering { tone, answer, blocks_without }, _) if blocks_without + 1 < BLOCKS_TO_END => {
-                Self::Answering { tone, answer, blocks_without: blocks_without + 1 }
-            }
-            // A tone, or another one, may have begun.
-            (Self::Silent | Self::Suspecting { .. } | Self::Answering { .. }, Some(tone)) => {
-                Self::Suspecting { tone, blocks: 1 }
-            }
-            (Self::Silent | Self::Suspecting { .. } | Self::Answering { .. }, None) => Self::Silent,
-        }
-    }
+/// The other tone.
+fn answer_to(tone: CheckTone, law: Law) -> Tone {
+    let hz = match tone {
+        CheckTone::Co1 => 1_780.0,
+        CheckTone::Co2 => 2_010.0,
+    };
+    Tone::new(law, hz, ANSWER_DBM0)
 }
 
-impl CheckTone {
-    const fn hz(self) -> f64 {
-        match self {
-            Self::Co1 => 2_010.0,
-            Self::Co2 => 1_780.0,
-        }
-    }
-
-    /// The other tone.
-    fn answer(self, law: Law) -> Tone {
-        let other = match self {
-            Self::Co1 => Self::Co2,
-            Self::Co2 => Self::Co1,
-        };
-        Tone::new(law, other.hz(), ANSWER_DBM0)
-    }
-}
-
-/// Samples of a block, 10 ms: a filter then sees nothing of what is 100 Hz off.
-const BLOCK: usize = 80;
-/// The share of a block's energy that a tone must have: one that is 30 Hz off has 0.74, one that fills
-/// half the block has 0.5.
-const SHARE_MIN: f32 = 0.65;
-const BLOCKS_TO_BELIEVE: u8 = 3;
-const BLOCKS_TO_END: u8 = 2;
 /// The level of check tones in ITU-T Q.724, which RFC 3660 §2.3 refers to.
 const ANSWER_DBM0: f64 = -12.0;
-/// The least energy of a block with a tone: -30 dBm0, 18 dB below what is sent.
-const ENERGY_MIN: f32 = {
-    // A peak of 722 in either law, squared, half of it, times the samples.
-    722.0 * 722.0 / 2.0 * BLOCK as f32
-};
 
 #[cfg(test)]
 mod tests {
@@ -195,11 +101,6 @@ mod tests {
         let samples: Vec<i16> = octets.iter().map(|octet| law.decode(*octet)).collect();
         let rises = samples.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
         rises as f64 * 8_000.0 / samples.len() as f64
-    }
-
-    #[test]
-    fn the_quietest_tone_heard_has_minus_30_dbm0() {
-        assert!((Law::A.amplitude(-30.0) - 722.0).abs() < 10.0);
     }
 
     #[test]

@@ -47,6 +47,19 @@ impl Law {
         }
     }
 
+    /// The samples of `octets`, written to the front of `room`.
+    ///
+    /// # Panics
+    /// If there is too little room.
+    pub fn samples<'a>(self, octets: &[u8], room: &'a mut [f32]) -> &'a [f32] {
+        let samples = &mut room[..octets.len()];
+        let linear = self.linear();
+        for (sample, octet) in samples.iter_mut().zip(octets) {
+            *sample = linear[usize::from(*octet)].into();
+        }
+        samples
+    }
+
     /// The amplitude of a sine of this level, in units of a 16-bit sample.
     ///
     /// A level above full scale gives an amplitude that clips.
