@@ -5,11 +5,15 @@
 
 use drivers::line::Law;
 use drivers::span::Block;
+use drivers::time::Instant;
 
 use crate::codec::g711;
 use crate::connection::Connection;
 use crate::limits::CONNECTIONS_PER_ENDPOINT;
+use crate::link::{DetectorSet, Observation, PlayId, ToneSpec};
 use crate::mode::{Circuit, Mix, Mode, Places, Sources};
+use crate::reports::Reports;
+use crate::station::Station;
 use crate::stats::Stats;
 
 /// What an engine keeps of one timeslot, idle or not. Most of it changes with orders only.
@@ -21,12 +25,22 @@ pub(crate) struct Channel {
     pub mix: Mix,
     /// The pairs of its connections, oldest first; their places in `mix`.
     pairs: [Option<u32>; CONNECTIONS_PER_ENDPOINT],
+    /// Whether a tone is played to the line.
+    is_playing: bool,
+    /// What listens to the line and plays to it.
+    station: Box<Station>,
 }
 
 impl Channel {
     /// An idle timeslot.
     pub(crate) fn new(law: Law) -> Self {
-        Self { law, mix: Mix::IDLE, pairs: [None; CONNECTIONS_PER_ENDPOINT] }
+        Self {
+            law,
+            mix: Mix::IDLE,
+            pairs: [None; CONNECTIONS_PER_ENDPOINT],
+            is_playing: false,
+            station: Box::new(Station::new()),
+        }
     }
 
     /// Takes a connection on.
@@ -50,23 +64,54 @@ impl Channel {
         self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)));
     }
 
-    /// Fills `tx` with what the line is to be sent next. `rx` is what came from it last.
+    /// Listens to the line for these.
+    pub(crate) fn watch(&mut self, detectors: DetectorSet) {
+        self.station.ear.watch(detectors);
+    }
+
+    /// Begins to play a tone to the line.
+    pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
+        self.is_playing = true;
+        self.station.plays.start(play, tone, self.law);
+    }
+
+    /// Stops a tone.
+    pub(crate) fn stop(&mut self, play: PlayId) {
+        self.station.plays.stop(play);
+        self.is_playing = !self.station.plays.is_empty();
+    }
+
+    /// Listens to what came from the line.
+    pub(crate) fn hear(&mut self, rx: &[u8], observe: impl FnMut(Observation, u32)) {
+        self.station.ear.hear(DetectorSet::NONE, self.law, rx, observe);
+    }
+
+    /// Puts the tones that are played to the line into `tx`, which holds what it is sent besides.
+    // RFC 3435 §2.3.3: they go to the line alone, on no connection, whatever its mode.
+    pub(crate) fn sound(&mut self, tx: &mut [u8], observe: impl FnMut(Observation)) {
+        self.station.plays.sound(self.law, tx, observe);
+        self.is_playing = !self.station.plays.is_empty();
+    }
+
+    /// Fills `tx` with what connections or the test of the circuit have for the line. `rx` is what came
+    /// from it last.
     pub(crate) fn play(
         &self,
+        now: Instant,
         connections: &mut [Connection],
         rows: &mut Rows,
-        rx: &[u8],
-        tx: &mut [u8],
+        (rx, tx): (&[u8], &mut [u8]),
         stats: &Stats,
+        reports: &mut Reports,
     ) {
         let forwarded = self.mix.forwarded();
         if let (Some(place), true) = (self.mix.to_circuit.only(), forwarded.is_empty()) {
-            connections[self.pair(place)].play(tx, stats);
+            connections[self.pair(place)].play(now, tx, stats, reports);
             return;
         }
         for place in self.mix.inputs().iter() {
             let pair = self.pair(place);
-            connections[pair].play(rows.row_mut(pair, tx.len()), stats);
+            connections[pair].play(now, rows.row_mut(pair, tx.len()), stats, reports);
         }
         match self.mix.circuit {
             Circuit::Open => self.sum(None, self.mix.to_circuit, rows, tx),
@@ -81,21 +126,24 @@ impl Channel {
     /// of what was played just before. Calls `ready` with the pairs that have a whole packet.
     pub(crate) fn feed(
         &self,
+        (now, clock): (Instant, u64),
         connections: &mut [Connection],
         rows: &Rows,
-        clock: u64,
         rx: &[u8],
+        reports: &mut Reports,
         mut ready: impl FnMut(u32),
     ) {
         let mut scratch = [0; Block::FRAMES_MAX];
-        for (place, sources) in self.mix.to_connection.iter().enumerate() {
+        for (place, pair) in self.connections() {
             let sum = &mut scratch[..rx.len()];
-            let octets: &[u8] = match *sources {
-                Sources { circuit: false, connections: Places::NONE, .. } => continue,
+            let connection = &mut connections[pair];
+            let octets: &[u8] = match self.mix.to_connection[place] {
+                Sources { circuit: false, connections: Places::NONE, .. } if !connection.is_playing() => {
+                    continue;
+                }
                 Sources { circuit: true, connections: Places::NONE, .. } => rx,
                 Sources { transponder: true, .. } => {
-                    let pair = self.pair(place);
-                    connections[pair].transponder.process(self.law, rows.row(pair, rx.len()), sum);
+                    connection.transponder.process(self.law, rows.row(pair, rx.len()), sum);
                     sum
                 }
                 Sources { circuit, connections: heard, .. } => {
@@ -103,8 +151,15 @@ impl Channel {
                     sum
                 }
             };
-            let pair = self.pair(place);
-            if connections[pair].push(clock, octets) {
+            // RFC 3435 §2.3.1: what a signal makes on a connection is sent whatever its mode.
+            let is_ready = if connection.is_playing() {
+                let mut octets = copy(octets);
+                connection.sound(now, &mut octets[..rx.len()], reports);
+                connection.push(clock, &octets[..rx.len()])
+            } else {
+                connection.push(clock, octets)
+            };
+            if is_ready {
                 ready(pair as u32);
             }
         }
@@ -124,12 +179,23 @@ impl Channel {
 
     /// Whether the line hears something of it, or some connection's media must be drawn.
     pub(crate) fn plays(&self) -> bool {
-        self.mix.circuit != Circuit::Open || !self.mix.inputs().is_empty()
+        self.is_playing || self.mix.circuit != Circuit::Open || !self.mix.inputs().is_empty()
     }
 
-    /// Whether some connection is sent something.
-    pub(crate) fn feeds(&self) -> bool {
+    /// Whether a tone is played to the line.
+    pub(crate) const fn is_playing(&self) -> bool {
+        self.is_playing
+    }
+
+    /// Whether the line is listened to.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.station.ear.set().is_empty()
+    }
+
+    /// Whether some connection is sent something; `is_playing` says of a pair whether a tone is.
+    pub(crate) fn feeds(&self, is_playing: impl Fn(usize) -> bool) -> bool {
         self.mix.to_connection.iter().any(|sources| !sources.is_none())
+            || self.connections().any(|(_, pair)| is_playing(pair))
     }
 
     /// Its connections: places and pairs.
@@ -140,6 +206,13 @@ impl Channel {
     fn pair(&self, place: usize) -> usize {
         self.pairs[place].expect("the mix names only places that are taken") as usize
     }
+}
+
+/// A block's octets, to be changed.
+fn copy(octets: &[u8]) -> [u8; Block::FRAMES_MAX] {
+    let mut copy = [0; Block::FRAMES_MAX];
+    copy[..octets.len()].copy_from_slice(octets);
+    copy
 }
 
 /// What connections said in the block that is being played, where more than the line hears it: a row

@@ -9,7 +9,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use drivers::line::Law;
-use drivers::net::Dscp;
+use drivers::net::{Dscp, PortSlot};
 use drivers::time::Instant;
 
 use crate::codec::Codec;
@@ -17,16 +17,22 @@ use crate::dsp::transponder::Transponder;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
 use crate::link::{
-    ConnectionStats, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, Remote, is_same,
+    ConnectionStats, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, PlayId, Remote,
+    Side, ToneSpec, is_same,
 };
 use crate::packetizer::Packetizer;
+use crate::reports::Reports;
 use crate::rtp::packet::{Header, Packet};
 use crate::rtp::source::{Source, Verdict};
+use crate::rtp::telephone_event::{Events, TelephoneEvent};
+use crate::station::Station;
 use crate::stats::{Counter, Stats};
 
 /// The leg on one port pair.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// The RTP slot of its pair.
+    port: PortSlot,
     /// The channel it belongs to; `None` while the pair is idle.
     pub channel: Option<u32>,
     /// Our SSRC.
@@ -56,6 +62,24 @@ pub(crate) struct Connection {
     pub transponder: Transponder,
     /// Whether the peer was once found to use our SSRC.
     has_collided: bool,
+    /// Whether `aside` has something to do: to hear, to play to the peer, to play of the peer's digits.
+    is_watched: bool,
+    is_playing: bool,
+    is_dialling: bool,
+    aside: Box<Aside>,
+}
+
+/// What a connection needs only now and then; apart, so that the rest lies together.
+#[derive(Debug)]
+struct Aside {
+    station: Station,
+    events: Events,
+}
+
+impl Aside {
+    const fn new() -> Self {
+        Self { station: Station::new(), events: Events::new() }
+    }
 }
 
 /// Packets and their payload octets.
@@ -67,14 +91,22 @@ pub(crate) struct Tally {
     pub octets: u32,
 }
 
+/// What a packet holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Content {
+    Audio(Codec),
+    Event(TelephoneEvent),
+}
+
 /// A peer uses our SSRC: ours must change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Collision;
 
 impl Connection {
-    /// An idle one.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// An idle one on the pair of this RTP slot.
+    pub(crate) fn new(port: PortSlot, limits: &Limits) -> Self {
         Self {
+            port,
             channel: None,
             ssrc: 0,
             leg: IDLE,
@@ -91,13 +123,17 @@ impl Connection {
             has_received: false,
             transponder: Transponder::new(),
             has_collided: false,
+            is_watched: false,
+            is_playing: false,
+            is_dialling: false,
+            aside: Box::new(Aside::new()),
         }
     }
 
     /// Octets of memory that one takes, its buffers with it: a bit for each octet of the jitter buffer
     /// says whether it has come.
     pub(crate) const fn memory(limits: &Limits) -> usize {
-        size_of::<Self>() + Packetizer::BUFFER + limits.jitter_buffer_octets * 9 / 8
+        size_of::<Self>() + size_of::<Aside>() + Packetizer::BUFFER + limits.jitter_buffer_octets * 9 / 8
     }
 
     /// Becomes a leg of `channel`, whose line has the law `law` and stands at `clock`.
@@ -125,6 +161,7 @@ impl Connection {
         self.has_received = receives(leg.mode);
         self.transponder = Transponder::new();
         self.has_collided = false;
+        self.silence();
         let ptime = ptime_octets(&leg);
         let first = Header {
             marker: false,
@@ -169,6 +206,43 @@ impl Connection {
         self.channel = None;
         self.leg = IDLE;
         self.is_heard = false;
+        self.silence();
+    }
+
+    /// Nobody listens to it or plays to it any more.
+    fn silence(&mut self) {
+        *self.aside = Aside::new();
+        (self.is_watched, self.is_playing, self.is_dialling) = (false, false, false);
+    }
+
+    /// Listens to what the peer says for these.
+    pub(crate) fn watch(&mut self, detectors: DetectorSet) {
+        self.is_watched = !detectors.is_empty();
+        self.aside.station.ear.watch(detectors);
+    }
+
+    /// Begins to play a tone to the peer.
+    pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
+        self.is_playing = true;
+        self.aside.station.plays.start(play, tone, self.law);
+    }
+
+    /// Stops a tone.
+    pub(crate) fn stop(&mut self, play: PlayId) {
+        self.aside.station.plays.stop(play);
+        self.is_playing = !self.aside.station.plays.is_empty();
+    }
+
+    /// Whether a tone is played to the peer.
+    pub(crate) const fn is_playing(&self) -> bool {
+        self.is_playing
+    }
+
+    /// Puts the tones that are played to the peer into what goes out besides.
+    pub(crate) fn sound(&mut self, now: Instant, octets: &mut [u8], reports: &mut Reports) {
+        let (side, station) = (Side::Network(self.port), &mut self.aside.station);
+        station.plays.sound(self.law, octets, |what| reports.observed(side, now, what, 0));
+        self.is_playing = !station.plays.is_empty();
     }
 
     /// Changes the line's law. What waits to be played was in the old one, and is dropped.
@@ -199,12 +273,17 @@ impl Connection {
         arrived: Instant,
         octets: &[u8],
         stats: &Stats,
+        reports: &mut Reports,
     ) -> Result<(), Collision> {
-        match self.judge(from, arrived, octets) {
-            Ok((packet, codec)) => {
+        match self.judge(from, arrived, octets, reports) {
+            Ok((packet, content)) => {
                 stats.add(Counter::RtpReceived, 1);
                 stats.add(Counter::RtpReceivedOctets, packet.payload().len() as u64);
-                self.insert(&packet, codec, stats);
+                match content {
+                    _ if !self.is_heard => stats.add(Counter::DroppedMode, 1),
+                    Content::Audio(codec) => self.insert(&packet, codec, stats),
+                    Content::Event(event) => self.dial(arrived, packet.timestamp(), event, reports),
+                }
                 self.check_ssrc(packet.ssrc(), stats)
             }
             Err(reason) => {
@@ -221,7 +300,8 @@ impl Connection {
         from: SocketAddr,
         arrived: Instant,
         octets: &'a [u8],
-    ) -> Result<(Packet<'a>, Codec), Counter> {
+        reports: &mut Reports,
+    ) -> Result<(Packet<'a>, Content), Counter> {
         // RFC 3435 §2.3.5: without a remote description, media are accepted from anyone. With one,
         // they are the peer's or nobody's.
         if !self.leg.peer.may_be(from, |remote| remote.rtp) {
@@ -230,23 +310,29 @@ impl Connection {
         let packet = Packet::new_checked(octets).map_err(|_| Counter::DroppedMalformed)?;
         // RFC 3550 §5.1: packets with payload types that are not understood are ignored, so they
         // have no say in the sequence either.
-        let codec = self.leg.receive.codec(packet.payload_type()).ok_or(Counter::DroppedPayloadType)?;
+        let content = match self.leg.receive.codec(packet.payload_type()) {
+            Some(codec) => Content::Audio(codec),
+            None if self.leg.receive_events == Some(packet.payload_type()) => {
+                let event = TelephoneEvent::parse(packet.payload());
+                Content::Event(event.map_err(|_| Counter::DroppedMalformed)?)
+            }
+            None => return Err(Counter::DroppedPayloadType),
+        };
         match self.source.receive(arrived, &packet) {
             Verdict::Accept => {}
-            Verdict::AcceptRestarted => self.jitter_buffer.resync(),
+            Verdict::AcceptRestarted => {
+                self.jitter_buffer.resync();
+                self.redial(arrived, reports);
+            }
             Verdict::Drop => return Err(Counter::DroppedSequence),
         }
         self.heard_from = Some(from);
         self.received.add(packet.payload().len());
-        Ok((packet, codec))
+        Ok((packet, content))
     }
 
     /// Lays a packet's octets down for the line.
     fn insert(&mut self, packet: &Packet<'_>, codec: Codec, stats: &Stats) {
-        if !self.is_heard {
-            stats.add(Counter::DroppedMode, 1);
-            return;
-        }
         let inserted =
             self.jitter_buffer.insert(packet.timestamp(), packet.payload(), codec.to_line(self.law));
         if inserted.late > 0 {
@@ -277,14 +363,43 @@ impl Connection {
         self.packetizer.set_ssrc(ssrc);
     }
 
+    /// Takes an event that came under `timestamp`.
+    fn dial(&mut self, now: Instant, timestamp: u32, event: TelephoneEvent, reports: &mut Reports) {
+        let Aside { station, events } = &mut *self.aside;
+        let side = Side::Network(self.port);
+        events.receive(timestamp, event, self.law, |what| {
+            station.ear.told(what, |what| reports.observed(side, now, what, 0));
+        });
+        self.is_dialling = events.are_sounding();
+    }
+
+    /// The peer's timestamps begin anew.
+    fn redial(&mut self, now: Instant, reports: &mut Reports) {
+        let Aside { station, events } = &mut *self.aside;
+        let side = Side::Network(self.port);
+        events.restart(|what| station.ear.told(what, |what| reports.observed(side, now, what, 0)));
+        self.is_dialling = false;
+    }
+
     /// What the line is to hear next, exactly as much as `out` holds, in the line's law.
-    pub(crate) fn play(&mut self, out: &mut [u8], stats: &Stats) {
+    pub(crate) fn play(&mut self, now: Instant, out: &mut [u8], stats: &Stats, reports: &mut Reports) {
         let played = self.jitter_buffer.play(out);
         if played.missing > 0 {
             stats.add(Counter::ConcealedOctets, played.missing as u64);
         }
         if played.adjusted {
             stats.add(Counter::JitterAdjusted, 1);
+        }
+        let Aside { station: Station { ear, .. }, events } = &mut *self.aside;
+        let side = Side::Network(self.port);
+        if self.is_dialling {
+            events.play(self.law, out, |what| ear.told(what, |what| reports.observed(side, now, what, 0)));
+            self.is_dialling = events.are_sounding();
+        }
+        // One digit, one observation: a peer that sends events means them.
+        if self.is_watched {
+            let told = if events.have_come() { DetectorSet::DTMF } else { DetectorSet::NONE };
+            ear.hear(told, self.law, out, |what, ago| reports.observed(side, now, what, ago));
         }
     }
 

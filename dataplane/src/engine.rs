@@ -7,10 +7,9 @@
 //! ```text
 //!  channels:    [ span 0: ts 0..31 ][ span 1: ts 0..31 ]...   each names its connections' pairs
 //!  connections: [ pair 0 ][ pair 1 ]...                       each names its channel
-//!  spans:       bitmaps of the timeslots that play or feed: the tick walks these, never all
+//!  spans:       bitmaps of the timeslots that play, feed or are watched: the tick walks these, never all
 //! ```
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,10 +22,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::channel::{Channel, Rows};
 use crate::connection::{Collision, Connection};
-use crate::limits::{Limits, ORDERS_PER_TICK};
-use crate::link::{Action, ConnectionStats, Identity, Leg, Order, Outcome, Report};
+use crate::limits::Limits;
+use crate::link::{
+    Action, ConnectionStats, DetectorSet, Identity, Leg, Order, Outcome, PlayId, Report, Side, ToneSpec,
+};
 use crate::outbox::{self, Outbox};
 use crate::reporting::{Refused, Reporting};
+use crate::reports::Reports;
 use crate::rtp::packet::Header;
 use crate::stats::{Counter, Stats};
 
@@ -52,7 +54,7 @@ pub struct Engine {
     rows: Rows,
     reporting: Reporting,
     outbox: Outbox,
-    reports: VecDeque<Report>,
+    reports: Reports,
     /// The next pair that `close` has to look at.
     closing: usize,
     rng: StdRng,
@@ -68,6 +70,8 @@ struct Trunk {
     plays: u32,
     /// Timeslots that feed some connection.
     feeds: u32,
+    /// Timeslots whose line is listened to.
+    watches: u32,
     /// Timeslots whose row in `tx` is not known to be silence.
     unsilenced: u32,
     /// Octets of each timeslot taken so far: the media's clock.
@@ -84,11 +88,13 @@ impl Engine {
         Self {
             spans: spans.iter().map(Trunk::new).collect(),
             channels: channels.collect(),
-            connections: (0..limits.pairs).map(|_| Connection::new(limits)).collect(),
+            connections: (0..limits.pairs)
+                .map(|pair| Connection::new(PortSlot(pair as u32 * 2), limits))
+                .collect(),
             rows: Rows::new(limits.pairs),
             reporting: Reporting::new(limits.pairs, epoch, &mut rng),
             outbox: Outbox::new(limits.pairs),
-            reports: VecDeque::with_capacity(REPORTS_MAX),
+            reports: Reports::new(limits, Arc::clone(&stats)),
             closing: 0,
             rng,
             stats,
@@ -97,7 +103,7 @@ impl Engine {
 
     /// Carries out an order; its report waits to be polled then.
     ///
-    /// To be called [`ORDERS_PER_TICK`] times at most before reports are polled and
+    /// To be called [`ORDERS_PER_TICK`](crate::limits::ORDERS_PER_TICK) times at most before reports are polled and
     /// [`transmit`](Self::transmit) is called.
     ///
     /// # Panics
@@ -110,10 +116,11 @@ impl Engine {
             Action::Disconnect { port } => self.disconnect(now, port),
             Action::Survey { port } => Outcome::Seen(self.seen(port)),
             Action::Encode { ds0, law } => self.encode(ds0, law),
-            Action::Watch { .. } | Action::Play { .. } | Action::Stop { .. } => Outcome::Done,
+            Action::Watch { side, detectors } => self.watch(side, detectors),
+            Action::Play { side, play, ref tone } => self.start(side, play, *tone),
+            Action::Stop { side, play } => self.stop(side, play),
         };
-        assert!(self.reports.len() < REPORTS_MAX, "reports are polled after ORDERS_PER_TICK orders");
-        self.reports.push_back(Report::Done { id: order.id, outcome });
+        self.reports.done(Report::Done { id: order.id, outcome });
     }
 
     /// Takes a datagram that came to one of the core's ports.
@@ -125,7 +132,8 @@ impl Engine {
         };
         if !slot.is_rtp() {
             self.receive_rtcp(pair, from, arrived, octets);
-        } else if connection.receive(from, arrived, octets, &self.stats) == Err(Collision) {
+        } else if connection.receive(from, arrived, octets, &self.stats, &mut self.reports) == Err(Collision)
+        {
             self.rename(arrived, pair);
         }
     }
@@ -135,28 +143,45 @@ impl Engine {
     ///
     /// `tx` must be the same block each time: rows that are silence already are not written again.
     pub fn playout(&mut self, span: usize, rx: &Block, tx: &mut Block) {
-        let Self { spans, channels, connections, rows, stats, .. } = self;
+        let Self { spans, channels, connections, rows, stats, reports, .. } = self;
         let trunk = &mut spans[span];
-        let channels = &channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
         for timeslot in timeslots(trunk.unsilenced & !trunk.plays) {
             tx.timeslot_mut(timeslot).fill(channels[timeslot.index()].law.silence());
         }
         trunk.unsilenced = trunk.plays;
         for timeslot in timeslots(trunk.plays) {
-            let channel = &channels[timeslot.index()];
-            channel.play(connections, rows, rx.timeslot(timeslot), tx.timeslot_mut(timeslot), stats);
+            let channel = &mut channels[timeslot.index()];
+            let (rx, tx) = (rx.timeslot(timeslot), tx.timeslot_mut(timeslot));
+            channel.play(trunk.clocked_at, connections, rows, (rx, tx), stats, reports);
+            if channel.is_playing() {
+                let side = trunk.line(timeslot);
+                channel.sound(tx, |what| reports.observed(side, trunk.clocked_at, what, 0));
+                set(&mut trunk.plays, 1 << timeslot.index(), channel.plays());
+            }
         }
     }
 
     /// Takes what came from the line. [`transmit`](Self::transmit) is to be called before the next
     /// block of the same span.
     pub fn capture(&mut self, now: Instant, span: usize, rx: &Block) {
-        let Self { spans, channels, connections, rows, outbox, .. } = self;
+        let Self { spans, channels, connections, rows, outbox, reports, .. } = self;
         let trunk = &mut spans[span];
-        let channels = &channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        for timeslot in timeslots(trunk.watches) {
+            let side = trunk.line(timeslot);
+            let channel = &mut channels[timeslot.index()];
+            channel.hear(rx.timeslot(timeslot), |what, ago| reports.observed(side, now, what, ago));
+        }
         for timeslot in timeslots(trunk.feeds) {
+            let channel = &channels[timeslot.index()];
             let rx = rx.timeslot(timeslot);
-            channels[timeslot.index()].feed(connections, rows, trunk.clock, rx, |pair| outbox.ready(pair));
+            channel.feed((now, trunk.clock), connections, rows, rx, reports, |pair| outbox.ready(pair));
+            set(
+                &mut trunk.feeds,
+                1 << timeslot.index(),
+                channel.feeds(|pair| connections[pair].is_playing()),
+            );
         }
         trunk.clock += rx.frames() as u64;
         trunk.clocked_at = now;
@@ -167,12 +192,7 @@ impl Engine {
         if let SpanEvent::Slip(_) = event {
             self.stats.add(Counter::Slips, 1);
         }
-        // The places of a tick's orders stay free.
-        if self.reports.len() + ORDERS_PER_TICK < REPORTS_MAX {
-            self.reports.push_back(Report::Span { span: self.spans[span].id, event });
-        } else {
-            self.stats.add(Counter::ReportsLost, 1);
-        }
+        self.reports.tell(Report::Span { span: self.spans[span].id, event });
     }
 
     /// Sends what is ready: BYEs, RTP, and the RTCP that is due.
@@ -197,7 +217,7 @@ impl Engine {
 
     /// The next report.
     pub fn poll_report(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        self.reports.poll()
     }
 
     fn connect(&mut self, now: Instant, ds0: Ds0, port: PortSlot, identity: &Identity, leg: Leg) -> Outcome {
@@ -248,6 +268,52 @@ impl Engine {
         Outcome::Done
     }
 
+    fn watch(&mut self, side: Side, detectors: DetectorSet) -> Outcome {
+        match side {
+            Side::Network(port) => self.live(port).1.watch(detectors),
+            Side::Line(ds0) => {
+                let index = self.channel_index(ds0);
+                self.channels[index].watch(detectors);
+                self.settle(index);
+            }
+        }
+        Outcome::Done
+    }
+
+    fn start(&mut self, side: Side, play: PlayId, tone: ToneSpec) -> Outcome {
+        let index = match side {
+            Side::Network(port) => {
+                let (index, connection) = self.live(port);
+                connection.start(play, tone);
+                index
+            }
+            Side::Line(ds0) => {
+                let index = self.channel_index(ds0);
+                self.channels[index].start(play, tone);
+                index
+            }
+        };
+        self.settle(index);
+        Outcome::Done
+    }
+
+    fn stop(&mut self, side: Side, play: PlayId) -> Outcome {
+        let index = match side {
+            Side::Network(port) => {
+                let (index, connection) = self.live(port);
+                connection.stop(play);
+                index
+            }
+            Side::Line(ds0) => {
+                let index = self.channel_index(ds0);
+                self.channels[index].stop(play);
+                index
+            }
+        };
+        self.settle(index);
+        Outcome::Done
+    }
+
     /// What a connection has seen.
     fn seen(&mut self, port: PortSlot) -> ConnectionStats {
         let latency = self.reporting.latency(port.pair());
@@ -256,17 +322,24 @@ impl Engine {
 
     /// Works out anew who hears whom on a channel, after an order that concerns it.
     fn remix(&mut self, index: usize) {
-        let Self { spans, channels, connections, .. } = self;
+        let Self { channels, connections, .. } = self;
         let channel = &mut channels[index];
         channel.remix(|pair| connections[pair as usize].leg.mode);
         let inputs = channel.mix.inputs();
         for (place, pair) in channel.connections() {
             connections[pair].set_heard(inputs.has(place));
         }
-        let trunk = &mut spans[index / TIMESLOTS_MAX];
+        self.settle(index);
+    }
+
+    /// Notes for the tick what it has to do with a channel, after an order that concerns it.
+    fn settle(&mut self, index: usize) {
+        let Self { spans, channels, connections, .. } = self;
+        let (trunk, channel) = (&mut spans[index / TIMESLOTS_MAX], &channels[index]);
         let bit = 1 << (index % TIMESLOTS_MAX);
         set(&mut trunk.plays, bit, channel.plays());
-        set(&mut trunk.feeds, bit, channel.feeds());
+        set(&mut trunk.feeds, bit, channel.feeds(|pair| connections[pair].is_playing()));
+        set(&mut trunk.watches, bit, channel.is_watched());
     }
 
     fn receive_rtcp(&mut self, pair: usize, from: SocketAddr, arrived: Instant, octets: &[u8]) {
@@ -367,10 +440,16 @@ impl Trunk {
             frames: shape.frames,
             plays: 0,
             feeds: 0,
+            watches: 0,
             unsilenced,
             clock: 0,
             clocked_at: Instant::ZERO,
         }
+    }
+
+    /// The line's side of a timeslot.
+    const fn line(&self, timeslot: Timeslot) -> Side {
+        Side::Line(Ds0 { span: self.id, timeslot })
     }
 }
 
@@ -400,9 +479,6 @@ struct Tally64 {
     packets: u64,
     octets: u64,
 }
-
-/// Reports that can wait within a tick.
-const REPORTS_MAX: usize = ORDERS_PER_TICK + 256;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Each timeslot of the line says octets that tell where they are from; what goes to one of the
 //! core's own ports comes back in the next tick, what goes elsewhere is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU8;
@@ -17,9 +17,12 @@ use super::*;
 use crate::codec::{Codec, g711};
 use crate::dsp::tone::Tone;
 use crate::link;
+use crate::link::Observation;
 use crate::link::{Format, Formats, JitterBounds, Mode, OrderId, Remote};
 use crate::rtp::packet::Packet;
 use crate::rtp::rtcp::Heard;
+
+mod signals;
 
 const PAIRS: usize = 64;
 const BLOCK: usize = 40;
@@ -167,6 +170,10 @@ struct Core {
     levels: Vec<usize>,
     /// What all timeslots say instead, if anything.
     tone: Option<Tone>,
+    /// What single timeslots of span 0 say instead, as long as it lasts.
+    scripts: BTreeMap<u8, VecDeque<u8>>,
+    /// What was observed.
+    observed: Vec<(Side, Observation)>,
 }
 
 impl Core {
@@ -193,6 +200,8 @@ impl Core {
             heard: BTreeMap::new(),
             levels: Vec::new(),
             tone: None,
+            scripts: BTreeMap::new(),
+            observed: Vec::new(),
         }
     }
 
@@ -200,9 +209,12 @@ impl Core {
         let id = OrderId(self.ids);
         self.ids += 1;
         self.engine.apply(self.now, &Order { id, action });
-        match self.engine.poll_report() {
-            Some(Report::Done { id: done, outcome }) if done == id => outcome,
-            other => panic!("an order is answered at once, not with {other:?}"),
+        loop {
+            match self.engine.poll_report() {
+                Some(Report::Done { id: done, outcome }) if done == id => return outcome,
+                Some(Report::Observed { side, what, .. }) => self.observed.push((side, what)),
+                other => panic!("an order is answered at once, not with {other:?}"),
+            }
         }
     }
 
@@ -247,6 +259,10 @@ impl Core {
                 }
                 if let Some(tone) = &self.tone {
                     tone.clone().fill(rx.timeslot_mut(timeslot));
+                }
+                if let Some(script) = self.scripts.get_mut(&timeslot.number()).filter(|_| span == 0) {
+                    let rx = rx.timeslot_mut(timeslot);
+                    rx.iter_mut().for_each(|octet| *octet = script.pop_front().unwrap_or(Law::A.silence()));
                 }
             }
             if let Some(tone) = &mut self.tone {

@@ -50,6 +50,7 @@ struct Stream {
     heard_at: Instant,
     expected_prior: u32,
     received_prior: u32,
+    timestamp: u32,
     /// Arrival less timestamp of the last packet, in timestamp units.
     transit: u32,
     /// Sixteen times the interarrival jitter, in timestamp units.
@@ -142,6 +143,7 @@ impl Stream {
             heard_at: arrived,
             expected_prior: 0,
             received_prior: 0,
+            timestamp: packet.timestamp(),
             transit: transit(arrived, packet),
             jitter_x16: 0,
             last_sr: None,
@@ -175,6 +177,11 @@ impl Stream {
 
     // RFC 3550 A.8, in whole numbers.
     fn update_jitter(&mut self, arrived: Instant, packet: &Packet<'_>) {
+        // RFC 4733 §2.5.1.2: the reports of one event bear one timestamp, so all but the first say
+        // nothing of the network's delay.
+        if std::mem::replace(&mut self.timestamp, packet.timestamp()) == packet.timestamp() {
+            return;
+        }
         let transit = transit(arrived, packet);
         let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs();
         self.transit = transit;
