@@ -51,7 +51,16 @@ const ALL: &[&Package] = &[
 ];
 
 /// What this gateway can do today. Whoever makes more possible adds it here, and call agents see it.
-pub const OFFERED: Abilities = Abilities::of(&[Ability::Notifications]);
+pub const OFFERED: Abilities = Abilities::of(&[
+    Ability::Notifications,
+    Ability::DigitDetection,
+    Ability::DigitGeneration,
+    Ability::CallTones,
+    Ability::FaxToneDetection,
+    Ability::ModemToneDetection,
+    Ability::TestTones,
+    Ability::TestToneDetection,
+]);
 
 /// B/enf: an embedded request could not be carried out (RFC 3435 §B.1).
 pub const EMBEDDED_REQUEST_FAILURE: EventId = EventId::find("B", "enf");

@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::mgcp::message::{Command, TransactionId, Verb};
 use crate::mgcp::name::EndpointName;
 use crate::notified_entity::Route;
-use crate::package::ability::Source;
+use crate::package::ability::{Source, Tone};
 use crate::timer::TimerId;
 use crate::topology::CoreId;
 
@@ -42,8 +42,8 @@ impl Gateway {
         let Some(id) = self.endpoint_of(core, side) else { return };
         match what {
             Observation::Began(sound) => {
-                if let (Some(source), Side::Line(_)) = (source_of(sound), side) {
-                    self.happened(id, source);
+                if let Side::Line(_) = side {
+                    sources_of(sound).iter().for_each(|source| self.happened(id, *source));
                 }
             }
             Observation::Ended { .. } => {}
@@ -190,14 +190,20 @@ impl Gateway {
 }
 
 /// What a sound is to packages, as far as they offer it.
-const fn source_of(sound: Sound) -> Option<Source> {
+fn sources_of(sound: Sound) -> Vec<Source> {
     match sound {
-        Sound::Digit(digit) => Some(Source::Digit(digit)),
-        Sound::FaxCalling => Some(Source::FaxTone),
-        Sound::Answer | Sound::AnswerTurning => Some(Source::ModemTone),
-        Sound::Check(_) | Sound::Milliwatt | Sound::TestProgress => None,
+        Sound::Digit(digit) => vec![Source::Digit(digit)],
+        Sound::FaxCalling => vec![Source::FaxTone],
+        // RFC 3660 §2.1: with or without phase reversals, which are seen later and are no second tone.
+        Sound::Answer => vec![Source::ModemTone],
+        Sound::AnswerTurning | Sound::Check(_) => Vec::new(),
+        // They lie within the tolerances of each other, and are told by the name they were asked for by.
+        Sound::Milliwatt => MILLIWATTS.map(Source::Tone).to_vec(),
+        Sound::TestProgress => vec![Source::Tone(Tone::TestProgress)],
     }
 }
+
+const MILLIWATTS: [Tone; 3] = [Tone::Milliwatt1000, Tone::Milliwatt1004, Tone::Milliwatt1013];
 
 /// What has to be listened for so that the events that are asked for are detected.
 fn detectors_of(endpoint: &Endpoint) -> DetectorSet {
@@ -208,6 +214,8 @@ fn detectors_of(endpoint: &Endpoint) -> DetectorSet {
             Source::Digit(_) | Source::DigitTimer => DetectorSet::DTMF,
             Source::FaxTone => DetectorSet::FAX_CALLING,
             Source::ModemTone => DetectorSet::ANSWER,
+            Source::Tone(tone) if MILLIWATTS.contains(&tone) => DetectorSet::MILLIWATT,
+            Source::Tone(Tone::TestProgress) => DetectorSet::TEST_PROGRESS,
             _ => DetectorSet::NONE,
         })
     })

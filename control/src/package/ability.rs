@@ -33,10 +33,12 @@ pub enum Ability {
     FaxToneDetection,
     /// ANS and its kin are detected.
     ModemToneDetection,
-    /// Test tones and patterns are sent.
+    /// Test tones are sent.
     TestTones,
-    /// Test tones and patterns are detected.
+    /// Milliwatts and test progress tones are detected.
     TestToneDetection,
+    /// Test patterns are sent and detected.
+    TestPatterns,
     /// Continuity of the circuit is tested from here.
     ContinuityTest,
     /// The circuit is a loop or a transponder for the other side's test.
@@ -224,7 +226,7 @@ impl Source {
             Self::Tone(_) => Ability::CallToneDetection,
             Self::Continuity(_) => Ability::ContinuityTest,
             Self::NetworkContinuity(_) => Ability::NetworkContinuityTest,
-            Self::TestPattern => Ability::TestToneDetection,
+            Self::TestPattern => Ability::TestPatterns,
             Self::Pattern => Ability::Patterns,
             Self::Answer => Ability::LineSignalling,
             Self::MediaStart => Ability::MediaStart,
@@ -249,7 +251,7 @@ impl Making {
             Self::Continuity(_) => Ability::ContinuityTest,
             Self::NetworkContinuity(_) => Ability::NetworkContinuityTest,
             Self::Transponder | Self::Loopback => Ability::ContinuityResponse,
-            Self::TestPattern => Ability::TestTones,
+            Self::TestPattern => Ability::TestPatterns,
             Self::Pattern => Ability::Patterns,
             Self::Answer | Self::Blocking => Ability::LineSignalling,
         }

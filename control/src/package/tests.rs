@@ -25,6 +25,7 @@ const EVERY: Abilities = Abilities::of(&[
     Ability::ModemToneDetection,
     Ability::TestTones,
     Ability::TestToneDetection,
+    Ability::TestPatterns,
     Ability::ContinuityTest,
     Ability::ContinuityResponse,
     Ability::NetworkContinuityTest,
