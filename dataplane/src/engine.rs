@@ -113,6 +113,9 @@ impl Engine {
         let outcome = match order.action {
             Action::Connect { ds0, port, ref identity, leg } => self.connect(now, ds0, port, identity, leg),
             Action::Modify { port, leg } => self.modify(port, leg),
+            Action::ConnectRelay { .. } | Action::ModifyRelay { .. } => {
+                unreachable!("control has no relays to order yet")
+            }
             Action::Disconnect { port } => self.disconnect(now, port),
             Action::Survey { port } => Outcome::Seen(self.seen(port)),
             Action::Encode { ds0, law } => self.encode(ds0, law),

@@ -71,12 +71,29 @@ pub enum Action {
         /// How it is to behave from now on.
         leg: Leg,
     },
-    /// Ends a connection; its pair is idle from then on.
+    /// Makes a connection of a relay on an idle port pair: of an endpoint that has no DS0, where what
+    /// comes in on one connection goes out on the others as it is.
+    ConnectRelay {
+        /// The relay; one that has no connection is none.
+        relay: RelayId,
+        /// The RTP slot of the pair.
+        port: PortSlot,
+        /// How it is to behave.
+        leg: RelayLeg,
+    },
+    /// Changes how a connection of a relay behaves.
+    ModifyRelay {
+        /// The RTP slot of its pair.
+        port: PortSlot,
+        /// How it is to behave from now on.
+        leg: RelayLeg,
+    },
+    /// Ends a connection, of a DS0 or of a relay; its pair is idle from then on.
     Disconnect {
         /// The RTP slot of its pair.
         port: PortSlot,
     },
-    /// Asks what a connection has seen.
+    /// Asks what a connection has seen, of a DS0 or of a relay.
     Survey {
         /// The RTP slot of its pair.
         port: PortSlot,
@@ -164,6 +181,80 @@ pub struct Leg {
     pub dscp: Dscp,
 }
 
+/// A relay of one core, numbered by control: 0 up to, but not including, [`Limits::pairs`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RelayId(pub u32);
+
+/// How one connection of a relay behaves.
+///
+/// A packet that comes from its peer goes on, in the tick in which it is taken, to the peers of the
+/// relay's other connections, if this one's mode receives (`recvonly`, `sendrecv`, `confrnce`) and
+/// theirs sends (`sendonly`, `sendrecv`, `confrnce`). In `loopback` and `netwloop` it goes back to the
+/// peer it came from, and nowhere else; in all other modes nowhere. All of it is as it came, SSRC,
+/// sequence number, timestamp and any codec's payload, but for the payload type, which is the one that
+/// the receiving side knows.
+// RFC 3550 §7.1: what keeps SSRCs is a translator; §7.2: it passes RTCP on as well. The two ends see
+// each other's losses, and nothing is ours to report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RelayLeg {
+    /// Who hears whom.
+    pub mode: Mode,
+    /// Who the peer is, as far as that is known; never [`Peer::Local`].
+    pub peer: Peer,
+    /// What payload types mean to this peer.
+    pub types: PayloadTypes,
+    /// The mark on what is sent.
+    pub dscp: Dscp,
+}
+
+/// Payload types of one peer, and what they are called in the relay: up to [`Self::MAX`] that differ.
+///
+/// What comes from the peer under `theirs` is known in the relay as `common`, and what is known as
+/// `common` is sent to it under `theirs`. All others pass unchanged. Where there are two connections,
+/// the types of one can be the common ones: it needs no entries then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PayloadTypes([Option<PayloadType>; Self::MAX]);
+
+/// One payload type under its two numbers, each 0 to 127.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PayloadType {
+    /// What the peer calls it.
+    pub theirs: u8,
+    /// What the relay calls it.
+    pub common: u8,
+}
+
+impl PayloadTypes {
+    /// How many there is room for.
+    pub const MAX: usize = 16;
+
+    /// All are the same on both sides.
+    pub const SAME: Self = Self([None; Self::MAX]);
+
+    /// The first [`Self::MAX`] of `types`. Of two for one number the first counts.
+    pub fn new(types: impl IntoIterator<Item = PayloadType>) -> Self {
+        let mut all = Self::SAME;
+        for (place, payload_type) in all.0.iter_mut().zip(types) {
+            *place = Some(payload_type);
+        }
+        all
+    }
+
+    /// What the relay calls what comes from the peer under `theirs`.
+    pub fn common(&self, theirs: u8) -> u8 {
+        self.iter().find(|one| one.theirs == theirs).map_or(theirs, |one| one.common)
+    }
+
+    /// Under what the peer is sent what the relay calls `common`.
+    pub fn theirs(&self, common: u8) -> u8 {
+        self.iter().find(|one| one.common == common).map_or(common, |one| one.theirs)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = PayloadType> + '_ {
+        self.0.iter().map_while(|one| *one)
+    }
+}
+
 /// What is known of the other end of a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
@@ -173,13 +264,20 @@ pub enum Peer {
     OnHold,
     /// It is there.
     At(Remote),
+    /// It is another leg of this core, on the pair of this RTP slot: a local connection (RFC 3435
+    /// §2.1.3.4). Octets go straight from one DS0 to the other, as long as each leg names the other
+    /// as its peer; no packet is made of them. Only the codec of `send` counts: from clearmode octets
+    /// pass as they are, from all others in the law of the line that they go to.
+    ///
+    /// Two DS0s of different cores speak RTP to each other's address instead.
+    Local(PortSlot),
 }
 
 impl Peer {
     /// Where it is.
     pub const fn remote(&self) -> Option<Remote> {
         match self {
-            Self::Undescribed | Self::OnHold => None,
+            Self::Undescribed | Self::OnHold | Self::Local(_) => None,
             Self::At(remote) => Some(*remote),
         }
     }
@@ -188,7 +286,7 @@ impl Peer {
     pub fn may_be(&self, from: SocketAddr, address: impl Fn(&Remote) -> SocketAddr) -> bool {
         match self {
             Self::Undescribed => true,
-            Self::OnHold => false,
+            Self::OnHold | Self::Local(_) => false,
             Self::At(remote) => is_same(address(remote), from),
         }
     }

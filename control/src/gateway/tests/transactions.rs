@@ -148,8 +148,8 @@ fn malformed_commands_are_answered_if_they_say_which_they_are() {
 
 fn kind(action: &Action) -> &'static str {
     match action {
-        Action::Connect { .. } => "connect",
-        Action::Modify { .. } => "modify",
+        Action::Connect { .. } | Action::ConnectRelay { .. } => "connect",
+        Action::Modify { .. } | Action::ModifyRelay { .. } => "modify",
         Action::Disconnect { .. } => "disconnect",
         Action::Survey { .. } => "survey",
         Action::Encode { .. } => "encode",
