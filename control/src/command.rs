@@ -639,8 +639,14 @@ impl Execution {
 }
 
 /// The response that refuses a command before anything of it was done.
-pub fn refusal(state: &State, code: ReturnCode, transaction: TransactionId) -> Vec<u8> {
-    let mut response = Response::new(code, transaction);
+pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8> {
+    let mut response = Response::new(code, command.transaction);
+    // RFC 3435 §2.4: a package's own code is told with its name. The package is the one whose parameters
+    // the command has.
+    if code.is_package_specific() {
+        let mut names = command.parameters.others.iter().filter_map(|(name, _)| name.split_once('/'));
+        response.package = names.next().map(|(package, _)| package);
+    }
     // RFC 3435 §2.4: who names a package that is not there is told which are.
     let packages = state.packages.list();
     if code == ReturnCode::UNSUPPORTED_PACKAGE && !packages.is_empty() {

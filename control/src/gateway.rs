@@ -462,7 +462,7 @@ impl Gateway {
                 }
             }
             Err(code) => {
-                let octets = command::refusal(&self.state, code, command.transaction);
+                let octets = command::refusal(&self.state, code, command);
                 self.answer(now, ticket, code, octets);
             }
         }

@@ -53,6 +53,7 @@ const ALL: &[&Package] = &[
 /// What this gateway can do today. Whoever makes more possible adds it here, and call agents see it.
 pub const OFFERED: Abilities = Abilities::of(&[
     Ability::Notifications,
+    Ability::BulkAudit,
     Ability::DigitDetection,
     Ability::DigitGeneration,
     Ability::CallTones,

@@ -17,5 +17,6 @@ mod rfc3435_order;
 mod rfc3435_restart;
 mod rfc3435_sdp;
 mod rfc3435_transport;
+mod rfc3624;
 mod rfc3661_codes;
 mod script;

@@ -1,5 +1,8 @@
 //! AUEP: what an endpoint is and does (RFC 3435 §2.3.10), or which endpoints there are.
 
+mod bulk;
+mod ranges;
+
 use std::fmt::Write as _;
 
 use dataplane::mode::Mode;
@@ -27,6 +30,7 @@ const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
 /// The return code for what is wrong.
 pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCode> {
     let selected = check::all(state, &command.endpoint)?;
+    let bulk = bulk::Request::read(&state.packages, &command.parameters)?;
     let mut response = Response::new(ReturnCode::OK, command.transaction);
     let endpoint = &state.endpoints[selected.endpoints[0]];
     let texts = Texts::new(state, endpoint);
@@ -38,6 +42,8 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
             }
         }
         // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
+        // RFC 3624 §2.1.1: unless it asks for more in bulk.
+        Wildcard::All | Wildcard::Any if bulk.is_some() => {}
         Wildcard::All | Wildcard::Any => {
             if selected.endpoints.len() > NAMES_MAX {
                 return Err(ReturnCode::RESPONSE_TOO_LARGE);
@@ -51,6 +57,10 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
                 .collect();
         }
     }
+    let Some(bulk) = bulk else { return within_datagram(octets_of(&response)) };
+    let room = DATAGRAM_MAX.saturating_sub(octets_of(&response).len());
+    let lines = bulk.answer(state, &selected, room)?;
+    response.parameters.others.extend(lines.iter().map(|(name, value)| (*name, value.as_str())));
     within_datagram(octets_of(&response))
 }
 

@@ -72,6 +72,12 @@ fn extension(packages: &Packages, verb: Verb, name: &str) -> Result<(), ReturnCo
         _ if name.contains('/') => match packages.extension(name)? {
             // RFC 3435 §B.2.1: it is part of a notification request.
             Extension::PersistentEvents if allowed(verb, Code::R) => Ok(()),
+            // RFC 3624 §2.1.1: these are of AUEP.
+            Extension::BulkRequestedInfo | Extension::StartEndpoint | Extension::EndpointsMax
+                if verb == Verb::AuditEndpoint =>
+            {
+                Ok(())
+            }
             _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
         },
         _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),

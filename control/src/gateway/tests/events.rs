@@ -229,7 +229,7 @@ fn who_names_an_unknown_package_is_told_the_known() {
     let mut bench = Bench::new();
     let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: L/hd(N)\n");
     assert_code(&answer, 518);
-    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,B:0,DM1:0"));
+    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,B:0,DM1:0,BA:0"));
 }
 
 // RFC 3435 §4.4.1, §4.4.7: until the disconnected procedure is complete, what happens is quarantined.
