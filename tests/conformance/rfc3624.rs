@@ -74,6 +74,24 @@ fn a_state_is_true_if_one_of_its_conditions_holds() {
     assert_eq!(lines(&told, "BA/EL"), ["ds/e1-1/[1-3]", "ds/e1-2/[1-3]"], "ranges of the last term alone");
     let told = audit(&mut w, "ds/e1-1/[1-3]", "BA/F: BA/S(D, N, L, S, H)\r\n");
     assert_eq!(lines(&told, "BA/S"), ["FFF"]);
+    assert_eq!(w.ask("RQNT ds/e1-1/2@gw", "X: 1\r\nS: G/rt\r\n").code, 200);
+    let told = audit(&mut w, "ds/e1-1/[1-3]", "BA/F: BA/S(S)\r\n");
+    assert_eq!(lines(&told, "BA/S"), ["FTF"]);
+    let told = audit(&mut w, "ds/e1-1/[1-3]", "BA/F: BA/S(N)\r\n");
+    assert_eq!(lines(&told, "BA/S"), ["FFF"]);
+}
+
+#[test]
+fn who_cannot_reach_the_call_agent_is_disconnected() {
+    let mut w = World::builder(9).spans("[[span]]\n").build();
+    w.agent_answers = false;
+    w.run_for(Duration::from_secs(62));
+    let told = audit(&mut w, "ds/e1-1/[1-3]", "BA/F: BA/S(D)\r\n");
+    assert_eq!(lines(&told, "BA/S"), ["TTT"]);
+    w.agent_answers = true;
+    w.run_for(Duration::from_secs(30));
+    let told = audit(&mut w, "ds/e1-1/[1-3]", "BA/F: BA/S(D)\r\n");
+    assert_eq!(lines(&told, "BA/S"), ["FFF"]);
 }
 
 // RFC 3624 §2.1.1.2: H means nothing where an endpoint knows of no state but its bearer's.

@@ -245,8 +245,8 @@ fn alternatives<'a>(list: &mut Vec<&'a str>, text: &'a str, rule: &'static str) 
 fn range(text: &str) -> Option<Range> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let number = |text| decimal(trim(text)).filter(|&number| number <= 9_999);
-    let (from, to) = (number(from)?, number(to)?);
-    (from <= to).then_some(Range { from, to })
+    // One that is upside down is for who negotiates to refuse, with a code of its own.
+    Some(Range { from: number(from)?, to: number(to)? })
 }
 
 fn on_or_off(text: &str) -> Option<bool> {

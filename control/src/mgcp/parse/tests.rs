@@ -256,7 +256,7 @@ fn values_that_cannot_be_are_refused_by_rule() {
         ("Z: x", "SpecificEndpointID", 539),
         ("L: p:x", "packetizationPeriod", 541),
         ("L: k:\"a, e:on", "LocalConnectionOptions", 541),
-        ("L: p:20-10", "packetizationPeriod", 541),
+        ("L: p:2x-10", "packetizationPeriod", 541),
         ("L: b:99999", "bandwidth", 541),
         ("L: e:maybe", "echoCancellation", 541),
         ("L: s:", "silenceSuppression", 541),
