@@ -461,7 +461,7 @@ impl Tally {
 }
 
 /// Whether a mode takes what the peer sends.
-const fn receives(mode: Mode) -> bool {
+pub(crate) const fn receives(mode: Mode) -> bool {
     !matches!(mode, Mode::SendOnly | Mode::Inactive)
 }
 

@@ -24,9 +24,11 @@ use crate::channel::{Channel, Rows};
 use crate::connection::{Collision, Connection};
 use crate::limits::Limits;
 use crate::link::{
-    Action, ConnectionStats, DetectorSet, Identity, Leg, Order, Outcome, PlayId, Report, Side, ToneSpec,
+    Action, ConnectionStats, DetectorSet, Identity, Leg, Order, Outcome, PlayId, RelayId, RelayLeg, Report,
+    Side, ToneSpec,
 };
 use crate::outbox::{self, Outbox};
+use crate::relay::Relays;
 use crate::reporting::{Refused, Reporting};
 use crate::reports::Reports;
 use crate::rtp::packet::Header;
@@ -52,6 +54,7 @@ pub struct Engine {
     /// By pair.
     connections: Box<[Connection]>,
     rows: Rows,
+    relays: Relays,
     reporting: Reporting,
     outbox: Outbox,
     reports: Reports,
@@ -92,6 +95,7 @@ impl Engine {
                 .map(|pair| Connection::new(PortSlot(pair as u32 * 2), limits))
                 .collect(),
             rows: Rows::new(limits.pairs),
+            relays: Relays::new(limits),
             reporting: Reporting::new(limits.pairs, epoch, &mut rng),
             outbox: Outbox::new(limits.pairs),
             reports: Reports::new(limits, Arc::clone(&stats)),
@@ -113,11 +117,10 @@ impl Engine {
         let outcome = match order.action {
             Action::Connect { ds0, port, ref identity, leg } => self.connect(now, ds0, port, identity, leg),
             Action::Modify { port, leg } => self.modify(port, leg),
-            Action::ConnectRelay { .. } | Action::ModifyRelay { .. } => {
-                unreachable!("control has no relays to order yet")
-            }
+            Action::ConnectRelay { relay, port, leg } => self.connect_relay(relay, port, leg),
+            Action::ModifyRelay { port, leg } => self.modify_relay(port, leg),
             Action::Disconnect { port } => self.disconnect(now, port),
-            Action::Survey { port } => Outcome::Seen(self.seen(port)),
+            Action::Survey { port } => self.survey(port),
             Action::Encode { ds0, law } => self.encode(ds0, law),
             Action::Watch { side, detectors } => self.watch(side, detectors),
             Action::Play { side, play, ref tone } => self.start(side, play, *tone),
@@ -130,7 +133,7 @@ impl Engine {
     pub fn receive(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
         let pair = slot.pair();
         let Some(connection) = self.connections.get_mut(pair).filter(|one| one.channel.is_some()) else {
-            self.stats.add(Counter::DroppedIdle, 1);
+            self.relays.receive(slot, from, arrived, octets, &self.stats);
             return;
         };
         if !slot.is_rtp() {
@@ -201,6 +204,7 @@ impl Engine {
     /// Sends what is ready: BYEs, RTP, and the RTCP that is due.
     pub fn transmit(&mut self, now: Instant, sockets: &mut impl RtpSockets) {
         self.outbox.apply_marks(sockets);
+        self.relays.transmit(sockets, &self.stats);
         self.outbox.send_letters(sockets, &self.stats);
         self.send_packets(sockets);
         self.send_reports(now, sockets);
@@ -227,7 +231,10 @@ impl Engine {
         let index = self.channel_index(ds0);
         let pair = port.pair();
         let connection = &mut self.connections[pair];
-        assert!(connection.channel.is_none(), "a connection is made on an idle pair");
+        assert!(
+            connection.channel.is_none() && !self.relays.has(pair),
+            "a connection is made on an idle pair"
+        );
         let trunk = &self.spans[index / TIMESLOTS_MAX];
         let law = self.channels[index].law;
         connection.open(index as u32, identity, leg, law, trunk.clock, phase(index, trunk.frames));
@@ -246,7 +253,24 @@ impl Engine {
         Outcome::Done
     }
 
+    fn connect_relay(&mut self, relay: RelayId, port: PortSlot, leg: RelayLeg) -> Outcome {
+        let pair = port.pair();
+        assert!(self.connections[pair].channel.is_none(), "a connection is made on an idle pair");
+        self.relays.connect(relay, pair, leg);
+        self.outbox.mark(port, leg.dscp);
+        Outcome::Done
+    }
+
+    fn modify_relay(&mut self, port: PortSlot, leg: RelayLeg) -> Outcome {
+        self.relays.modify(port.pair(), leg);
+        self.outbox.mark(port, leg.dscp);
+        Outcome::Done
+    }
+
     fn disconnect(&mut self, now: Instant, port: PortSlot) -> Outcome {
+        if let Some(seen) = self.relays.disconnect(port.pair()) {
+            return Outcome::Seen(seen);
+        }
         let seen = self.seen(port);
         let pair = port.pair();
         self.say_bye(now, pair);
@@ -317,7 +341,11 @@ impl Engine {
         Outcome::Done
     }
 
-    /// What a connection has seen.
+    fn survey(&mut self, port: PortSlot) -> Outcome {
+        Outcome::Seen(self.relays.seen(port.pair()).unwrap_or_else(|| self.seen(port)))
+    }
+
+    /// What a connection of a DS0 has seen.
     fn seen(&mut self, port: PortSlot) -> ConnectionStats {
         let latency = self.reporting.latency(port.pair());
         ConnectionStats { latency, ..self.live(port).1.seen() }

@@ -43,7 +43,7 @@
 //! A DS0 at 20 ms is 50 packets of 160 octets a second each way; 480 of them are 24,000 packets and
 //! 3.8 MB a second each way, 120 packets a tick of 5 ms. A tick touches, for each DS0 with a call, its
 //! channel (a cache line), its connection's hot part, 40 octets of block and jitter buffer each way.
-//! RTCP state, looked at every five seconds, lies elsewhere. All of a DS0 is under 8 KiB, most of it
+//! RTCP state, looked at every five seconds, lies elsewhere. All of a connection is under 10 KiB, most of it
 //! jitter buffer.
 //!
 //! [`Span::exchange`]: drivers::span::Span::exchange
@@ -68,6 +68,7 @@ pub mod mode;
 mod observation;
 mod outbox;
 pub mod packetizer;
+mod relay;
 mod reporting;
 mod reports;
 pub mod rtp;

@@ -45,12 +45,12 @@ impl Mode {
     ];
 
     /// Whether the endpoint hears what comes in on such a connection.
-    const fn is_heard(self) -> bool {
+    pub(crate) const fn is_heard(self) -> bool {
         matches!(self, Self::ReceiveOnly | Self::SendReceive | Self::Conference)
     }
 
     /// Whether what the endpoint says goes out on such a connection.
-    const fn is_fed(self) -> bool {
+    pub(crate) const fn is_fed(self) -> bool {
         matches!(self, Self::SendOnly | Self::SendReceive | Self::Conference)
     }
 }

@@ -121,6 +121,14 @@ impl Header {
     }
 }
 
+/// Puts another payload type, 0 to 127, into a packet; its marker stays.
+///
+/// # Panics
+/// If the octets are no RTP packet.
+pub(crate) fn rewrite_payload_type(octets: &mut [u8], payload_type: u8) {
+    octets[1] = octets[1] & MARKER | payload_type & !MARKER;
+}
+
 fn u32_at(octets: &[u8], range: Range<usize>) -> u32 {
     u32::from_be_bytes(octets[range].try_into().expect("the range is four octets"))
 }
