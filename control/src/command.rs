@@ -15,6 +15,7 @@ pub mod check;
 pub mod crcx;
 pub mod dlcx;
 pub mod epcf;
+mod listen;
 pub mod mdcx;
 pub mod notification;
 pub mod options;
@@ -203,6 +204,7 @@ impl State {
         for undo in execution.undo.drain(..).rev() {
             self.undo(undo);
         }
+        self.stirred.extend(&execution.endpoints);
         Some(execution)
     }
 
@@ -412,6 +414,7 @@ impl<'a> Commit<'a> {
             self.asked = Some(asked.clone());
         }
         self.orders += self.state.perform(id, Some(self.id));
+        self.orders += self.state.listen(id, Some(self.id), common.asked.as_deref());
         self.state.stirred.push(id);
     }
 }
@@ -428,7 +431,9 @@ impl Common {
     /// Orders that [`Commit::apply`] and [`Commit::signal`] give at most.
     pub fn orders(&self, endpoint: &Endpoint) -> usize {
         let signals = self.asked.as_ref().map_or(0, |asked| {
-            asked.signals.len() * CONNECTIONS_PER_ENDPOINT + endpoint.control.playing.len() + 1
+            let starts = asked.signals.len() * CONNECTIONS_PER_ENDPOINT;
+            let watches = 1 + CONNECTIONS_PER_ENDPOINT;
+            starts + endpoint.control.playing.len() + watches
         });
         usize::from(self.law.is_some_and(|law| law != endpoint.law)) + signals
     }

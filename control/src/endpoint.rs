@@ -69,8 +69,8 @@ pub struct Control {
     pub signals: signal::Signals,
     /// The tones of them that the core plays, and where.
     pub playing: Vec<(PlayId, Side)>,
-    /// What the core listens for on the line.
-    pub watching: DetectorSet,
+    /// What the core listens for, and where.
+    pub watching: Vec<(Side, DetectorSet)>,
     /// What there is to tell of the service state, or was told last.
     pub news: restart::News,
     /// Whether the call agent knows that.
@@ -117,7 +117,7 @@ impl Endpoint {
                 notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
                 signals: signal::Signals::default(),
                 playing: Vec::new(),
-                watching: DetectorSet::NONE,
+                watching: Vec::new(),
                 news: restart::News::Restart,
                 announcement: restart::Announcement::Settled,
             },

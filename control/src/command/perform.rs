@@ -48,6 +48,7 @@ impl State {
         let now = self.now;
         let control = &mut self.endpoints[id].control;
         control.playing.retain(|(_, side)| *side != Side::Network(port));
+        control.watching.retain(|(side, _)| *side != Side::Network(port));
         control.signals.handle_disconnected(now, connection);
         self.stirred.push(id);
     }

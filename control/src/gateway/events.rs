@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use dataplane::link::{Action, DetectorSet, Observation, Side, Sound};
+use dataplane::link::{Observation, Side, Sound};
 use drivers::time::Instant;
 use tracing::{debug, warn};
 
 use super::{Due, Gateway};
 use crate::command::notification;
+use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Form, Named};
 use crate::endpoint::notify::{Effect, Notification, NotificationId, Observed};
-use crate::endpoint::{Endpoint, EndpointId};
 use crate::mgcp::message::{Command, TransactionId, Verb};
-use crate::mgcp::name::EndpointName;
+use crate::mgcp::name::{ConnectionId, EndpointName};
 use crate::notified_entity::Route;
 use crate::package::ability::{Source, Tone};
 use crate::timer::TimerId;
@@ -39,22 +39,21 @@ impl Gateway {
     /// A core has observed something.
     pub(super) fn observed(&mut self, core: CoreId, side: Side, what: Observation) {
         // What is observed of a connection that has just ended is nobody's.
-        let Some(id) = self.endpoint_of(core, side) else { return };
+        let Some((id, connection)) = self.place_of(core, side) else { return };
         match what {
             Observation::Began(sound) => {
-                if let Side::Line(_) = side {
-                    sources_of(sound).iter().for_each(|source| self.happened(id, *source));
-                }
+                sources_of(sound).iter().for_each(|source| self.happened(id, connection, *source));
             }
             Observation::Ended { .. } => {}
             Observation::PlayEnded(play) => self.state.play_ended(id, side, play),
         }
     }
 
-    fn happened(&mut self, id: EndpointId, source: Source) {
+    fn happened(&mut self, id: EndpointId, connection: Option<ConnectionId>, source: Source) {
         let now = self.state.now;
         for event in self.state.packages.caused_by(source) {
-            self.state.endpoints[id].control.notify.handle_event(now, Observed::new(event));
+            let observed = Observed { connection, ..Observed::new(event) };
+            self.state.endpoints[id].control.notify.handle_event(now, observed);
         }
         self.state.stirred.push(id);
     }
@@ -72,7 +71,7 @@ impl Gateway {
     pub(super) fn settle(&mut self, now: Instant) {
         while let Some(id) = self.state.stirred.pop() {
             self.settle_one(now, id);
-            self.watch_line(id);
+            self.state.listen(id, None, None);
             self.set_timer(id);
         }
     }
@@ -92,17 +91,6 @@ impl Gateway {
                 // Requests with the one are refused, and nothing asks for the other.
                 Effect::SwapAudio | Effect::ReportLockstep => {}
             }
-        }
-    }
-
-    /// Has the core listen for what events need.
-    fn watch_line(&mut self, id: EndpointId) {
-        let endpoint = &mut self.state.endpoints[id];
-        let detectors = detectors_of(endpoint);
-        if detectors != endpoint.control.watching {
-            endpoint.control.watching = detectors;
-            let side = Side::Line(endpoint.ds0);
-            self.state.orders.push(endpoint.core, Action::Watch { side, detectors }, None);
         }
     }
 
@@ -175,15 +163,17 @@ impl Gateway {
         Some(id)
     }
 
-    fn endpoint_of(&self, core: CoreId, side: Side) -> Option<EndpointId> {
+    /// Whose side that is, and of which connection.
+    fn place_of(&self, core: CoreId, side: Side) -> Option<(EndpointId, Option<ConnectionId>)> {
         match side {
-            Side::Line(ds0) => self.state.endpoints.at(ds0),
+            Side::Line(ds0) => self.state.endpoints.at(ds0).map(|id| (id, None)),
             Side::Network(port) => {
-                let has = |endpoint: &Endpoint| {
-                    let mut connections = endpoint.connections.iter();
-                    endpoint.core == core && connections.any(|connection| connection.port == port)
-                };
-                self.state.endpoints.iter().find(|(_, endpoint)| has(endpoint)).map(|(id, _)| id)
+                let of_core = self.state.endpoints.iter().filter(|(_, endpoint)| endpoint.core == core);
+                let mut connections = of_core.flat_map(|(id, endpoint)| {
+                    endpoint.connections.iter().map(move |connection| (id, connection))
+                });
+                let (id, connection) = connections.find(|(_, connection)| connection.port == port)?;
+                Some((id, Some(connection.id)))
             }
         }
     }
@@ -204,19 +194,3 @@ fn sources_of(sound: Sound) -> Vec<Source> {
 }
 
 const MILLIWATTS: [Tone; 3] = [Tone::Milliwatt1000, Tone::Milliwatt1004, Tone::Milliwatt1013];
-
-/// What has to be listened for so that the events that are asked for are detected.
-fn detectors_of(endpoint: &Endpoint) -> DetectorSet {
-    let patterns = endpoint.control.notify.watched();
-    let events = patterns.flat_map(|pattern| pattern.events.iter());
-    events.filter_map(|event| event.source()).fold(DetectorSet::NONE, |set, source| {
-        set.with(match source {
-            Source::Digit(_) | Source::DigitTimer => DetectorSet::DTMF,
-            Source::FaxTone => DetectorSet::FAX_CALLING,
-            Source::ModemTone => DetectorSet::ANSWER,
-            Source::Tone(tone) if MILLIWATTS.contains(&tone) => DetectorSet::MILLIWATT,
-            Source::Tone(Tone::TestProgress) => DetectorSet::TEST_PROGRESS,
-            _ => DetectorSet::NONE,
-        })
-    })
-}

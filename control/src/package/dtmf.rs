@@ -1,12 +1,13 @@
 //! D, the DTMF package (RFC 3660 §2.2).
 //!
-//! Its event X, any digit, is not in the table: it is never what happened.
+//! Its event X, any digit, is not in the table: it is never what happened. Digits are also detected and
+//! played on connections, which §2.2 leaves to the gateway.
 
 use dataplane::link::Digit;
 
 use super::ability::{Making, Source};
 use super::parameter::{Rule, Takes};
-use super::{Entry, Package, SignalKind};
+use super::{Entry, On, Package, SignalKind};
 
 pub(super) const PACKAGE: Package = Package::new("D", 1, ENTRIES);
 
@@ -39,7 +40,7 @@ const ENTRIES: &[Entry] = &[
     Entry::event("L", Source::DigitHeld),
     Entry::event("oc", Source::SignalCompleted),
     Entry::event("of", Source::SignalFailed),
-    Entry::event("T", Source::DigitTimer).and_signal(SignalKind::seconds(16), Making::Nothing),
+    Entry::event("T", Source::DigitTimer).on(On::Either).and_signal(SignalKind::seconds(16), Making::Nothing),
 ];
 
 const KEY: Rule = Rule::named("dg", Takes::Key { wildcard: false }).required();
@@ -47,5 +48,9 @@ const KEY: Rule = Rule::named("dg", Takes::Key { wildcard: false }).required();
 /// By its event code (RFC 4733 §3.2), which a test compares with its name.
 const fn digit(name: &'static str, code: u8) -> Entry {
     let Some(digit) = Digit::of_code(code) else { panic!("digits have codes 0 to 15") };
-    Entry::event(name, Source::Digit(digit)).and_signal(SignalKind::Brief, Making::Digit(digit))
+    let source = Source::Digit(digit);
+    Entry::event(name, source)
+        .on(On::Either)
+        .and_signal(SignalKind::Brief, Making::Digit(digit))
+        .on(On::Either)
 }

@@ -94,6 +94,15 @@ pub enum Refusal {
     Glare(ReturnCode),
 }
 
+impl Request {
+    /// All that it wants detected from its success on.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let persistent = self.persistent.iter().flat_map(|list| list.iter());
+        let requested = self.events.iter().chain(persistent).map(|requested| &requested.pattern);
+        requested.chain(self.detect.iter().flat_map(|list| list.iter()))
+    }
+}
+
 impl Requested {
     /// As a call agent would ask for it.
     pub fn to_asked(&self) -> RequestedEvent {

@@ -190,11 +190,53 @@ fn a_second_request_ends_the_first_and_what_it_began() {
     assert_eq!(bench.say_only("RQNT 900 ds/e1-1/1@gw MGCP 1.0\nX: 1\nR: D/1(N)\nS: G/rt\n"), [""; 0]);
     let said = bench.say_only("RQNT 901 ds/e1-1/1@gw MGCP 1.0\nX: 2\nR: D/2(N)\n");
     assert_code(&said[0], 407);
-    assert_eq!(bench.actions().last(), Some(&Action::Watch { side: line, detectors: DetectorSet::DTMF }));
+    let watch = Action::Watch { side: line, detectors: DetectorSet::DTMF };
+    let play = PlayId(0);
+    let actions = bench.actions();
+    assert!(matches!(&actions[..], [Action::Play { .. }, first, last]
+        if *first == watch && *last == Action::Stop { side: line, play }));
     bench.carry_out();
     assert_eq!(bench.dial("1"), [""; 0]);
     let told = one(bench.dial("2"));
     assert_eq!(header(&told, "X").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_request_is_granted_when_the_core_listens() {
+    let mut bench = bench();
+    assert_eq!(bench.say_only("RQNT 900 ds/e1-1/1@gw MGCP 1.0\nX: 1\nR: D/1(N)\n"), [""; 0]);
+    assert_eq!(bench.after(Duration::from_millis(10)), [""; 0]);
+    assert_code(&one(bench.carry_out()), 200);
+    // What it wants is listened for already.
+    let said = bench.say_only("RQNT 901 ds/e1-1/1@gw MGCP 1.0\nX: 2\nR: D/2(N)\n");
+    assert_code(&one(said), 200);
+}
+
+#[test]
+fn digits_on_a_connection_are_told_by_its_name() {
+    let mut bench = bench();
+    let made = bench.ask("CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: 1\nQ: loop\nR: D/[0-9]@$(N)\n");
+    let id = header(&made, "I").expect("an id");
+    let actions = bench.actions();
+    let Some(Action::Watch { side, detectors: DetectorSet::DTMF }) = actions.last() else {
+        panic!("{actions:?}")
+    };
+    assert!(matches!(side, Side::Network(_)));
+    assert_eq!(bench.dial("1"), [""; 0], "the line is not asked about");
+    let five = Observation::Began(Sound::Digit(Digit::new('5').expect("a digit")));
+    let told = one(bench.observe(*side, five));
+    assert_eq!(header(&told, "O"), Some(format!("D/5@{id}")));
+    assert_eq!(bench.answer_to(&told), [""; 0]);
+    // With `*`, connections to come are listened to as well.
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nR: D/[0-9]@*(N)\n"), 200);
+    assert_eq!(bench.actions(), []);
+    assert_code(&bench.ask("CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\n"), 200);
+    let actions = bench.actions();
+    assert!(matches!(actions[..], [Action::Connect { .. }, Action::Watch { side: Side::Network(_), .. }]));
+    assert_code(&bench.ask("DLCX ds/e1-1/1@gw", ""), 250);
+    assert!(bench.actions().iter().all(|action| matches!(action, Action::Disconnect { .. })));
+    // What is observed of a connection that has gone is nobody's.
+    assert_eq!(bench.observe(*side, five), [""; 0]);
 }
 
 #[test]
