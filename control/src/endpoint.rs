@@ -4,6 +4,7 @@
 //! connections. What only MGCP knows of an endpoint is in [`Control`]. [`table`] holds them all,
 //! [`naming`] knows what they are called, [`restart`] tells call agents of their service state.
 
+pub mod continuity;
 pub mod naming;
 pub mod notify;
 pub mod restart;
@@ -67,6 +68,8 @@ pub struct Control {
     pub notify: notify::Notify,
     /// What is to be heard here.
     pub signals: signal::Signals,
+    /// The continuity tests among them.
+    pub continuity: continuity::Continuity,
     /// The tones of them that the core plays, and where.
     pub playing: Vec<(PlayId, Side)>,
     /// What the core listens for, and where.
@@ -116,6 +119,7 @@ impl Endpoint {
                 notified: NotifiedEntity::default(),
                 notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
                 signals: signal::Signals::default(),
+                continuity: continuity::Continuity::default(),
                 playing: Vec::new(),
                 watching: Vec::new(),
                 news: restart::News::Restart,

@@ -59,6 +59,8 @@ pub const OFFERED: Abilities = Abilities::of(&[
     Ability::CallTones,
     Ability::FaxToneDetection,
     Ability::ModemToneDetection,
+    Ability::ContinuityTest,
+    Ability::NetworkContinuityTest,
     Ability::TestTones,
     Ability::TestToneDetection,
 ]);

@@ -3,7 +3,7 @@
 //! Frequencies are those that E.180 recommends (425 Hz), cadences those of ETSI TR 101 041-2; for
 //! tones that are North American alone, those of Telcordia GR-506.
 
-use dataplane::link::{Blend, Digit, Frequency, Step, ToneSpec};
+use dataplane::link::{Blend, CheckTone, Digit, Frequency, Step, ToneSpec};
 
 use crate::endpoint::signal::Signal;
 use crate::mgcp::event::{Parameter, Parameters};
@@ -16,11 +16,10 @@ pub fn of(signal: &Signal) -> Option<ToneSpec> {
         Making::RingbackOn => Some(RINGBACK),
         Making::Digit(digit) => Some(ToneSpec::dtmf(digit, DIGIT_DBM0, DIGIT_MS, DIGIT_MS)),
         Making::LongDigit => long_digit(&signal.asked.parameters),
+        Making::Continuity(tone) | Making::NetworkContinuity(tone) => Some(check_tone(tone)),
         // Not offered, or silent.
         Making::Nothing
         | Making::List
-        | Making::Continuity(_)
-        | Making::NetworkContinuity(_)
         | Making::Transponder
         | Making::Loopback
         | Making::TestPattern
@@ -123,6 +122,15 @@ const fn special(pitch: [usize; 3], ms: [u16; 3]) -> ToneSpec {
 const fn cadence(frequencies: &[Frequency], on_ms: u16, off_ms: u16) -> ToneSpec {
     let steps = [Step::first(frequencies.len(), on_ms), Step::pause(off_ms)];
     ToneSpec::new(frequencies, &steps, Some(0), Blend::Alone)
+}
+
+/// ITU-T Q.724 §7.3.1: -12 dBm0.
+const fn check_tone(tone: CheckTone) -> ToneSpec {
+    let hz = match tone {
+        CheckTone::Co1 => 2_010,
+        CheckTone::Co2 => 1_780,
+    };
+    ToneSpec::steady(&[Frequency::hz(hz, -12)], Blend::Alone)
 }
 
 fn special_information(parameters: &Parameters) -> ToneSpec {

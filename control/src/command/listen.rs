@@ -51,7 +51,11 @@ fn detectors(endpoint: &Endpoint, coming: &[&Asked], connection: Option<Connecti
     let patterns = endpoint.control.notify.watched().chain(coming);
     let here = patterns.filter(|pattern| pattern.scope.holds(connection));
     let sources = here.flat_map(|pattern| pattern.events.iter()).filter_map(|event| event.source());
-    sources.fold(DetectorSet::NONE, |set, source| set.with(detector_of(source)))
+    let tests = match endpoint.control.continuity.is_tested(|scope| scope.holds(connection)) {
+        true => DetectorSet::CHECK,
+        false => DetectorSet::NONE,
+    };
+    sources.fold(tests, |set, source| set.with(detector_of(source)))
 }
 
 /// What makes the sounds of an event known.
@@ -73,6 +77,7 @@ const fn detector_of(source: Source) -> DetectorSet {
         | Source::ObservedEventsFull
         | Source::QuarantineOverflowed
         | Source::ConnectionAge
+        // Of use in a test alone.
         | Source::Continuity(_)
         | Source::NetworkContinuity(_)
         | Source::TestPattern

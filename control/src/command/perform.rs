@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dataplane::link::{Action, PlayId, Side};
+use dataplane::link::{Action, CheckTone, PlayId, Side};
 use drivers::net::PortSlot;
 
 use super::notification::{as_they_are, check_signals};
@@ -14,6 +14,7 @@ use crate::mgcp::code::ReturnCode;
 use crate::mgcp::event::{EventName, Parameter, Parameters, Place};
 use crate::mgcp::name::ConnectionId;
 use crate::package::EventId;
+use crate::package::ability::{Making, Source};
 use crate::tones;
 
 impl State {
@@ -23,7 +24,10 @@ impl State {
         while let Some(effect) = self.endpoints[id].control.signals.poll_effect() {
             orders += match effect {
                 Effect::Start { play, signal, scope } => self.play(id, owner, play, &signal, scope),
-                Effect::Stop(play) => self.stop(id, owner, PlayId(play.0)),
+                Effect::Stop(play) => {
+                    self.endpoints[id].control.continuity.stop(play);
+                    self.stop(id, owner, PlayId(play.0))
+                }
                 Effect::Complete(key) => self.tell_end(id, key, key.event.completion()),
                 Effect::Failed(key) => self.tell_end(id, key, key.event.failure()),
             };
@@ -49,6 +53,7 @@ impl State {
         let control = &mut self.endpoints[id].control;
         control.playing.retain(|(_, side)| *side != Side::Network(port));
         control.watching.retain(|(side, _)| *side != Side::Network(port));
+        control.continuity.forget(connection);
         control.signals.handle_disconnected(now, connection);
         self.stirred.push(id);
     }
@@ -62,6 +67,38 @@ impl State {
         self.stirred.push(id);
     }
 
+    /// A continuity tone has been heard on a connection, or on the line if `None`. It means something where
+    /// a test is made that awaits it.
+    pub fn check_tone_began(&mut self, id: EndpointId, connection: Option<ConnectionId>, tone: CheckTone) {
+        let control = &mut self.endpoints[id].control;
+        let is_it = |source| match connection {
+            None => source == Some(Source::Continuity(tone)),
+            Some(_) => source == Some(Source::NetworkContinuity(tone)),
+        };
+        let mut watched = control.notify.watched().filter(|pattern| pattern.scope.holds(connection));
+        let is_awaited = watched.any(|pattern| pattern.events.iter().any(|event| is_it(event.source())));
+        drop(watched);
+        if is_awaited && let Some(go) = control.continuity.began(|scope| scope.holds(connection), tone) {
+            self.stop(id, None, PlayId(go.0));
+        }
+    }
+
+    /// It is no longer heard; whether a test has passed with that.
+    pub fn check_tone_ended(
+        &mut self,
+        id: EndpointId,
+        connection: Option<ConnectionId>,
+        tone: CheckTone,
+    ) -> bool {
+        let control = &mut self.endpoints[id].control;
+        let passed = control.continuity.ended(|scope| scope.holds(connection), tone);
+        // RFC 3660 §2.3: operation complete would say that it has not.
+        passed.is_some_and(|go| {
+            control.signals.handle_done(go);
+            true
+        })
+    }
+
     fn play(
         &mut self,
         id: EndpointId,
@@ -70,9 +107,12 @@ impl State {
         signal: &Signal,
         scope: Scope,
     ) -> usize {
+        let endpoint = &mut self.endpoints[id];
+        if let Some(Making::Continuity(_) | Making::NetworkContinuity(_)) = signal.key.event.making() {
+            endpoint.control.continuity.start(play, scope);
+        }
         let Some(tone) = tones::of(signal) else { return 0 };
         let play = PlayId(play.0);
-        let endpoint = &mut self.endpoints[id];
         let mut sides = Vec::new();
         if scope == Scope::Endpoint {
             sides.push(Side::Line(endpoint.ds0));

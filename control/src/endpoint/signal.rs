@@ -207,6 +207,11 @@ impl Signals {
         }
     }
 
+    /// A signal has done what it was for, and ends with that: what has come of it is told otherwise.
+    pub fn handle_done(&mut self, play: PlayId) {
+        drop(self.take(play));
+    }
+
     /// A signal could not begin, or not go on.
     // RFC 3435 §2.1.7: only of time-out signals is that an event.
     pub fn handle_failed(&mut self, now: Instant, play: PlayId) {

@@ -41,6 +41,13 @@ impl Gateway {
         // What is observed of a connection that has just ended is nobody's.
         let Some((id, connection)) = self.place_of(core, side) else { return };
         match what {
+            Observation::Began(Sound::Check(tone)) => self.state.check_tone_began(id, connection, tone),
+            Observation::Ended { sound: Sound::Check(tone), .. } => {
+                if self.state.check_tone_ended(id, connection, tone) {
+                    let sources = [Source::Continuity(tone), Source::NetworkContinuity(tone)];
+                    self.happened(id, connection, sources[usize::from(connection.is_some())]);
+                }
+            }
             Observation::Began(sound) => {
                 sources_of(sound).iter().for_each(|source| self.happened(id, connection, *source));
             }

@@ -1,6 +1,6 @@
 //! RQNT, NTFY, and requests inside other commands.
 
-use dataplane::link::{DetectorSet, Digit, Observation, PlayId, Side, Sound};
+use dataplane::link::{CheckTone, DetectorSet, Digit, Observation, PlayId, Side, Sound};
 
 use super::*;
 use crate::command::notification::tests::PACKAGES;
@@ -239,6 +239,32 @@ fn digits_on_a_connection_are_told_by_its_name() {
     assert_eq!(bench.observe(*side, five), [""; 0]);
 }
 
+// RFC 3660 §2.3.
+#[test]
+fn a_continuity_test_passes_when_the_return_tone_has_come_and_gone() {
+    let mut bench = Bench::new();
+    let line = bench.line();
+    let check = |tone| Sound::Check(tone);
+    let request = "X: 1\nR: T/co2(N),T/oc(N),T/of(N)\nS: T/co1\n";
+    assert_code(&bench.ask("RQNT ds/e1-1/17@gw", request), 200);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", request), 200);
+    let watch = Action::Watch { side: line, detectors: DetectorSet::CHECK };
+    assert!(matches!(&bench.actions()[2..], [Action::Play { .. }, last] if *last == watch));
+    // Its own tone comes back, which is not what is awaited.
+    assert_eq!(bench.observe(line, Observation::Began(check(CheckTone::Co1))), [""; 0]);
+    assert_eq!(bench.actions(), []);
+    assert_eq!(bench.observe(line, Observation::Began(check(CheckTone::Co2))), [""; 0]);
+    assert!(matches!(bench.actions()[..], [Action::Stop { side, .. }] if side == line));
+    let told = one(bench.observe(line, Observation::Ended { sound: check(CheckTone::Co2), ms: 90 }));
+    assert_eq!(header(&told, "O").as_deref(), Some("T/co2"));
+    assert_eq!(bench.actions(), [Action::Watch { side: line, detectors: DetectorSet::NONE }]);
+    assert_eq!(bench.answer_to(&told), [""; 0]);
+    // At the other endpoint nothing comes back.
+    let told = one(bench.after(Duration::from_secs(3)));
+    assert!(told.contains("/17@"), "{told}");
+    assert_eq!(header(&told, "O").as_deref(), Some("T/oc(T/co1)"));
+}
+
 #[test]
 fn a_wildcard_asks_all_or_none() {
     let mut bench = bench();
@@ -271,7 +297,7 @@ fn who_names_an_unknown_package_is_told_the_known() {
     let mut bench = Bench::new();
     let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: L/hd(N)\n");
     assert_code(&answer, 518);
-    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,B:0,DM1:0,BA:0"));
+    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,R:1,B:0,DM1:0,BA:0"));
 }
 
 // RFC 3435 §4.4.1, §4.4.7: until the disconnected procedure is complete, what happens is quarantined.
