@@ -258,7 +258,7 @@ impl Agent {
 }
 
 impl Terms {
-    fn codec(self) -> Codec {
+    pub(crate) fn codec(self) -> Codec {
         Codec::G711(self.law)
     }
 
@@ -271,7 +271,7 @@ impl Terms {
     }
 
     /// Our own session description.
-    fn description(self, session_id: u64, rtp: SocketAddr) -> Vec<u8> {
+    pub(crate) fn description(self, session_id: u64, rtp: SocketAddr) -> Vec<u8> {
         let format = Format { payload_type: self.payload_type(), codec: self.codec() };
         let formats = Formats::new([format]);
         let mut octets = Vec::new();

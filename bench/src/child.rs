@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use crate::Failure;
 use crate::pace;
+use crate::target::Size;
 
 /// The gateway that a measurement wants.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,14 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) program: PathBuf,
     /// Its address for everything.
     pub(crate) address: Ipv4Addr,
-    /// DS0s at least: whole E1s whose far ends loop.
-    pub(crate) ds0s: u16,
-    /// The law of the lines.
-    pub(crate) law: Law,
-    /// What octets wait in its jitter buffers; its own default if `None`.
-    pub(crate) jitter_ms: Option<u16>,
-    /// The CPU of its media core.
-    pub(crate) cpu: Option<usize>,
+    /// How large it is: whole E1s whose far ends loop.
+    pub(crate) size: Size,
 }
 
 /// The first of its RTP ports.
@@ -50,7 +45,7 @@ impl Wanted {
 
     /// Its configuration file.
     fn config(&self) -> String {
-        let Self { address, ds0s, law, .. } = self;
+        let Self { address, size: Size { ds0s, law, jitter_ms, transactions_max, cpu, .. }, .. } = self;
         let e1s = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         let ports = u32::from(e1s) * u32::from(Carrier::E1.timeslot_max()) * 2;
         let port_last = u32::from(PORT_FIRST) + ports - 1;
@@ -60,18 +55,26 @@ impl Wanted {
         };
         let mut text = format!(
             "[gateway]\nname = \"{DOMAIN}\"\n\
-             [mgcp]\nlisten = [\"{address}:{MGCP_PORT}\"]\nallow = [\"127.0.0.0/8\"]\nrestart_wait_max_ms = 0\n\
-             [media]\naddresses = [\"{address}\"]\nport_first = {PORT_FIRST}\nport_last = {port_last}\n"
+             [mgcp]\nlisten = [\"{address}:{MGCP_PORT}\"]\nallow = [\"127.0.0.0/8\"]\nrestart_wait_max_ms = 0\n"
         );
         let write = |text: &mut String, line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a String takes whatever is written");
         };
-        if let Some(jitter_ms) = self.jitter_ms {
-            let most = jitter_ms.max(100);
+        if let Some(transactions_max) = transactions_max {
+            write(&mut text, format_args!("transactions_max = {transactions_max}"));
+        }
+        write(
+            &mut text,
+            format_args!(
+                "[media]\naddresses = [\"{address}\"]\nport_first = {PORT_FIRST}\nport_last = {port_last}"
+            ),
+        );
+        if let Some(jitter_ms) = jitter_ms {
+            let most = (*jitter_ms).max(100);
             write(&mut text, format_args!("jitter_nominal_ms = {jitter_ms}\njitter_max_ms = {most}"));
         }
         write(&mut text, format_args!("[[core]]"));
-        if let Some(cpu) = self.cpu {
+        if let Some(cpu) = cpu {
             write(&mut text, format_args!("cpu = {cpu}"));
         }
         write(&mut text, format_args!("[[span]]\ncarrier = \"e1\"\ncount = {e1s}\nlaw = \"{law}\""));
@@ -230,10 +233,14 @@ mod tests {
         Wanted {
             program: PathBuf::from("tollgate"),
             address: Ipv4Addr::new(127, 64, 1, 1),
-            ds0s,
-            law: Law::Mu,
-            jitter_ms: Some(40),
-            cpu: Some(1),
+            size: Size {
+                ds0s,
+                law: Law::Mu,
+                jitter_ms: Some(40),
+                transactions_max: Some(100_000),
+                cpu: Some(1),
+                control_cpu: None,
+            },
         }
     }
 
@@ -244,14 +251,17 @@ mod tests {
             assert!(config.ds0s() >= usize::from(ds0s) && config.ds0s() < usize::from(ds0s) + 31);
             assert_eq!(config.spans[0].law, Law::Mu);
             assert_eq!(config.cores[0].cpu, Some(1));
+            assert_eq!(config.mgcp.transactions_max, 100_000);
         }
     }
 
     #[test]
     fn what_is_not_asked_for_is_left_to_the_gateway() {
-        let wanted = Wanted { jitter_ms: None, cpu: None, ..wanted(62) };
+        let mut wanted = wanted(62);
+        wanted.size = Size { jitter_ms: None, transactions_max: None, cpu: None, ..wanted.size };
         let config = Config::parse(&wanted.config(), Path::new("")).expect("it is right");
         assert_eq!(config.media.jitter, Config::default().media.jitter);
+        assert_eq!(config.mgcp.transactions_max, Config::default().mgcp.transactions_max);
         assert_eq!(config.cores, Config::default().cores);
     }
 }

@@ -5,24 +5,22 @@
 //! the gateway's counters (`P:` of each DLCX) are held against the harness's own.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use control::call_agent::Counters;
 use control::mgcp::message::ConnectionParameters;
 use control::run::Signals;
-use drivers::line::Carrier;
 use drivers::time::{Clock, Instant};
 
-use crate::agent::{Agent, address_towards};
-use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
+use crate::agent::Agent;
 use crate::floor::{self, Floor, HARNESS};
 use crate::host::{self, Thread};
 use crate::load::{Account, Figures, sum};
 use crate::measure::{Bench, Cost, refused, rtp_address};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
+use crate::target::{Size, TargetArgs};
 use crate::{Failure, LoadArgs};
 
 /// Carries calls on N DS0s and verifies every octet of them, both ways, from outside.
@@ -52,33 +50,16 @@ pub(crate) struct DensityArgs {
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     floor_seconds: u32,
 
-    /// The MGCP address and port of a gateway that runs, whose DS0s loop at their far ends.
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["program", "jitter"])]
-    gateway: Option<SocketAddr>,
-
-    /// The domain in its endpoints' names.
-    #[arg(long, value_name = "NAME", default_value = DOMAIN)]
-    domain: String,
-
-    /// The names of its endpoints; {span} and {timeslot} become numbers, from 1.
-    #[arg(long, value_name = "PATTERN", default_value = "ds/e1-{span}/{timeslot}")]
-    endpoints: String,
-
-    /// Timeslots of each of its spans that are used.
-    #[arg(long, value_name = "N", default_value_t = Carrier::E1.timeslot_max(), value_parser = clap::value_parser!(u8).range(1..=31))]
-    timeslots: u8,
-
-    /// The `tollgate` to start [default: the one beside this program].
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
 
     /// What its jitter buffers hold, in milliseconds, 0 to 200 [default: its own default].
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(0..=200))]
+    #[arg(long, value_name = "MS", conflicts_with = "gateway", value_parser = clap::value_parser!(u16).range(0..=200))]
     jitter: Option<u16>,
 }
 
 /// What a run came to.
-struct Run {
+pub(crate) struct Run {
     cost: Cost,
     accounts: Vec<Account>,
     figures: Figures,
@@ -104,82 +85,99 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
         0 => None,
         seconds => Some(floor::measure(&args.load, Duration::from_secs(u64::from(seconds)), signals)?),
     };
-    let (run, last_words) = match args.gateway {
-        Some(gateway) => {
-            let local = address_towards(gateway)?;
-            (run_on(HARNESS, args.load.cpu, || carry(args, gateway, local, None, signals))?, String::new())
-        }
-        None => {
-            let [_, local, _] = own_addresses();
-            let wanted = args.wanted()?;
-            let mut child = Gateway::start(&wanted)?;
-            let carry = || carry(args, wanted.mgcp(), local.into(), Some(&mut child), signals);
-            let run = run_on(HARNESS, args.load.cpu, carry)?;
-            (run, child.stop()?)
-        }
+    let size = Size {
+        ds0s: args.load.ds0,
+        law: args.load.law.into(),
+        jitter_ms: args.jitter,
+        transactions_max: None,
+        cpu: args.load.gateway_cpu,
+        control_cpu: None,
     };
+    let mut target = args.target.open(size)?;
+    let run = run_on(HARNESS, args.load.cpu, || {
+        let way =
+            Way { gateway: target.gateway, local: target.local, process: target.process(), thread: HARNESS };
+        carry(args, way, &mut || target.check(), &|| {}, signals)
+    })?;
+    let last_words = target.close()?;
     let mut report = args.report(&run, floor.as_ref());
     report.last_words = account_of_cores(&last_words);
     Ok(report)
 }
 
 impl DensityArgs {
-    fn wanted(&self) -> Result<Wanted, Failure> {
-        let [address, ..] = own_addresses();
-        Ok(Wanted {
-            program: self.program.clone().map_or_else(child::sibling, Ok)?,
-            address,
-            ds0s: self.load.ds0,
-            law: self.load.law.into(),
-            jitter_ms: self.jitter,
-            cpu: self.load.gateway_cpu,
-        })
-    }
-
-    /// The local name of the `n`th endpoint.
-    fn endpoint(&self, n: u16) -> String {
-        let timeslots = u16::from(self.timeslots);
-        let (span, timeslot) = (n / timeslots + 1, n % timeslots + 1);
-        self.endpoints.replace("{span}", &span.to_string()).replace("{timeslot}", &timeslot.to_string())
+    /// This load beside something else that is measured: nothing may be lost.
+    pub(crate) fn beside(load: LoadArgs, target: TargetArgs) -> Self {
+        Self { load, require_loss: 0.0, floor_seconds: 0, target, jitter: None }
     }
 }
 
+impl Run {
+    /// What it came to beside something else that was measured.
+    pub(crate) fn beside(&self, args: &DensityArgs) -> (Vec<Section>, Verdict) {
+        let losses = Losses::of(self, args.load.shape(Duration::ZERO).ptime_octets as u64);
+        let mut sections = vec![args.calls(self), packets(self, losses), octets(self)];
+        sections.extend(args.worst(self));
+        (sections, args.verdict(self, losses))
+    }
+}
+
+/// Between the harness and the gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Way {
+    /// Where the gateway takes MGCP.
+    pub(crate) gateway: SocketAddr,
+    /// The harness's own address.
+    pub(crate) local: IpAddr,
+    /// The gateway's process, if it can be seen from here.
+    pub(crate) process: Option<u32>,
+    /// The name of the harness's thread.
+    pub(crate) thread: &'static str,
+}
+
 /// Sets up all calls, runs the load over them, and tears them down.
-fn carry(
+///
+/// `check` says every turn whether the gateway is well, and `up` is called when all calls are up.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn carry(
     args: &DensityArgs,
-    gateway: SocketAddr,
-    local: IpAddr,
-    mut child: Option<&mut Gateway>,
+    way: Way,
+    check: &mut dyn FnMut() -> Result<(), Failure>,
+    up: &dyn Fn(),
     signals: &Signals,
 ) -> Result<Run, Failure> {
+    let Way { gateway, local, process, thread } = way;
     let length = args.load.length();
-    let mut bench = Bench::new(local, args.load.shape(length), HARNESS, signals)?;
-    let mut agent = Agent::bind(local, gateway, &args.domain, args.load.terms())?;
+    let mut bench = Bench::new(local, args.load.shape(length), thread, signals)?;
+    let mut agent = Agent::bind(local, gateway, &args.target.domain, args.load.terms())?;
     for ds0 in 0..args.load.ds0 {
-        agent.add(&args.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
+        agent.add(&args.target.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
     }
     agent.audit();
-    settle(&mut bench, &mut agent, &mut child, START_MAX)?;
-    let process = child.as_ref().map(|child| child.process());
+    settle(&mut bench, &mut agent, check, START_MAX)?;
     let idle = process.map(host::resident).transpose()?;
 
     let began = Clock.now();
     agent.connect();
-    let up = settle(&mut bench, &mut agent, &mut child, CALLS_MAX)?;
+    let all_up = settle(&mut bench, &mut agent, check, CALLS_MAX)?;
     // A line that has just been made may not run yet, and what is sent to it would only pile up.
-    let give_up = up + LINE_START_MAX;
+    let give_up = all_up + LINE_START_MAX;
     while !bench.load.is_heard() && bench.turn()? < give_up {}
+    up();
 
     let carrier = process.map(|process| Thread::named(process, CARRIER)).transpose()?;
     let cost = bench.measure(length, carrier, |now| {
         agent.turn(now)?;
-        child.as_mut().map_or(Ok(()), |child| child.check())
+        check()
     })?;
     let busy = process.map(host::resident).transpose()?;
-    let dropped = [host::queue_drops(local)?, host::queue_drops(gateway.ip())?];
+    let dropped = [local, gateway.ip()].map(|ip| host::queue_drops(ip, |address| address.ip() == ip));
+    let [harness, theirs] = dropped;
 
     agent.disconnect();
-    settle(&mut bench, &mut agent, &mut child, CALLS_MAX)?;
+    settle(&mut bench, &mut agent, check, CALLS_MAX)?;
     let counted = agent.calls().iter().map(|call| call.parameters.clone()).collect();
     let refused = refused(&bench.load);
     let (accounts, figures) = bench.load.finish();
@@ -188,10 +186,10 @@ fn carry(
         accounts,
         figures,
         counted,
-        setup: up.since(began),
+        setup: all_up.since(began),
         messages: agent.counters(),
         refused,
-        dropped,
+        dropped: [harness?, theirs?],
         memory: idle.zip(busy).map(|(idle, busy)| [idle, busy]),
     })
 }
@@ -200,7 +198,7 @@ fn carry(
 fn settle(
     bench: &mut Bench<'_>,
     agent: &mut Agent,
-    child: &mut Option<&mut Gateway>,
+    check: &mut dyn FnMut() -> Result<(), Failure>,
     time_max: Duration,
 ) -> Result<Instant, Failure> {
     let give_up = Clock.now() + time_max;
@@ -210,7 +208,7 @@ fn settle(
         while let Some((ds0, peer)) = agent.poll_up() {
             bench.load.add(ds0 as u16, peer);
         }
-        child.as_mut().map_or(Ok(()), |child| child.check())?;
+        check()?;
         if agent.is_done() {
             bench.turn()?;
             bench.turn()?;
@@ -223,7 +221,7 @@ fn settle(
 }
 
 /// The media thread of a gateway of ours with one core.
-const CARRIER: &str = "core-0";
+pub(crate) const CARRIER: &str = "core-0";
 
 /// How long a gateway may take to come up, and to make or end all calls.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -298,7 +296,7 @@ impl DensityArgs {
         for (place, account) in bad.iter().take(WORST).enumerate() {
             let Account { ds0, back, .. } = account;
             let text = format!("{} missing, {} wrong, {} shifts", back.missing, back.wrong(), back.shifts);
-            section.text(&format!("ds0_worst_{}", place + 1), &self.endpoint(*ds0), &text);
+            section.text(&format!("ds0_worst_{}", place + 1), &self.target.endpoint(*ds0), &text);
         }
         (!bad.is_empty()).then_some(section)
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Sub;
 use std::time::Duration;
 
@@ -31,6 +31,11 @@ impl Sub for Usage {
 }
 
 impl Thread {
+    /// The first thread of a process, which has its number.
+    pub(crate) const fn main(process: u32) -> Self {
+        Self { process, id: process }
+    }
+
     /// The thread of this name, if the process has one.
     ///
     /// # Errors
@@ -75,15 +80,15 @@ pub(crate) fn resident(process: u32) -> io::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets
-/// bound to `address`.
+/// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets of
+/// this address's family that `is_meant`. With thousands of sockets, the table takes long to read.
 ///
 /// # Errors
 /// If the host does not say.
-pub(crate) fn queue_drops(address: IpAddr) -> io::Result<u64> {
-    let file = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+pub(crate) fn queue_drops(family: IpAddr, is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<u64> {
+    let file = if family.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let table = fs::read_to_string(file)?;
-    Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| line.0 == address).map(|line| line.1).sum())
+    Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| is_meant(line.0)).map(|line| line.1).sum())
 }
 
 /// User and system time together; given in USER_HZ, 100 a second on Linux whatever its own clock does.
@@ -101,18 +106,19 @@ fn schedstat_nanos(text: &str) -> Option<(Duration, Duration)> {
 }
 
 /// The local address of a line of `/proc/net/udp` or `udp6`, and its drops.
-fn udp_line(line: &str) -> Option<(IpAddr, u64)> {
+fn udp_line(line: &str) -> Option<(SocketAddr, u64)> {
     let mut fields = line.split_ascii_whitespace();
-    let (address, _) = fields.nth(1)?.split_once(':')?;
+    let (address, port) = fields.nth(1)?.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
     // Words of the address in the host's order, as the kernel has them in memory.
     let words: Vec<_> = (0..address.len() / 8)
         .map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes))
         .collect::<Option<_>>()?;
-    let address = match words.concat()[..] {
+    let address: IpAddr = match words.concat()[..] {
         [a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
         ref octets => Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into(),
     };
-    Some((address, fields.last()?.parse().ok()?))
+    Some((SocketAddr::new(address, port), fields.last()?.parse().ok()?))
 }
 
 fn strange(text: &str) -> io::Error {
@@ -136,9 +142,9 @@ mod tests {
                     41235 2 00000000b5a3c7e1 17";
         let expected = u32::from_ne_bytes([127, 83, 1, 2]);
         assert_eq!(expected, 0x0201_537F, "these tests run on a little-endian host");
-        assert_eq!(udp_line(line), Some((Ipv4Addr::new(127, 83, 1, 2).into(), 17)));
+        assert_eq!(udp_line(line), Some((SocketAddr::from(([127, 83, 1, 2], 20_000)), 17)));
         let line = line.replace("0201537F", "00000000000000000000000001000000");
-        assert_eq!(udp_line(&line), Some((Ipv6Addr::LOCALHOST.into(), 17)));
+        assert_eq!(udp_line(&line), Some((SocketAddr::from((Ipv6Addr::LOCALHOST, 20_000)), 17)));
         assert_eq!(udp_line("  sl  local_address"), None);
     }
 

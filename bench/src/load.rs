@@ -357,12 +357,12 @@ fn slot(ds0: u16) -> PortSlot {
     PortSlot((usize::from(ds0) / STREAMS_A_SOCKET * 2) as u32)
 }
 
-/// Up to a minute in us, to three digits.
-fn histogram() -> Histogram<u64> {
+/// A distribution of times up to a minute in us, to three digits.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(60_000_000, 3).expect("the bounds are in range")
 }
 
-fn record(histogram: &mut Histogram<u64>, time: Duration) {
+pub(crate) fn record(histogram: &mut Histogram<u64>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }
 

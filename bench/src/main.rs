@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod caller;
 mod checker;
 mod child;
 mod density;
@@ -17,6 +18,8 @@ mod measure;
 mod pace;
 mod pattern;
 mod report;
+mod setup_rate;
+mod target;
 
 use std::io;
 use std::num::NonZeroU8;
@@ -33,6 +36,7 @@ use floor::FloorArgs;
 use load::Shape;
 use measure::WARM_UP;
 use report::{Report, Value};
+use setup_rate::SetupRateArgs;
 
 /// Whatever keeps a measurement from being made.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,6 +57,7 @@ struct Cli {
 enum Command {
     Density(DensityArgs),
     Floor(FloorArgs),
+    SetupRate(SetupRateArgs),
 }
 
 /// The load.
@@ -157,6 +162,7 @@ fn run(cli: &Cli) -> Result<Report, Failure> {
     match &cli.command {
         Command::Density(args) => density::run(args, &signals),
         Command::Floor(args) => floor::run(args, &signals),
+        Command::SetupRate(args) => setup_rate::run(args, &signals),
     }
 }
 

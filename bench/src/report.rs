@@ -184,6 +184,21 @@ impl Report {
 }
 
 impl Verdict {
+    /// The verdict over both: what one alone has failed has failed.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Pass, other) => other,
+            (verdict, Self::Pass) => verdict,
+            (Self::Inconclusive(ours), Self::Inconclusive(theirs)) => {
+                Self::Inconclusive([ours, theirs].concat())
+            }
+            (
+                Self::Fail(ours) | Self::Inconclusive(ours),
+                Self::Fail(theirs) | Self::Inconclusive(theirs),
+            ) => Self::Fail([ours, theirs].concat()),
+        }
+    }
+
     /// What the process ends with: 0, 1, or 3 where nothing can be said of the gateway.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {

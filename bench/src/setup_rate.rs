@@ -1,0 +1,483 @@
+//! How many calls a second a gateway sets up and takes down, and how long its answers take.
+//!
+//! A [`Caller`] asks by the clock; here are its sockets, the search for the highest rate, what the
+//! gateway's threads cost meanwhile, and the report. With `--beside`, other calls are carried all the
+//! while, each octet of which is verified as `density` does.
+
+mod sitting;
+mod trial;
+
+use std::net::UdpSocket;
+use std::num::{NonZeroU8, NonZeroU32};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use control::mgcp::name::EndpointName;
+use control::run::Signals;
+use drivers::time::Clock;
+
+use crate::agent::{Agent, Terms};
+use crate::caller::{Caller, Plan};
+use crate::density::{self, DensityArgs, Way};
+use crate::floor::HARNESS;
+use crate::host;
+use crate::pace::run_on;
+use crate::report::{Report, Section, Value, Verdict};
+use crate::target::{Size, Target, TargetArgs};
+use crate::{Failure, LawName, LoadArgs};
+
+use self::sitting::{Sitting, Sockets};
+use self::trial::{Threads, Trial, dropped_by};
+
+/// Sets up and takes down calls by MGCP: CRCX, MDCX and DLCX, on the clock, whatever the gateway does.
+///
+/// Calls come at a rate and wait for nobody (open loop), so that a gateway that is slow cannot hide it:
+/// each CRCX is timed from when it was due, MDCX and DLCX from the answer before. Any MGCP gateway can be
+/// measured (--gateway, --domain, --endpoints); without one, `tollgate run` is started here.
+///
+/// Exit code: 0 when all that is required held, 1 when not, and 3 when it did not, but this harness or
+/// the machine, not the gateway, may be why.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("rate").required(true), after_help = "Examples:\n  \
+    tollgate-bench setup-rate --calls-per-second 5000 --require-p99 10 --cpu 0 --gateway-cpu 1 --control-cpu 1\n  \
+    tollgate-bench setup-rate --calls-per-second 5000 --beside 2000       2,000 other calls must lose nothing\n  \
+    tollgate-bench setup-rate --max --require-calls 10000\n  \
+    tollgate-bench setup-rate --calls-per-second 500 --gateway 192.0.2.1:2427 --domain mgw \\\n      \
+    --endpoints 'rtpbridge/{hex}' --ds0 500")]
+pub(crate) struct SetupRateArgs {
+    /// Calls a second; each is three commands.
+    #[arg(long, value_name = "R", group = "rate", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    calls_per_second: Option<u32>,
+
+    /// Looks for the highest rate at which nothing fails or is repeated, and what is required holds.
+    #[arg(long, group = "rate", conflicts_with = "beside")]
+    max: bool,
+
+    /// How long to measure, in seconds; a second of warming up comes before. With --max: each rate.
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+
+    /// Endpoints that take turns with the calls, those of --beside among them.
+    #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    ds0: u16,
+
+    /// How long a call stays up, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    hold: u32,
+
+    /// Call agents that take turns, each with a port of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    agents: u8,
+
+    /// Other calls that carry RTP all the while, on the first of the endpoints.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    beside: u16,
+
+    /// The longest that 99 of 100 answers may take, in milliseconds; with --max, 200 unless given.
+    #[arg(long, value_name = "MS")]
+    require_p99: Option<f64>,
+
+    /// Calls a second that there must be at least with --max.
+    #[arg(long, value_name = "R", requires = "max")]
+    require_calls: Option<u32>,
+
+    /// The greatest part of all calls that may fail, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    require_failures: f64,
+
+    /// The law that connections ask for.
+    #[arg(long, value_enum, default_value_t = LawName::A)]
+    law: LawName,
+
+    /// The CPU this harness runs on [default: any].
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<usize>,
+
+    /// The CPU of the media core of a gateway that is started here [default: any].
+    #[arg(long, value_name = "CPU")]
+    gateway_cpu: Option<usize>,
+
+    /// The CPU of its other threads, control's among them [default: any].
+    #[arg(long, value_name = "CPU")]
+    control_cpu: Option<usize>,
+
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// `tollgate-bench setup-rate`.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn run(args: &SetupRateArgs, signals: &Signals) -> Result<Report, Failure> {
+    if args.beside >= args.ds0 {
+        return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
+    }
+    let mut target = args.target.open(args.size())?;
+    wait_for(&mut target, args)?;
+    let idle = target.process().map(host::resident).transpose()?;
+    let (trials, beside) = match args.calls_per_second.and_then(NonZeroU32::new) {
+        None => (run_on(HARNESS, args.cpu, || args.search(&target, signals))?, None),
+        Some(rate) if args.beside == 0 => {
+            let mut endpoints = args.endpoints()?;
+            let trial = || args.counted_trial(&target, rate, &mut endpoints, signals);
+            (vec![run_on(HARNESS, args.cpu, trial)?], None)
+        }
+        Some(rate) => {
+            args.trial_beside(&target, rate, signals).map(|(trial, run)| (vec![trial], Some(run)))?
+        }
+    };
+    let busy = target.process().map(host::resident).transpose()?;
+    target.check()?;
+    let last_words = target.close()?;
+    let mut report = args.report(&trials);
+    if let Some(memory) = idle.zip(busy) {
+        report.sections.push(memory_section(memory));
+    }
+    if let Some(run) = beside {
+        let (sections, verdict) = run.beside(&args.load());
+        report.sections.extend(sections);
+        report.verdict = std::mem::replace(&mut report.verdict, Verdict::Pass).and(verdict);
+    }
+    let own = last_words.lines().filter(|line| ACCOUNT.iter().any(|words| line.contains(words)));
+    report.last_words = own.collect::<Vec<_>>().join("\n");
+    Ok(report)
+}
+
+/// What lines of a gateway's log begin with that say what it counted.
+const ACCOUNT: [&str; 3] = ["MGCP sockets", "control: ", "core has ended"];
+
+/// Asks for the last endpoint until the gateway answers.
+fn wait_for(target: &mut Target, args: &SetupRateArgs) -> Result<(), Failure> {
+    let name = args.target.endpoint(args.ds0 - 1);
+    let mut agent = Agent::bind(target.local, target.gateway, &args.target.domain, args.terms())?;
+    agent.add(&name, (target.local, 0).into())?;
+    // One that the gateway is to choose cannot be asked for.
+    if name.contains('$') {
+        return Ok(());
+    }
+    agent.audit();
+    let clock = Clock;
+    let give_up = clock.now() + START_MAX;
+    while !agent.is_done() {
+        let now = clock.now();
+        agent.turn(now)?;
+        target.check()?;
+        if now > give_up {
+            return Err(format!("nobody answers at {}", target.gateway).into());
+        }
+        crate::pace::sleep_until(now + Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+impl SetupRateArgs {
+    fn size(&self) -> Size {
+        // A response is to be kept for T-HIST, 30 s (RFC 3435 §3.5.1), at least to the rate of our aim.
+        let commands = self.calls_per_second.map_or(u32::MAX, |rate| rate.saturating_mul(3 * 31));
+        Size {
+            ds0s: self.ds0,
+            law: self.law.into(),
+            jitter_ms: None,
+            transactions_max: Some(commands.clamp(65_536, 1_048_576)),
+            cpu: self.gateway_cpu,
+            control_cpu: self.control_cpu,
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { law: self.law.into(), ptime_ms: NonZeroU8::new(20).expect("20 is not 0") }
+    }
+
+    /// The endpoints of the calls that come and go.
+    fn endpoints(&self) -> Result<Vec<EndpointName>, Failure> {
+        let name = |n| Ok(format!("{}@{}", self.target.endpoint(n), self.target.domain).parse()?);
+        (self.beside..self.ds0).map(name).collect()
+    }
+
+    /// The calls that stay.
+    fn load(&self) -> DensityArgs {
+        let load = LoadArgs {
+            ds0: self.beside,
+            seconds: self.seconds + BESIDE_LONGER_S,
+            ptime: "20".to_owned(),
+            law: self.law,
+            cpu: self.cpu,
+            gateway_cpu: self.gateway_cpu,
+        };
+        DensityArgs::beside(load, self.target.clone())
+    }
+
+    /// A trial while other calls stay up.
+    fn trial_beside(
+        &self,
+        target: &Target,
+        rate: NonZeroU32,
+        signals: &Signals,
+    ) -> Result<(Trial, density::Run), Failure> {
+        let load = self.load();
+        let way =
+            Way { gateway: target.gateway, local: target.local, process: target.process(), thread: BESIDE };
+        let mut endpoints = self.endpoints()?;
+        // The table of sockets takes long to read, and the other calls' packets would have to wait.
+        let before = dropped_by(target)?;
+        let (mut trial, sockets, run) = thread::scope(|scope| {
+            let (is_up, wait) = mpsc::sync_channel(1);
+            let load = &load;
+            let carrying = scope.spawn(move || {
+                // Who waits for it may have given up.
+                let up = || is_up.try_send(()).unwrap_or_default();
+                run_on(BESIDE, self.cpu, || density::carry(load, way, &mut || Ok(()), &up, signals))
+            });
+            // If it fails before, it says so below.
+            let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
+                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, &mut endpoints, signals)),
+                Err(_) => Err("the calls beside did not come up".into()),
+            };
+            let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            trial.map(|(trial, sockets)| (trial, sockets, run))
+        })?;
+        trial.dropped = [sockets.dropped()?, dropped_by(target)? - before];
+        Ok((trial, run))
+    }
+
+    /// The highest rate that holds, and the lowest that did not, last.
+    fn search(&self, target: &Target, signals: &Signals) -> Result<Vec<Trial>, Failure> {
+        let mut endpoints = self.endpoints()?;
+        let (mut best, mut least_bad): (Option<Trial>, Option<Trial>) = (None, None);
+        let mut rate = FIRST_RATE;
+        loop {
+            let mut trial = self.counted_trial(target, rate, &mut endpoints, signals)?;
+            if !self.holds(&trial) {
+                // Machines have hiccups; what a gateway cannot do, it cannot do twice.
+                trial = self.counted_trial(target, rate, &mut endpoints, signals)?;
+            }
+            let holds = self.holds(&trial);
+            eprintln!("{rate} calls a second: {}", if holds { "held" } else { "not held" });
+            *(if holds { &mut best } else { &mut least_bad }) = Some(trial);
+            let (held, not_held) = (best.as_ref().map(|t| t.rate), least_bad.as_ref().map(|t| t.rate));
+            match next_rate(held, not_held) {
+                Some(next) => rate = next,
+                None => return Ok(best.into_iter().chain(least_bad).collect()),
+            }
+        }
+    }
+
+    /// A trial, and what the host dropped meanwhile.
+    fn counted_trial(
+        &self,
+        target: &Target,
+        rate: NonZeroU32,
+        endpoints: &mut Vec<EndpointName>,
+        signals: &Signals,
+    ) -> Result<Trial, Failure> {
+        let before = dropped_by(target)?;
+        let (mut trial, sockets) = self.trial(target, rate, endpoints, signals)?;
+        trial.dropped = [sockets.dropped()?, dropped_by(target)? - before];
+        Ok(trial)
+    }
+
+    fn trial(
+        &self,
+        target: &Target,
+        rate: NonZeroU32,
+        endpoints: &mut Vec<EndpointName>,
+        signals: &Signals,
+    ) -> Result<(Trial, Sockets), Failure> {
+        let sockets = Sockets::bind(target, self.agents)?;
+        let agents = sockets.agents(target.gateway, &self.target.domain)?;
+        // Nobody reads what comes there.
+        let sink = UdpSocket::bind((target.local, 0))?;
+        let clock = Clock;
+        let plan = Plan {
+            rate,
+            start: clock.now() + Duration::from_millis(10),
+            warm_up: WARM_UP,
+            length: Duration::from_secs(u64::from(self.seconds)),
+            hold: Duration::from_millis(u64::from(self.hold)),
+            terms: self.terms(),
+            rtp: sink.local_addr()?,
+        };
+        let caller = Caller::new(plan, agents, std::mem::take(endpoints));
+        let threads = Threads::of(target)?;
+        let mut sitting = Sitting::new(caller, sockets);
+        sitting.run_until(plan.start + plan.warm_up, signals)?;
+        let (from, before) = (clock.now(), threads.usage()?);
+        sitting.run_until(sitting.caller.end(), signals)?;
+        let (to, after) = (clock.now(), threads.usage()?);
+        sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, signals)?;
+        let (tally, free) = sitting.caller.finish();
+        *endpoints = free;
+        let (elapsed, costs) = (to.since(from), after - before);
+        let trial = Trial { rate, tally, length: plan.length, elapsed, costs, dropped: [0; 2] };
+        Ok((trial, sitting.sockets))
+    }
+
+    /// Whether the gateway has kept up, as far as it was asked to.
+    fn holds(&self, trial: &Trial) -> bool {
+        self.shortfalls(trial).is_empty() && (!self.max || trial.tally.repeated == 0)
+    }
+
+    /// In what a trial falls short of what is required.
+    fn shortfalls(&self, trial: &Trial) -> Vec<String> {
+        let Trial { tally, .. } = trial;
+        let mut reasons = Vec::new();
+        let failed_percent = 100.0 * tally.failures() as f64 / tally.offered.max(1) as f64;
+        if failed_percent > self.require_failures {
+            reasons.push(format!(
+                "{} refused, {} unanswered, {} found no endpoint free: {failed_percent:.3} % of the calls",
+                tally.refusals(),
+                tally.unanswered,
+                tally.blocked
+            ));
+        }
+        let (asked, done) = (f64::from(trial.rate.get()), trial.throughput());
+        if done < asked * KEPT_UP {
+            reasons.push(format!("{done:.0} calls a second were done, of {asked:.0} that were asked for"));
+        }
+        let p99_ms = tally.all_times().value_at_quantile(0.99) as f64 / 1e3;
+        let p99_max = self.require_p99.or(self.max.then_some(FIRST_REPETITION_MS));
+        if let Some(most) = p99_max.filter(|most| p99_ms > *most) {
+            reasons.push(format!("99 of 100 answers took up to {p99_ms:.3} ms; required: {most} ms"));
+        }
+        reasons
+    }
+
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        let cpu = |cpu: Option<usize>| cpu.map_or(Value::Text("any".to_owned()), |n| Value::Count(n as u64));
+        let rate =
+            self.calls_per_second.map_or(Value::Text("max".to_owned()), |rate| Value::Count(rate.into()));
+        vec![
+            ("calls_per_second", rate),
+            ("seconds", Value::Count(self.seconds.into())),
+            ("ds0", Value::Count(self.ds0.into())),
+            ("hold_ms", Value::Count(self.hold.into())),
+            ("agents", Value::Count(self.agents.into())),
+            ("beside", Value::Count(self.beside.into())),
+            ("cpu", cpu(self.cpu)),
+            ("gateway_cpu", cpu(self.gateway_cpu)),
+            ("control_cpu", cpu(self.control_cpu)),
+        ]
+    }
+
+    fn report(&self, trials: &[Trial]) -> Report {
+        let mut report = Report::new("setup-rate", self.settings());
+        // With --max, the last one is the one that was too much, if any was; nothing is said of it but why.
+        let Some(trial) = trials.first() else { return report };
+        report.sections.push(trial.calls());
+        report.sections.push(trial.answers());
+        report.sections.extend(trial.gateway());
+        report.sections.push(trial.harness());
+        if let (true, Some(beyond)) = (self.max, trials.get(1)) {
+            let mut section = Section::new("the next rate, which did not hold");
+            section.count("beyond", "calls a second", beyond.rate.get().into(), "calls/s");
+            let mut why = self.shortfalls(beyond);
+            why.extend((beyond.tally.repeated > 0).then(|| format!("{} repeated", beyond.tally.repeated)));
+            section.text("beyond_why", "why", &why.join("; "));
+            section.text("beyond_limit", "what was at its limit", beyond.limit());
+            report.sections.push(section);
+        }
+        report.verdict = self.verdict(trials);
+        report
+    }
+
+    fn verdict(&self, trials: &[Trial]) -> Verdict {
+        let [trial, ..] = trials else { return Verdict::Pass };
+        let mut reasons = self.shortfalls(trial);
+        if let Some(least) = self.require_calls.filter(|least| trial.rate.get() < *least) {
+            reasons.push(format!("{} calls a second hold; required: {least}", trial.rate));
+        }
+        let own: Vec<_> = trials.iter().flat_map(Trial::own_faults).collect();
+        match (reasons.is_empty(), own.is_empty()) {
+            (true, _) => Verdict::Pass,
+            (false, true) => Verdict::Fail(reasons),
+            (false, false) => Verdict::Inconclusive(reasons.into_iter().chain(own).collect()),
+        }
+    }
+}
+
+/// The rate to try after the highest that held and the lowest that did not; none when they are close.
+fn next_rate(held: Option<NonZeroU32>, not_held: Option<NonZeroU32>) -> Option<NonZeroU32> {
+    let next = match (held.map(NonZeroU32::get), not_held.map(NonZeroU32::get)) {
+        (None, None) => FIRST_RATE.get(),
+        (None, Some(not_held)) => not_held / 2,
+        (Some(held), None) => held.saturating_mul(2).min(RATE_MAX),
+        (Some(held), Some(not_held)) => held + (not_held - held) / 2,
+    };
+    let known = |rate: Option<NonZeroU32>| rate.is_some_and(|rate| rate.get().abs_diff(next) * 50 < next);
+    NonZeroU32::new(next).filter(|_| !known(held) && !known(not_held))
+}
+
+fn memory_section((idle, busy): (u64, u64)) -> Section {
+    let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
+    let mut section = Section::new("memory of the gateway");
+    section.number("memory_idle", "before the first call", mib(idle), "MiB");
+    section.number("memory_busy", "at the end, responses of the last 30 s kept", mib(busy), "MiB");
+    section
+}
+
+/// How long calls come before they are measured: caches, tables and allocators settle.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How long after the last call answers may still come.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How long a gateway may take to come up.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// The first rate that is tried, and the highest, in calls a second.
+const FIRST_RATE: NonZeroU32 = NonZeroU32::new(1_000).expect("1,000 is not 0");
+const RATE_MAX: u32 = 1_000_000;
+
+/// The part of the calls asked for that must be over while they are measured: some are under way.
+const KEPT_UP: f64 = 0.98;
+
+/// RFC 3435 §4.3: what takes longer is sent again, in ms.
+const FIRST_REPETITION_MS: f64 = 200.0;
+
+/// The thread that carries the calls beside.
+const BESIDE: &str = "beside";
+
+/// How long the calls beside may take to come up.
+const BESIDE_UP_MAX: Duration = Duration::from_secs(60);
+
+/// How much longer the calls beside are measured than those that come and go, in seconds.
+const BESIDE_LONGER_S: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(n: u32) -> Option<NonZeroU32> {
+        NonZeroU32::new(n)
+    }
+
+    #[test]
+    fn rates_double_until_one_does_not_hold_and_then_close_in() {
+        assert_eq!(next_rate(None, None), rate(1_000));
+        assert_eq!(next_rate(rate(1_000), None), rate(2_000));
+        assert_eq!(next_rate(rate(4_000), rate(8_000)), rate(6_000));
+        assert_eq!(next_rate(rate(7_900), rate(8_000)), None);
+        assert_eq!(next_rate(None, rate(1_000)), rate(500));
+        assert_eq!(next_rate(rate(RATE_MAX), None), None);
+        assert_eq!(next_rate(None, rate(1)), None);
+    }
+
+    /// Whatever the gateway can do, the search ends, and within 4 % of it.
+    #[test]
+    fn the_search_finds_what_there_is() {
+        for limit in [3, 999, 1_000, 12_345, 700_000] {
+            let (mut held, mut not_held) = (None, None);
+            let mut trials = 0;
+            while let Some(next) = next_rate(held, not_held) {
+                *(if next.get() <= limit { &mut held } else { &mut not_held }) = Some(next);
+                trials += 1;
+                assert!(trials < 32, "it does not end at {limit}");
+            }
+            let found = held.map_or(0, NonZeroU32::get);
+            assert!(found <= limit && limit - found <= limit / 20 + 1, "{found} of {limit}");
+        }
+    }
+}
