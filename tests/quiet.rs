@@ -5,16 +5,23 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dataplane::engine::{Engine, SpanShape};
 use dataplane::limits::Limits;
-use dataplane::link::{Action, DetectorSet, Digit, Order, OrderId, PlayId, Report, Side, ToneSpec};
+use dataplane::link::{
+    Action, Codec, DetectorSet, Digit, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId,
+    PayloadType, PayloadTypes, Peer, PlayId, RelayId, RelayLeg, Remote, Report, Side, ToneSpec,
+};
+use dataplane::rtp::packet::Header;
 use dataplane::stats::{Counter, Stats};
-use drivers::line::{Carrier, Ds0, Law, Line, SpanId};
-use drivers::net::sim::Impairment;
+use drivers::line::{Carrier, Ds0, Law, Line, SpanId, Timeslot};
+use drivers::net::sim::{Impairment, SimNet};
+use drivers::net::{Dscp, PortRange, PortSlot, Ports, RtpSockets};
 use drivers::span::Block;
 use drivers::time::{Epoch, Instant};
 use tests::World;
@@ -107,6 +114,83 @@ fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
     println!("{} ticks, {round} calls, {} packets", w.count(Counter::Ticks), w.count(Counter::RtpSent));
     assert!(round > 100 && w.count(Counter::RtpSent) > 50_000);
     assert_eq!(broken, 0, "a core allocated or freed in its tick; QUIET_BACKTRACE=1 shows where");
+}
+
+/// Local connections of all DS0s of a span, and relays beside them.
+#[test]
+fn joining_ds0s_and_relaying_allocate_nothing() {
+    const TICKS: u64 = 4_000;
+    const RELAYS: u32 = 100;
+    let line = Line { carrier: Carrier::E1, law: Law::A };
+    let pairs = 32 + 2 * RELAYS as usize;
+    let limits = Limits { pairs, jitter_buffer_octets: 4_096, orders: 256, observations: 16 };
+    let shape = SpanShape { id: SpanId(0), line, frames: 40 };
+    let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
+    let stats = Arc::new(Stats::default());
+    let mut engine = Engine::new(&limits, &[shape], 1, epoch, Arc::clone(&stats));
+    let (mut tx, mut rx) = (Block::new(40, Law::A), Block::new(40, Law::A));
+    let net = SimNet::new(1, 256);
+    let port_range = PortRange { address: Ipv4Addr::LOCALHOST.into(), first: 10_000, pairs: 232 };
+    let mut sockets = net.sockets(&Ports(vec![port_range]));
+    let peer = |pair: u32| SocketAddr::from(([10, 0, 0, 1], 20_000 + 2 * pair as u16));
+    let mut packet = [0_u8; 172];
+    Header { marker: false, payload_type: 112, sequence: 0, timestamp: 0, ssrc: 1 }.emit(&mut packet);
+    let identity = Identity { ssrc: 1, sequence: 0, timestamp: 0, cname: [b'a'; 16] };
+    seal(true);
+    for tick in 0..TICKS {
+        let now = Instant::from_nanos(tick * 5_000_000);
+        let order = |action| Order { id: OrderId(tick), action };
+        let (round, phase) = (tick / 100, tick % 100);
+        for pair in (1..31).filter(|_| phase == 0) {
+            let port = PortSlot(2 * pair);
+            let timeslot = Timeslot::new(pair as u8).expect("1 to 30");
+            let mode = if round % 2 == 0 { Mode::SendReceive } else { Mode::Conference };
+            let leg = local_leg(mode, PortSlot(2 * (((pair - 1) ^ 1) + 1)));
+            engine.apply(
+                now,
+                &order(Action::Connect { ds0: Ds0 { span: SpanId(0), timeslot }, port, identity, leg }),
+            );
+        }
+        for pair in (1..31).filter(|_| phase == 90) {
+            engine.apply(now, &order(Action::Disconnect { port: PortSlot(2 * pair) }));
+        }
+        for pair in 32..32 + 2 * RELAYS {
+            let (relay, port) = (RelayId(pair / 2), PortSlot(2 * pair));
+            let remote = Remote { rtp: peer(pair), rtcp: peer(pair) };
+            let types = PayloadTypes::new([PayloadType { theirs: 96 + pair as u8 % 2, common: 112 }]);
+            let leg = RelayLeg { mode: Mode::SendReceive, peer: Peer::At(remote), types, dscp: Dscp::EF };
+            match phase {
+                0 => engine.apply(now, &order(Action::ConnectRelay { relay, port, leg })),
+                50 => engine.apply(now, &order(Action::ModifyRelay { port, leg })),
+                90 => engine.apply(now, &order(Action::Disconnect { port })),
+                _ => engine.receive(port, peer(pair), now, &packet),
+            }
+        }
+        engine.playout(0, &rx, &mut tx);
+        rx.timeslot_mut(Timeslot::new(1).expect("timeslot 1")).fill(tick as u8);
+        engine.capture(now, 0, &rx);
+        engine.transmit(now, &mut sockets);
+        sockets.flush(now).expect("simulated sockets do not fail");
+        net.advance(now);
+        while engine.poll_report().is_some() {}
+    }
+    seal(false);
+    assert!(stats.value(Counter::RtpSent) > 500_000, "{}", stats.value(Counter::RtpSent));
+    assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
+}
+
+fn local_leg(mode: Mode, other: PortSlot) -> Leg {
+    let format = Format { payload_type: 8, codec: Codec::G711(Law::A) };
+    Leg {
+        mode,
+        peer: Peer::Local(other),
+        send: format,
+        receive: Formats::new([format]),
+        receive_events: None,
+        ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
+        jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
+        dscp: Dscp::EF,
+    }
 }
 
 /// All that an engine can be asked to do besides carrying calls, on every timeslot of a span.

@@ -155,9 +155,9 @@ impl Channel {
             let is_ready = if connection.is_playing() {
                 let mut octets = copy(octets);
                 connection.sound(now, &mut octets[..rx.len()], reports);
-                connection.push(clock, &octets[..rx.len()])
+                send(connections, pair, clock, &octets[..rx.len()])
             } else {
-                connection.push(clock, octets)
+                send(connections, pair, clock, octets)
             };
             if is_ready {
                 ready(pair as u32);
@@ -206,6 +206,18 @@ impl Channel {
     fn pair(&self, place: usize) -> usize {
         self.pairs[place].expect("the mix names only places that are taken") as usize
     }
+}
+
+/// Sends octets of the line, which came at `clock`, to a connection's peer; says whether a packet of
+/// them is complete.
+fn send(connections: &mut [Connection], pair: usize, clock: u64, octets: &[u8]) -> bool {
+    let connection = &mut connections[pair];
+    let Some(other) = connection.leg.peer.local() else { return connection.push(clock, octets) };
+    // A leg cannot be its own peer.
+    if let Ok([connection, other]) = connections.get_disjoint_mut([pair, other.pair()]) {
+        connection.hand_over(other, octets);
+    }
+    false
 }
 
 /// A block's octets, to be changed.

@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use drivers::line::Law;
+use drivers::line::{FRAME, Law, TIMESLOTS_MAX};
 use drivers::net::{Dscp, PortSlot};
 use drivers::time::Instant;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, g711};
 use crate::dsp::transponder::Transponder;
+use crate::elastic_store::ElasticStore;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
 use crate::link::{
@@ -49,6 +50,8 @@ pub(crate) struct Connection {
     clock: u64,
     packetizer: Packetizer,
     jitter_buffer: JitterBuffer,
+    /// What comes from the other leg, if the peer is one of this core's.
+    elastic_store: Box<ElasticStore>,
     /// What is known of what the peer sends.
     pub source: Source,
     /// Who the last packet that was accepted came from.
@@ -116,6 +119,7 @@ impl Connection {
             clock: 0,
             packetizer: Packetizer::new(),
             jitter_buffer: JitterBuffer::new(limits.jitter_buffer_octets),
+            elastic_store: Box::new(ElasticStore::new()),
             source: Source::new(),
             heard_from: None,
             sent: Tally::default(),
@@ -133,7 +137,8 @@ impl Connection {
     /// Octets of memory that one takes, its buffers with it: a bit for each octet of the jitter buffer
     /// says whether it has come.
     pub(crate) const fn memory(limits: &Limits) -> usize {
-        size_of::<Self>() + size_of::<Aside>() + Packetizer::BUFFER + limits.jitter_buffer_octets * 9 / 8
+        let apart = size_of::<Aside>() + size_of::<ElasticStore>() + Packetizer::BUFFER;
+        size_of::<Self>() + apart + limits.jitter_buffer_octets * 9 / 8
     }
 
     /// Becomes a leg of `channel`, whose line has the law `law` and stands at `clock`.
@@ -189,6 +194,9 @@ impl Connection {
         self.packetizer.set_payload_type(leg.send.payload_type);
         self.encode = leg.send.codec.from_line(self.law);
         if leg.jitter != old.jitter || fill(self.law, &leg) != fill(self.law, &old) {
+            self.restart_playout();
+        }
+        if leg.peer.local() != old.peer.local() {
             self.restart_playout();
         }
         // A new peer is a new source. One that was heard before it was named is the same one.
@@ -262,6 +270,7 @@ impl Connection {
 
     fn restart_playout(&mut self) {
         if self.is_heard {
+            self.elastic_store.restart();
             self.jitter_buffer.start(self.leg.jitter, fill(self.law, &self.leg));
         }
     }
@@ -383,12 +392,22 @@ impl Connection {
 
     /// What the line is to hear next, exactly as much as `out` holds, in the line's law.
     pub(crate) fn play(&mut self, now: Instant, out: &mut [u8], stats: &Stats, reports: &mut Reports) {
-        let played = self.jitter_buffer.play(out);
-        if played.missing > 0 {
-            stats.add(Counter::ConcealedOctets, played.missing as u64);
-        }
-        if played.adjusted {
-            stats.add(Counter::JitterAdjusted, 1);
+        if let Peer::Local(_) = self.leg.peer {
+            let read = self.elastic_store.read(out, self.law.silence());
+            if read.missing > 0 {
+                stats.add(Counter::ConcealedOctets, read.missing as u64);
+            }
+            if read.slipped > 0 {
+                stats.add(Counter::LocalSlips, read.slipped as u64);
+            }
+        } else {
+            let played = self.jitter_buffer.play(out);
+            if played.missing > 0 {
+                stats.add(Counter::ConcealedOctets, played.missing as u64);
+            }
+            if played.adjusted {
+                stats.add(Counter::JitterAdjusted, 1);
+            }
         }
         let Aside { station: Station { ear, .. }, events } = &mut *self.aside;
         let side = Side::Network(self.port);
@@ -419,6 +438,26 @@ impl Connection {
         self.packetizer.is_ready()
     }
 
+    /// Hands octets, in this line's law, to the other leg of a local connection, if that leg agrees.
+    // RFC 3435 §2.1.3.4: both are connections that are changed and deleted by themselves, so one may be
+    // gone already, or be another's peer by now, while the other still names it.
+    pub(crate) fn hand_over(&mut self, other: &mut Self, octets: &[u8]) {
+        let (Some(channel), Some(other_channel)) = (self.channel, other.channel) else { return };
+        if other.leg.peer != Peer::Local(self.port) {
+            return;
+        }
+        let translate = match self.leg.send.codec {
+            Codec::G711(_) => g711::translate(self.law, other.law),
+            Codec::Clearmode => None,
+        };
+        self.sent.add(octets.len());
+        other.received.add(octets.len());
+        if other.is_heard {
+            let is_one_span = channel as usize / TIMESLOTS_MAX == other_channel as usize / TIMESLOTS_MAX;
+            other.elastic_store.write(octets, translate, is_one_span);
+        }
+    }
+
     /// The next whole packet and whom it is for.
     pub(crate) fn packet(&mut self) -> Option<(SocketAddr, &[u8])> {
         let remote = self.leg.peer.remote()?;
@@ -446,8 +485,16 @@ impl Connection {
             octets_received: self.received.octets,
             packets_lost: self.source.lost(),
             jitter: self.source.jitter(),
-            playout_delay: if self.is_heard { self.jitter_buffer.delay() } else { Duration::ZERO },
+            playout_delay: self.playout_delay(),
             ..sent
+        }
+    }
+
+    fn playout_delay(&self) -> Duration {
+        match self.leg.peer {
+            _ if !self.is_heard => Duration::ZERO,
+            Peer::Local(_) => FRAME * self.elastic_store.level() as u32,
+            Peer::Undescribed | Peer::OnHold | Peer::At(_) => self.jitter_buffer.delay(),
         }
     }
 }

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use drivers::line::{FRAME, Law};
 
+use crate::codec::g711;
 use crate::dsp::concealment::{self, Concealment};
 use crate::link::JitterBounds;
 use bits::Bits;
@@ -391,15 +392,7 @@ impl JitterBuffer {
         let at = timestamp as usize & (self.octets.len() - 1);
         let (head, tail) = payload.split_at(payload.len().min(self.octets.len() - at));
         for (at, part) in [(at, head), (0, tail)] {
-            let room = &mut self.octets[at..at + part.len()];
-            match translate {
-                None => room.copy_from_slice(part),
-                Some(table) => {
-                    for (to, from) in room.iter_mut().zip(part) {
-                        *to = table[usize::from(*from)];
-                    }
-                }
-            }
+            g711::copy(part, translate, &mut self.octets[at..at + part.len()]);
         }
     }
 

@@ -60,6 +60,7 @@ mod channel;
 pub mod codec;
 mod connection;
 pub mod dsp;
+mod elastic_store;
 pub mod engine;
 pub mod jitter_buffer;
 pub mod limits;

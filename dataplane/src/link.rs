@@ -282,6 +282,14 @@ impl Peer {
         }
     }
 
+    /// The leg of this core that it is.
+    pub const fn local(&self) -> Option<PortSlot> {
+        match self {
+            Self::Undescribed | Self::OnHold | Self::At(_) => None,
+            Self::Local(port) => Some(*port),
+        }
+    }
+
     /// Whether a datagram from `from` can be its, given the address that is looked at.
     pub fn may_be(&self, from: SocketAddr, address: impl Fn(&Remote) -> SocketAddr) -> bool {
         match self {

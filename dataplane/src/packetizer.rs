@@ -6,6 +6,7 @@
 //! not anything is sent). When a packet ends is decided once, by the phase given at the start:
 //! the packets of different timeslots leave in different ticks.
 
+use crate::codec::g711;
 use crate::rtp::packet::Header;
 
 /// One leg's sending side: collects octets, numbers packets.
@@ -98,14 +99,7 @@ impl Packetizer {
         let room = self.buffer[self.end..]
             .get_mut(..octets.len())
             .expect("whole packets are taken after each push of at most PUSH_MAX octets");
-        match translate {
-            None => room.copy_from_slice(octets),
-            Some(table) => {
-                for (to, from) in room.iter_mut().zip(octets) {
-                    *to = table[usize::from(*from)];
-                }
-            }
-        }
+        g711::copy(octets, translate, room);
         self.end += octets.len();
     }
 

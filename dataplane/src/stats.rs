@@ -60,6 +60,8 @@ counters! {
     ConcealedOctets = "concealed_octets",
     /// Times a jitter buffer changed its delay.
     JitterAdjusted = "jitter_buffer_adjusted",
+    /// Octets repeated or left out between two lines of one core, because their clocks differ.
+    LocalSlips = "local_slips",
     /// RTCP packets sent.
     RtcpSent = "rtcp_sent_packets",
     /// RTCP packets accepted.

@@ -14,6 +14,22 @@ pub const fn translate(from: Law, to: Law) -> Option<&'static [u8; 256]> {
     }
 }
 
+/// Copies octets, through a table if there is one.
+///
+/// # Panics
+/// If `to` is not as long as `from`.
+pub fn copy(from: &[u8], translate: Option<&[u8; 256]>, to: &mut [u8]) {
+    match translate {
+        None => to.copy_from_slice(from),
+        Some(table) => {
+            assert_eq!(to.len(), from.len(), "an octet becomes an octet");
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = table[usize::from(*from)];
+            }
+        }
+    }
+}
+
 /// Writes the sum of `voices`, all of them in `law`, to `out`: silence of none, the same octets of
 /// one, and a sum that saturates of more.
 ///

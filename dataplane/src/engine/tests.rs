@@ -22,6 +22,7 @@ use crate::link::{Format, Formats, JitterBounds, Mode, OrderId, Remote};
 use crate::rtp::packet::Packet;
 use crate::rtp::rtcp::Heard;
 
+mod local;
 mod relays;
 mod signals;
 
