@@ -6,6 +6,7 @@
 
 mod parse;
 mod reader;
+mod service;
 mod spans;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ use dataplane::link::JitterBounds;
 use drivers::line::{Carrier, Law, Timeslot};
 use drivers::net::Dscp;
 use tracing::level_filters::LevelFilter;
+
+pub use self::service::{Service, ServiceConfig};
 
 /// Everything an operator can set.
 #[derive(Clone, PartialEq, Debug)]
@@ -329,6 +332,8 @@ pub struct SpanConfig {
     pub block_ms: u8,
     /// The media core that carries it, by place; chosen by load if `None`.
     pub core: Option<usize>,
+    /// What of it is in service.
+    pub service: ServiceConfig,
     /// What drives it.
     pub driver: SpanDriver,
 }
@@ -343,6 +348,7 @@ impl SpanConfig {
             law: Carrier::E1.usual_law(),
             block_ms: 5,
             core: None,
+            service: ServiceConfig::default(),
             driver: SpanDriver::Sim(SimConfig {
                 clock_ppm: 0.0,
                 far_end: FarEndConfig::Loop,

@@ -55,6 +55,8 @@ pub enum Outage {
     Alarm,
     /// Its span's driver cannot go on.
     Failure,
+    /// The operator wants it so.
+    Operator,
     /// The gateway is being shut down.
     Shutdown,
 }

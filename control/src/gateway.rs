@@ -9,6 +9,7 @@ mod announce;
 mod events;
 mod line_watch;
 mod reconnect;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use rand::RngExt;
 use tracing::{debug, info, trace, warn};
 
 use crate::command::{self, Committed, ExecutionId, State};
-use crate::config::{AlarmConfig, Config};
+use crate::config::{AlarmConfig, Config, ServiceConfig};
 use crate::endpoint::restart::News;
 use crate::endpoint::{EndpointId, Outage};
 use crate::journal::Journal;
@@ -44,6 +45,7 @@ use self::announce::Announcer;
 use self::events::Teller;
 use self::line_watch::LineWatch;
 use self::reconnect::{ReconnectSettings, Silence};
+use self::service::SpanService;
 
 /// A transaction that takes longer is answered 100 meanwhile. Some call agents take that for the end, so
 /// only what is really slow says so.
@@ -89,6 +91,13 @@ pub enum Input<'a> {
     Graceful,
     /// The operator wants it to stay after all.
     CancelGraceful,
+    /// The operator wants circuits of a span in service, or out of it.
+    Service {
+        /// The span.
+        span: SpanId,
+        /// How it is to be from now on.
+        service: ServiceConfig,
+    },
 }
 
 /// The gateway. `(configuration, topology, seed, inputs)` decide everything it says and orders.
@@ -118,6 +127,7 @@ pub struct Gateway {
     graceful_stop_max: Option<Duration>,
     /// By span.
     lines: Vec<LineWatch>,
+    services: Vec<SpanService>,
     alarm_hold: AlarmConfig,
     timers: Timers<Due>,
     execution_max: Duration,
@@ -148,6 +158,8 @@ enum Due {
     GiveUp(ExecutionId),
     /// To have a line's alarms count, or no longer.
     LineChange(SpanId),
+    /// To take a span out of service, though calls are up.
+    Drained(SpanId),
     /// An endpoint's dialling, or a signal of its, has taken long enough.
     Endpoint(EndpointId),
     /// To end, whether all have answered or not.
@@ -213,6 +225,7 @@ impl Gateway {
             },
             graceful_stop_max: mgcp.graceful_stop_max,
             lines: vec![LineWatch::default(); topology.spans.len()],
+            services: Vec::new(),
             alarm_hold: config.alarms,
             timers: Timers::default(),
             execution_max: execution_max.max(Duration::from_secs(1)),
@@ -220,6 +233,7 @@ impl Gateway {
             counters: Counters::default(),
             phase: Phase::Running,
         };
+        gateway.begin_service(config);
         gateway.begin(now, config);
         gateway
     }
@@ -245,12 +259,14 @@ impl Gateway {
             Input::Shutdown => self.shut_down(now),
             Input::Graceful => self.leave(now),
             Input::CancelGraceful => self.stay(now),
+            Input::Service { span, service } => self.serve(now, span, service),
         }
         while let Some(Held { path, octets, begun }) = self.resumed.pop_front() {
             self.messages(now, path, &octets, begun);
         }
         self.notice_lost(now);
         self.settle(now);
+        self.end_drained(now);
         self.leave_if_idle(now);
     }
 
@@ -572,6 +588,7 @@ impl Gateway {
                     self.abort(now, id, ReturnCode::TIMED_OUT);
                 }
                 Due::LineChange(span) => self.change_line(now, span),
+                Due::Drained(span) => self.drained(now, span),
                 Due::Endpoint(id) => self.endpoint_due(now, id),
                 Due::End => self.phase = Phase::Ended,
             }
@@ -603,7 +620,9 @@ impl Gateway {
         info!("stopping with the last call");
         let until = self.graceful_stop_max.map(|max| now + max);
         self.phase = Phase::Leaving(until.map(|until| self.timers.set(until, Due::Leave)));
-        self.all_news(now, News::Graceful { until });
+        let endpoints: Vec<_> = self.state.endpoints.ids().collect();
+        self.tell_news(&endpoints, News::Graceful { until });
+        self.announce_unless_starting(now);
     }
 
     /// Calls that off.
@@ -612,7 +631,9 @@ impl Gateway {
         info!("not stopping after all");
         timer.into_iter().for_each(|timer| self.timers.cancel(timer));
         self.phase = Phase::Running;
-        self.all_news(now, News::CancelGraceful);
+        let endpoints = self.not_draining();
+        self.tell_news(&endpoints, News::CancelGraceful);
+        self.announce_unless_starting(now);
     }
 
     fn leave_if_idle(&mut self, now: Instant) {

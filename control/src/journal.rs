@@ -26,11 +26,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::link::{ConnectionStats, OrderId, Outcome, Report};
-use drivers::line::{Alarm, Alarms, SpanId};
+use drivers::line::{Alarm, Alarms, SpanId, Timeslot};
 use drivers::span::{Slip, SpanEvent};
 use drivers::time::{Epoch, Instant};
 
-use crate::config::Config;
+use crate::config::{Config, Service, ServiceConfig};
 use crate::gateway::{Gateway, Input};
 use crate::mgcp::message::Path;
 use crate::topology::{CoreId, Topology};
@@ -179,9 +179,19 @@ fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<
         "shutdown" => Input::Shutdown,
         "graceful" => Input::Graceful,
         "cancel-graceful" => Input::CancelGraceful,
+        "service" => read_service(rest)?,
         _ => return None,
     };
     Some((now, input))
+}
+
+fn read_service(rest: &str) -> Option<Input<'static>> {
+    let mut words = rest.split(' ');
+    let (span, word, out) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
+    let (_, service) = Service::NAMES.into_iter().find(|(name, _)| *name == word)?;
+    let out = out.split(',').filter(|number| !number.is_empty());
+    let out = out.map(|number| Timeslot::new(number.parse().ok()?)).collect::<Option<_>>()?;
+    Some(Input::Service { span: SpanId(span), service: ServiceConfig { span: service, out } })
 }
 
 fn read_seen(rest: &str) -> Option<Report> {
@@ -274,6 +284,10 @@ impl fmt::Display for Written<'_> {
             Input::Shutdown => f.write_str("shutdown"),
             Input::Graceful => f.write_str("graceful"),
             Input::CancelGraceful => f.write_str("cancel-graceful"),
+            Input::Service { span, service } => {
+                write!(f, "service {} {} ", span.0, service.span.name())?;
+                service.out.iter().try_for_each(|timeslot| write!(f, "{timeslot},"))
+            }
         }
     }
 }
@@ -376,6 +390,14 @@ mod tests {
             Input::Shutdown,
             Input::Graceful,
             Input::CancelGraceful,
+            Input::Service { span: SpanId(3), service: ServiceConfig::default() },
+            Input::Service {
+                span: SpanId(0),
+                service: ServiceConfig {
+                    span: Service::Graceful,
+                    out: [1, 31].into_iter().filter_map(Timeslot::new).collect(),
+                },
+            },
         ]
     }
 

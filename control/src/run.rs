@@ -13,6 +13,7 @@
 
 mod journal_file;
 mod listener;
+mod reload;
 mod resolver;
 mod signals;
 mod status;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,9 +40,11 @@ use crate::topology::CoreId;
 
 use self::journal_file::JournalFile;
 use self::listener::Listener;
+use self::reload::Reload;
 use self::resolver::Resolver;
 
 pub use self::listener::BindError;
+pub use self::reload::Reader;
 pub use self::signals::{Signal, Signals};
 
 /// Control, bound to its ports but not running.
@@ -52,6 +56,7 @@ pub struct Control {
     signals: Option<Signals>,
     resolver: Resolver,
     journal: Option<JournalFile>,
+    reload: Option<Reload>,
     counters: Counters,
 }
 
@@ -110,8 +115,8 @@ struct Counters {
 }
 
 impl Control {
-    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM, SIGINT and SIGHUP end
-    /// it, SIGUSR1 makes it log its counters, and SIGUSR2 has it end with the last call, or stay after all.
+    /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it, and
+    /// so does SIGHUP unless it [reloads](Self::reload_from); SIGUSR1 makes it log its counters, and SIGUSR2 has it end with the last call, or stay after all.
     ///
     /// # Errors
     /// When an address cannot be had; the error names it.
@@ -143,8 +148,15 @@ impl Control {
             signals,
             resolver,
             journal,
+            reload: None,
             counters: Counters::default(),
         })
+    }
+
+    /// Has SIGHUP read `file` again, by `reader`, and take over what is in service; `config` is what the
+    /// gateway was made from.
+    pub fn reload_from(&mut self, file: PathBuf, reader: Reader, config: Config) {
+        self.reload = Some(Reload::new(file, reader, config));
     }
 
     /// Runs until the gateway has finished, which SIGTERM or a [`StopHandle`] bring about. Then the
@@ -195,6 +207,9 @@ impl Control {
             turn.gateway.handle(now, Input::Resolved { host, addresses, ttl: resolver::TTL });
         }
         self.read_signals(turn, now);
+        for (span, service) in self.reload.as_mut().map(Reload::poll).unwrap_or_default() {
+            turn.gateway.handle(now, Input::Service { span, service });
+        }
         for (listener, ready) in self.listeners.iter().zip(&mut turn.ready) {
             for _ in 0..DATAGRAMS_PER_TURN {
                 if !*ready {
@@ -224,8 +239,9 @@ impl Control {
         while let Some(signal) = self.signals.as_ref().and_then(Signals::poll) {
             match signal {
                 // Twice is for those who do not want to wait.
-                Signal::Terminate if turn.end_by.is_some() => turn.end_by = Some(now),
-                Signal::Terminate => {
+                Signal::Reload if let Some(reload) = &mut self.reload => reload.begin(waking(&self.waker)),
+                Signal::Terminate | Signal::Reload if turn.end_by.is_some() => turn.end_by = Some(now),
+                Signal::Terminate | Signal::Reload => {
                     info!("told to end");
                     turn.shut_down(now);
                 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use control::config::{Service, ServiceConfig};
 use tests::World;
 
 use crate::script::play;
@@ -264,6 +265,25 @@ fn a_restart_is_told_and_its_endpoints_are_listed() {
     play(&mut w, &format!("{}\n{names}", script.trim_end()));
     w.run_for(Duration::from_secs(60));
     assert_eq!(w.commands, [""; 0], "the restart is over");
+}
+
+#[test]
+fn a_graceful_end_is_told_with_its_delay() {
+    let mut w = World::builder(310).mgcp("graceful_stop_max_s = 300\n").build();
+    w.connect("ds/e1-1/1", "recvonly", "");
+    w.commands.clear();
+    w.serve(0, ServiceConfig { span: Service::Graceful, out: Vec::new() });
+    play(
+        &mut w,
+        "
+        # F.10, the first, of a span
+        < RSIP $rsip ds/e1-1/*@gw MGCP 1.0
+        < RM: graceful
+        < RD: 300
+
+        > 200 $rsip OK
+        ",
+    );
 }
 
 #[test]

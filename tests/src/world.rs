@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::{Config, FarEndConfig, SimConfig, SpanConfig, SpanDriver};
+use control::config::{Config, FarEndConfig, ServiceConfig, SimConfig, SpanConfig, SpanDriver};
 use control::gateway::{Gateway, Input};
 use control::mgcp::message::Path as MgcpPath;
 use control::topology::{CoreId, Topology};
@@ -43,6 +43,7 @@ const DATAGRAMS: usize = 65_536;
 pub struct WorldBuilder {
     seed: u64,
     restart_wait_max_ms: u64,
+    mgcp: String,
     extra: String,
     spans: String,
     addresses: String,
@@ -55,6 +56,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.extra.push_str(toml);
+        self
+    }
+
+    /// More settings of `[mgcp]`.
+    #[must_use]
+    pub fn mgcp(mut self, toml: &str) -> Self {
+        self.mgcp.push_str(toml);
         self
     }
 
@@ -147,6 +155,7 @@ impl World {
         WorldBuilder {
             seed,
             restart_wait_max_ms: 0,
+            mgcp: String::new(),
             extra: String::new(),
             spans: "[[span]]\ncount = 4\n".to_owned(),
             addresses: format!("[\"{GATEWAY}\"]"),
@@ -156,12 +165,20 @@ impl World {
     }
 
     fn new(builder: WorldBuilder) -> Self {
-        let WorldBuilder { seed, restart_wait_max_ms, extra, spans, addresses, mut far_ends, around_tick } =
-            builder;
+        let WorldBuilder {
+            seed,
+            restart_wait_max_ms,
+            mgcp,
+            extra,
+            spans,
+            addresses,
+            mut far_ends,
+            around_tick,
+        } = builder;
         let text = format!(
             "[gateway]\nname = \"gw\"\n\
              [mgcp]\nlisten = [\"{GATEWAY}:2427\"]\nallow = [\"10.0.0.0/24\"]\n\
-             notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = {restart_wait_max_ms}\n\
+             notified_entity = \"ca@[{CALL_AGENT}]:2727\"\nrestart_wait_max_ms = {restart_wait_max_ms}\n{mgcp}\n\
              [media]\naddresses = {addresses}\n{extra}\n{spans}"
         );
         let config = Config::parse(&text, Path::new("")).unwrap_or_else(|errors| {
@@ -346,6 +363,12 @@ impl World {
         while self.now < until {
             self.step(until);
         }
+    }
+
+    /// Has the operator take circuits of a span, counted from 0, out of service or back.
+    pub fn serve(&mut self, span: u16, service: ServiceConfig) {
+        self.gateway.handle(self.now, Input::Service { span: SpanId(span), service });
+        self.drain_gateway();
     }
 
     /// Has the gateway shut down, and gives it the time it takes.

@@ -33,13 +33,35 @@ fn sigterm_says_goodbye_stops_within_a_second_and_frees_every_port() {
 }
 
 #[test]
-fn a_closed_terminal_ends_it_in_order() {
-    let mut gateway = Running::start("port_first = 20000\nport_last = 20999\n");
-    gateway.listen();
-    gateway.commands.clear();
-    assert_eq!(gateway.stop_by(Signal::SIGHUP), Some(0), "{}", gateway.log());
-    gateway.listen();
-    assert!(gateway.commands.iter().any(|c| c.contains("RM: forced")), "{:?}", gateway.commands);
+fn sighup_takes_spans_out_of_service_and_back() {
+    let mut gateway =
+        Running::start("port_first = 20000\nport_last = 20999\n[[span]]\nservice = \"in\"\ncount = 2\n");
+    let file = gateway.folder.join("tollgate.toml");
+    let text = std::fs::read_to_string(&file).expect("its configuration");
+    let mut reload = |text: &str, method: &str| {
+        std::fs::write(&file, text).expect("a file can be written");
+        gateway.commands.clear();
+        nix::sys::signal::kill(gateway.pid(), Signal::SIGHUP).expect("it is running");
+        let told = |commands: &[String]| {
+            commands.iter().any(|c| c.starts_with("RSIP ") && c.contains(&format!("RM: {method}")))
+        };
+        for _ in 0..20 {
+            gateway.listen();
+            if told(&gateway.commands) {
+                break;
+            }
+        }
+        assert!(told(&gateway.commands), "{method}: {:?}\n{}", gateway.commands, gateway.log());
+        gateway.ask("CRCX ds/e1-1/1@gw", "C: 1\r\nM: recvonly\r\n").code
+    };
+    assert_eq!(reload(&text.replace("\"in\"", "\"out\""), "forced"), 501);
+    assert_eq!(reload(&text, "restart"), 200);
+    // What is wrong changes nothing, and ends nothing.
+    std::fs::write(&file, "nonsense").expect("a file can be written");
+    nix::sys::signal::kill(gateway.pid(), Signal::SIGHUP).expect("it is running");
+    assert_eq!(gateway.ask("AUEP ds/e1-1/1@gw", "").code, 200);
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
+    assert!(gateway.log().contains("nothing is changed"), "{}", gateway.log());
 }
 
 #[test]

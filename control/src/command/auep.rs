@@ -176,6 +176,7 @@ pub fn reason(outage: Option<Outage>) -> Reason<'static> {
         None => ReasonCode::NORMAL,
         Some(Outage::Alarm) => ReasonCode::FACILITY_FAILURE,
         Some(Outage::Failure) => ReasonCode::MALFUNCTION,
+        Some(Outage::Operator) => ReasonCode::MANUAL_INTERVENTION,
         Some(Outage::Shutdown) => ReasonCode::OUT_OF_SERVICE,
     };
     Reason { code, package: None, text: code.commentary() }

@@ -7,6 +7,7 @@ use drivers::line::{Carrier, Law, Timeslot};
 use drivers::wav::Wav;
 
 use super::reader::{Section, Value};
+use super::service;
 use super::{FarEndConfig, SimConfig, SpanConfig, SpanDriver};
 
 /// The most spans: 260 E1s are 8,060 DS0s, and a span's place fits 16 bits many times over.
@@ -75,6 +76,7 @@ fn table(
     let law = section.word("law", &[("a", Law::A), ("mu", Law::Mu)], carrier.usual_law());
     let template = SpanConfig::simulated_e1(number);
     let block_ms = section.integer("block_ms", 1..=20, template.block_ms);
+    let service = service::read(section, carrier);
     let core = section.value("core").and_then(|value| value.integer(0..=cores.saturating_sub(1)));
     // The one driver so far; a card's is the next word here.
     section.word("driver", &[("sim", ())], ());
@@ -99,7 +101,16 @@ fn table(
                 overrides.iter().map(|(at, far_end)| (*at, of_span(Some(*at), far_end))).collect();
             let driver = SpanDriver::Sim(SimConfig { clock_ppm, far_end, timeslots });
             Placed {
-                config: SpanConfig { number, slot, carrier, law, block_ms, core, driver },
+                config: SpanConfig {
+                    number,
+                    slot,
+                    carrier,
+                    law,
+                    block_ms,
+                    core,
+                    service: service.clone(),
+                    driver,
+                },
                 leads,
                 source,
             }
@@ -211,7 +222,7 @@ fn overrides(section: &mut Section<'_>, base: &Path, carrier: Carrier) -> Vec<(T
 }
 
 /// Timeslots written as `1-15,17`.
-fn timeslots(value: &Value<'_>, carrier: Carrier) -> Option<Vec<Timeslot>> {
+pub(super) fn timeslots(value: &Value<'_>, carrier: Carrier) -> Option<Vec<Timeslot>> {
     let mut all = Vec::new();
     for item in value.text()?.split(',') {
         let (first, last) = item.split_once('-').unwrap_or((item, item));

@@ -126,10 +126,10 @@ impl Gateway {
         self.counters.add(Counter::ConnectionsLost, lost as u64);
     }
 
-    /// There is the same to tell of all endpoints in service.
-    pub(super) fn all_news(&mut self, now: Instant, news: News) {
-        for id in self.state.endpoints.ids() {
-            let endpoint = &mut self.state.endpoints[id];
+    /// There is the same to tell of those of these endpoints that are in service.
+    pub(super) fn tell_news(&mut self, endpoints: &[EndpointId], news: News) {
+        for id in endpoints {
+            let endpoint = &mut self.state.endpoints[*id];
             if endpoint.outage.is_none() {
                 endpoint.control.news = news;
                 if !endpoint.control.notified.is_nobody() {
@@ -138,7 +138,6 @@ impl Gateway {
                 }
             }
         }
-        self.announce_unless_starting(now);
     }
 
     /// Before anything else is said of an endpoint, its call agent is told of its service state. What

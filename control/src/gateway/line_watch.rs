@@ -23,6 +23,13 @@ pub(super) struct LineWatch {
     changing: Option<TimerId>,
 }
 
+impl LineWatch {
+    /// Whether its alarms have stood for long enough.
+    pub(super) const fn has_failed(self) -> bool {
+        self.has_failed
+    }
+}
+
 impl Gateway {
     /// Takes in what a span says of itself.
     pub(super) fn span_event(&mut self, now: Instant, span: SpanId, event: SpanEvent) {
@@ -31,7 +38,11 @@ impl Gateway {
             SpanEvent::Slip(slip) => debug!(span = span.0, ?slip, "slip"),
             SpanEvent::Failed => {
                 warn!(span = span.0, "the driver of this span cannot go on");
-                self.take_out(now, span, Some(Outage::Failure));
+                if self.phase.is_up() {
+                    let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
+                    self.set_outage(now, &endpoints, Some(Outage::Failure));
+                    self.announce_unless_starting(now);
+                }
             }
         }
     }
@@ -63,21 +74,12 @@ impl Gateway {
         } else {
             info!(span = span.0, "the line is back");
         }
-        self.take_out(now, span, has_failed.then_some(Outage::Alarm));
+        self.refresh_service(now, span);
     }
 
     fn stop_changing(&mut self, span: SpanId) {
         if let Some(timer) = self.lines[usize::from(span.0)].changing.take() {
             self.timers.cancel(timer);
-        }
-    }
-
-    /// Takes a span's endpoints out of service, or back in.
-    fn take_out(&mut self, now: Instant, span: SpanId, outage: Option<Outage>) {
-        if self.phase.is_up() {
-            let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
-            self.set_outage(now, &endpoints, outage);
-            self.announce_unless_starting(now);
         }
     }
 }

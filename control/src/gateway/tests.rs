@@ -9,6 +9,7 @@ mod hostile;
 mod journal;
 mod refusals;
 mod restart;
+mod service;
 mod transactions;
 
 use std::collections::VecDeque;

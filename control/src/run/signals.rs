@@ -9,8 +9,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 /// A signal that means something here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
-    /// SIGTERM, SIGINT or SIGHUP: end the orderly way.
+    /// SIGTERM or SIGINT: end the orderly way.
     Terminate,
+    /// SIGHUP: read the configuration again; where there is none, a terminal was closed: end.
+    Reload,
     /// SIGUSR1: log the counters.
     Status,
     /// SIGUSR2: end with the last call; or, if that is under way, stay after all.
@@ -45,6 +47,7 @@ impl Signals {
         Some(match come.ssi_signo {
             signo if signo == signal::SIGUSR1 as u32 => Signal::Status,
             signo if signo == signal::SIGUSR2 as u32 => Signal::Graceful,
+            signo if signo == signal::SIGHUP as u32 => Signal::Reload,
             _ => Signal::Terminate,
         })
     }

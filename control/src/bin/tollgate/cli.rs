@@ -21,11 +21,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
 }
 
-/// Runs the gateway until SIGTERM, SIGHUP or Ctrl-C.
+/// Runs the gateway until SIGTERM or Ctrl-C.
 ///
 /// Everything is bound and made before anything starts: a port that is taken or a file that is not
-/// there means no gateway, not half of one. SIGTERM, SIGHUP and Ctrl-C tell the call agents (RSIP), end
-/// all calls and stop within a second; SIGUSR1 logs all counters. The log goes to standard error.
+/// there means no gateway, not half of one. SIGTERM and Ctrl-C tell the call agents (RSIP), end all
+/// calls and stop within a second; SIGUSR2 stops with the last call; SIGHUP reads from the file again what
+/// is in service; SIGUSR1 logs all counters. The log goes to standard error.
 ///
 /// Exit code: 0 when it was told to end, 1 when it could not start or a core failed.
 #[derive(Debug, Args)]

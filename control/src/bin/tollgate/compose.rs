@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,12 @@ impl Assembly {
             links.push(control_end);
         }
         Ok(Self { config, topology, control, cores, links, epoch })
+    }
+
+    /// Has SIGHUP read what is in service from the configuration's file again.
+    pub(crate) fn reload_from(&mut self, file: &Path) {
+        let reader = |file: &Path| crate::read(file).map_err(|error| error.to_string());
+        self.control.reload_from(file.to_owned(), reader, self.config.clone());
     }
 
     /// What it was made from, with the addresses it has got.

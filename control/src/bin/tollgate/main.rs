@@ -54,7 +54,10 @@ fn run(args: &RunArgs) -> Result<(), Failure> {
     // Before any other thread: they inherit that these signals wait to be read.
     let signals = Signals::catch()?;
     let lines = spans::build(&config)?;
-    let assembly = Assembly::new(&config, lines.spans, Some(signals))?;
+    let mut assembly = Assembly::new(&config, lines.spans, Some(signals))?;
+    if let Some(file) = &args.config {
+        assembly.reload_from(file);
+    }
     let recorder = Recorder::start(lines.recordings)?;
     info!("tollgate {}", env!("CARGO_PKG_VERSION"));
     summary::log_start(assembly.config(), args.config.as_deref());

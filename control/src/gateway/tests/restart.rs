@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn announced() -> Bench {
+pub(super) fn announced() -> Bench {
     let mut bench = Bench::with(|config| {
         config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
         config.mgcp.restart_wait_max = Duration::from_millis(500);
@@ -19,7 +19,7 @@ fn once(mut said: Vec<String>) -> Vec<String> {
 }
 
 /// Answers each RSIP.
-fn acknowledge(bench: &mut Bench, said: &[String], code: u16) -> Vec<String> {
+pub(super) fn acknowledge(bench: &mut Bench, said: &[String], code: u16) -> Vec<String> {
     let id = |rsip: &String| rsip.split(' ').nth(1).expect("a transaction id").to_owned();
     said.iter().map(id).flat_map(|id| bench.say(&format!("{code} {id} OK\n"))).collect()
 }
