@@ -102,6 +102,7 @@ fn imports_go_one_way_and_stay_in_their_lane() {
                 "dataplane::engine",
                 "dataplane::worker",
                 "net::uring",
+                "net::mmsg",
                 "net::sim",
                 "span::sim",
                 "std::thread::sleep",

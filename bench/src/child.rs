@@ -45,7 +45,8 @@ impl Wanted {
 
     /// Its configuration file.
     fn config(&self) -> String {
-        let Self { address, size: Size { ds0s, law, jitter_ms, transactions_max, cpu, .. }, .. } = self;
+        let Self { address, size: Size { ds0s, law, jitter_ms, transactions_max, cpu, driver, .. }, .. } =
+            self;
         let e1s = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         let ports = u32::from(e1s) * u32::from(Carrier::E1.timeslot_max()) * 2;
         let port_last = u32::from(PORT_FIRST) + ports - 1;
@@ -66,7 +67,8 @@ impl Wanted {
         write(
             &mut text,
             format_args!(
-                "[media]\naddresses = [\"{address}\"]\nport_first = {PORT_FIRST}\nport_last = {port_last}"
+                "[media]\naddresses = [\"{address}\"]\nport_first = {PORT_FIRST}\nport_last = {port_last}\n\
+                 driver = \"{driver}\""
             ),
         );
         if let Some(jitter_ms) = jitter_ms {
@@ -225,9 +227,10 @@ pub(crate) fn own_addresses() -> [Ipv4Addr; 3] {
 mod tests {
     use std::path::Path;
 
-    use control::config::Config;
+    use control::config::{Config, MediaDriver};
 
     use super::*;
+    use crate::Driver;
 
     fn wanted(ds0s: u16) -> Wanted {
         Wanted {
@@ -240,6 +243,7 @@ mod tests {
                 transactions_max: Some(100_000),
                 cpu: Some(1),
                 control_cpu: None,
+                driver: Driver::Mmsg,
             },
         }
     }
@@ -251,6 +255,7 @@ mod tests {
             assert!(config.ds0s() >= usize::from(ds0s) && config.ds0s() < usize::from(ds0s) + 31);
             assert_eq!(config.spans[0].law, Law::Mu);
             assert_eq!(config.cores[0].cpu, Some(1));
+            assert_eq!(config.media.driver, MediaDriver::Mmsg);
             assert_eq!(config.mgcp.transactions_max, 100_000);
         }
     }

@@ -92,6 +92,7 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
         transactions_max: None,
         cpu: args.load.gateway_cpu,
         control_cpu: None,
+        driver: args.load.driver,
     };
     let mut target = args.target.open(size)?;
     let run = run_on(HARNESS, args.load.cpu, || {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use clap::Args;
 use control::run::Signals;
-use drivers::net::uring::{BoundSockets, Settings, UringSockets};
-use drivers::net::{DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets};
+use drivers::net::mmsg::MmsgSockets;
+use drivers::net::uring::UringSockets;
+use drivers::net::{BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
 use drivers::time::Clock;
 
 use crate::checker::Tally;
@@ -23,7 +24,7 @@ use crate::load::{Figures, Shape, sum};
 use crate::measure::{Bench, Cost, refused};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
-use crate::{Failure, LoadArgs};
+use crate::{Driver, Failure, LoadArgs};
 
 /// Measures the bare socket loop: the same packets over the same kind of sockets, with no gateway.
 ///
@@ -77,7 +78,13 @@ pub(crate) fn measure(args: &LoadArgs, length: Duration, signals: &Signals) -> R
     thread::scope(|scope| {
         let (started, start) = mpsc::sync_channel(1);
         let (ports, stop) = (&ports, &stop);
-        let reflect = move || reflect(ports, stop, &started);
+        let reflect = move || {
+            let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
+            match args.driver {
+                Driver::Uring => reflect(UringSockets::new(bound)?, stop, &started),
+                Driver::Mmsg => reflect(MmsgSockets::new(bound)?, stop, &started),
+            }
+        };
         let reflecting = scope.spawn(|| run_on(REFLECTOR, args.gateway_cpu, reflect));
         let measured = match start.recv() {
             Ok(()) => run_on(HARNESS, args.cpu, || against(local, ports, shape, length, signals)),
@@ -110,9 +117,11 @@ fn against(
 }
 
 /// Sends back what comes, until told to stop.
-fn reflect(ports: &Ports, stop: &AtomicBool, started: &mpsc::SyncSender<()>) -> Result<(), Failure> {
-    let settings = Settings::for_slots(ports.slots());
-    let mut sockets = UringSockets::new(BoundSockets::bind(ports, Dscp::EF, settings)?)?;
+fn reflect(
+    mut sockets: impl RtpSockets,
+    stop: &AtomicBool,
+    started: &mpsc::SyncSender<()>,
+) -> Result<(), Failure> {
     let mut held = Held::default();
     let mut until = Clock.now();
     // The other side waits for this until it fails itself.

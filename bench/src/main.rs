@@ -21,6 +21,7 @@ mod report;
 mod setup_rate;
 mod target;
 
+use std::fmt;
 use std::io;
 use std::num::NonZeroU8;
 use std::process::ExitCode;
@@ -79,6 +80,10 @@ struct LoadArgs {
     #[arg(long, value_enum, default_value_t = LawName::A)]
     law: LawName,
 
+    /// How what is tested reaches the network.
+    #[arg(long, value_enum, default_value_t = Driver::Uring)]
+    driver: Driver,
+
     /// The CPU this harness runs on [default: any].
     #[arg(long, value_name = "CPU")]
     cpu: Option<usize>,
@@ -103,6 +108,24 @@ impl From<LawName> for Law {
             LawName::A => Self::A,
             LawName::Mu => Self::Mu,
         }
+    }
+}
+
+/// A driver of sockets by its name in `tollgate.toml`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Driver {
+    /// UDP sockets over io_uring.
+    Uring,
+    /// UDP sockets by recvmmsg and sendmmsg.
+    Mmsg,
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uring => "uring",
+            Self::Mmsg => "mmsg",
+        })
     }
 }
 
@@ -137,6 +160,7 @@ impl LoadArgs {
             ("seconds", Value::Count(u64::from(self.seconds))),
             ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
             ("law", Value::Text(terms.law.to_string())),
+            ("driver", Value::Text(self.driver.to_string())),
             ("cpu", cpu(self.cpu)),
             ("gateway_cpu", cpu(self.gateway_cpu)),
         ]

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use control::run::Signals;
-use drivers::net::uring::{BoundSockets, Settings, UringSockets};
-use drivers::net::{Dscp, PortRange, Ports, RtpSockets};
+use drivers::net::uring::UringSockets;
+use drivers::net::{BoundSockets, Dscp, PortRange, Ports, RtpSockets, Settings};
 use drivers::time::{Clock, Instant};
 
 use crate::Failure;

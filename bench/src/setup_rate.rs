@@ -26,7 +26,7 @@ use crate::host;
 use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::target::{Size, Target, TargetArgs};
-use crate::{Failure, LawName, LoadArgs};
+use crate::{Driver, Failure, LawName, LoadArgs};
 
 use self::sitting::{Sitting, Sockets};
 use self::trial::{Threads, Trial, dropped_by};
@@ -184,6 +184,7 @@ impl SetupRateArgs {
             transactions_max: Some(commands.clamp(65_536, 1_048_576)),
             cpu: self.gateway_cpu,
             control_cpu: self.control_cpu,
+            driver: Driver::Uring,
         }
     }
 
@@ -204,6 +205,7 @@ impl SetupRateArgs {
             seconds: self.seconds + BESIDE_LONGER_S,
             ptime: "20".to_owned(),
             law: self.law,
+            driver: Driver::Uring,
             cpu: self.cpu,
             gateway_cpu: self.gateway_cpu,
         };

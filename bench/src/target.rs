@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use drivers::line::{Carrier, Law};
 
-use crate::Failure;
 use crate::agent::address_towards;
 use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
 use crate::pace::run_on;
+use crate::{Driver, Failure};
 
 /// Which gateway is tested, and what its endpoints are called.
 #[derive(Clone, Debug, Args)]
@@ -51,6 +51,8 @@ pub(crate) struct Size {
     pub(crate) cpu: Option<usize>,
     /// The CPU of all its other threads.
     pub(crate) control_cpu: Option<usize>,
+    /// How its media reach the network.
+    pub(crate) driver: Driver,
 }
 
 /// A gateway that can be spoken to, as long as this lives.

@@ -275,6 +275,8 @@ pub struct MediaConfig {
     pub jitter: JitterBounds,
     /// The mark on RTP and RTCP.
     pub dscp: Dscp,
+    /// How datagrams reach the network.
+    pub driver: MediaDriver,
     /// What `L: e:on` is answered.
     pub echo_cancellation: EchoCancellation,
 }
@@ -290,6 +292,7 @@ impl MediaConfig {
             ptime_ms: 20,
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
             dscp: Dscp::EF,
+            driver: MediaDriver::Uring,
             echo_cancellation: EchoCancellation::External,
         }
     }
@@ -299,6 +302,15 @@ impl MediaConfig {
         // Halves first: the whole range does not fit 16 bits.
         self.port_last / 2 - self.port_first / 2 + 1
     }
+}
+
+/// How datagrams reach the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MediaDriver {
+    /// UDP sockets over io_uring.
+    Uring,
+    /// UDP sockets by plain calls.
+    Mmsg,
 }
 
 /// Where echo is cancelled, if anywhere.

@@ -4,7 +4,14 @@
 //! comes for a slot that carries no call is still received, counted and dropped above, so no
 //! socket is made, closed or cancelled while calls come and go.
 
+mod bind;
+#[cfg(test)]
+mod contract;
+mod datagram;
 pub mod fault;
+pub mod mmsg;
+mod pages;
+mod settings;
 pub mod sim;
 pub mod uring;
 
@@ -12,6 +19,8 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+pub use self::bind::{BindError, BoundSockets};
+pub use self::settings::Settings;
 use crate::time::Instant;
 
 /// One bound UDP port of one core: RTP on the even slots, its RTCP on the next.

@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::reader::{Document, Section, Value};
 use super::{
     AlarmConfig, CallAgentConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig,
-    HostConfig, JournalConfig, LogConfig, MediaConfig, MgcpConfig, Network, spans,
+    HostConfig, JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, Network, spans,
 };
 use crate::endpoint::naming::Pattern;
 use crate::mgcp::name::{EntityName, Term};
@@ -266,12 +266,14 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
     }
     let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
     let dscp = Dscp::new(code_point).expect("the range was checked");
+    let drivers = [("uring", MediaDriver::Uring), ("mmsg", MediaDriver::Mmsg)];
+    let driver = section.word("driver", &drivers, default.driver);
     let echo_cancellation = section.word(
         "echo_cancellation",
         &[("external", EchoCancellation::External), ("none", EchoCancellation::None)],
         default.echo_cancellation,
     );
-    MediaConfig { addresses, port_first, port_last, ptime_ms, jitter, dscp, echo_cancellation }
+    MediaConfig { addresses, port_first, port_last, ptime_ms, jitter, dscp, driver, echo_cancellation }
 }
 
 fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {

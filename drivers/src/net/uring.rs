@@ -1,8 +1,7 @@
 //! RTP and RTCP sockets over io_uring.
 //!
-//! Made in two steps: [`BoundSockets::bind`] takes every port on the thread that starts the gateway,
-//! so that a port that is taken stops the start; [`UringSockets::new`] makes the ring on the thread
-//! that will use it, because a single-issuer ring belongs to the thread that made it.
+//! [`UringSockets::new`] makes the ring on the thread that will use it, because a single-issuer ring
+//! belongs to the thread that made it.
 //!
 //! One multishot `RECVMSG` a socket is armed at start and never cancelled; all of them fill one ring
 //! of buffers. Sends are plain `SEND`s that never wait and complete only when they fail. The kernel
@@ -13,12 +12,9 @@
 //! so does a lack of buffers or of completion entries. Whenever a completion does not say that more
 //! will follow, whatever else it says, the socket is armed again, or it would be deaf for good.
 
-mod bind;
 mod buffers;
 mod message;
-mod pages;
 mod send;
-mod settings;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,12 +24,11 @@ use std::time::Duration;
 use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-pub use self::bind::{BindError, BoundSockets};
+pub(super) use self::buffers::BUFFER_STRIDE;
 use self::buffers::ReceiveBuffers;
-use self::message::{ADDRESS, CONTROL, Message, Unusable};
 use self::send::SendSpace;
-pub use self::settings::Settings;
-use super::{DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets};
+use super::datagram::{ADDRESS, CONTROL, Unusable};
+use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets, bind};
 use crate::time::{Clock, Instant};
 
 /// The RTP and RTCP sockets of one core, over one io_uring.
@@ -174,11 +169,11 @@ impl UringSockets {
             let goes_on = cqueue::more(completion.flags());
             if let Some(id) = cqueue::buffer_select(completion.flags()) {
                 let len = usize::try_from(completion.result()).unwrap_or(0);
-                match Message::read(buffers.filled(id, len)) {
-                    Ok(message) => {
+                match message::read(buffers.filled(id, len)) {
+                    Ok(datagram) => {
                         counters.received += 1;
-                        ended_by_empty |= !goes_on && message.octets.is_empty();
-                        f(slot, message.source, message.arrived(now), message.octets);
+                        ended_by_empty |= !goes_on && datagram.octets.is_empty();
+                        f(slot, datagram.source, datagram.arrived(now), datagram.octets);
                     }
                     Err(Unusable::Truncated) => counters.truncated += 1,
                     Err(Unusable::NoSource) => {}

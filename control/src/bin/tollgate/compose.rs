@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::Config;
+use control::config::{Config, MediaDriver};
 use control::gateway::Gateway;
 use control::run::{Control, Core as CoreLink, RunError, Signals, StopHandle};
 use control::topology::{CoreId, Topology};
@@ -20,9 +20,9 @@ use dataplane::stats::Stats;
 use dataplane::worker::{self, Parts, Recipe, Running, Summary};
 use drivers::cpu;
 use drivers::line::SpanId;
-use drivers::net::RtpSockets;
-use drivers::net::uring::{BindError, BoundSockets, Settings, UringSockets};
-use drivers::net::{Dscp, Ports};
+use drivers::net::mmsg::MmsgSockets;
+use drivers::net::uring::UringSockets;
+use drivers::net::{BindError, BoundSockets, Dscp, Ports, RtpSockets, Settings};
 use drivers::span::Span;
 use drivers::time::{Clock, Epoch};
 use nix::errno::Errno;
@@ -113,7 +113,10 @@ impl Assembly {
     /// # Errors
     /// What one of them lacks; the others have ended again then.
     pub(crate) fn start(self) -> Result<Started, Failure> {
-        self.start_with(|sockets, _| UringSockets::new(sockets))
+        match self.config.media.driver {
+            MediaDriver::Uring => self.start_with(|bound, _| UringSockets::new(bound)),
+            MediaDriver::Mmsg => self.start_with(|bound, _| MmsgSockets::new(bound)),
+        }
     }
 
     /// As [`start`](Self::start), with other sockets made around each core's own.

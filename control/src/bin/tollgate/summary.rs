@@ -9,7 +9,7 @@ use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::stats::Counter;
 use drivers::net::Ports;
-use drivers::net::uring::Settings;
+use drivers::net::Settings;
 use drivers::span::sim::PrbsResult;
 use hdrhistogram::Histogram;
 use tracing::{error, info};

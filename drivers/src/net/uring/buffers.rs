@@ -10,13 +10,13 @@ use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
 use super::message::MESSAGE_MAX;
-use super::pages::Pages;
+use crate::net::pages::Pages;
 
 /// The only group of provided buffers of a ring.
 pub(super) const GROUP: u16 = 0;
 
 /// From one buffer to the next: no two share a cache line.
-pub(super) const BUFFER_STRIDE: usize = MESSAGE_MAX.next_multiple_of(64);
+pub(in crate::net) const BUFFER_STRIDE: usize = MESSAGE_MAX.next_multiple_of(64);
 
 /// All receive buffers of one ring.
 pub(super) struct ReceiveBuffers {

@@ -7,8 +7,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::message::{ADDRESS, write_address};
-use super::pages::Pages;
+use crate::net::datagram::{ADDRESS, write_address};
+use crate::net::pages::Pages;
 
 /// Room for the datagrams of one submission.
 pub(super) struct SendSpace {

@@ -1,9 +1,9 @@
-//! How much room the ring of one core has, and what that costs.
+//! How much room the sockets of one core have, and what that costs.
 
-use super::buffers::BUFFER_STRIDE;
-use crate::net::DATAGRAM_MAX;
+use super::DATAGRAM_MAX;
+use super::uring::BUFFER_STRIDE;
 
-/// How much room the sockets and the ring of one core have.
+/// How much room the sockets of one core have, and the ring over them if there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Datagrams that can have come and not yet been looked at, 1 to 32,768. More than these wait
@@ -52,31 +52,31 @@ impl Settings {
             + self.completions(slots) as usize * COMPLETION
     }
 
-    pub(super) fn is_in_range(&self) -> bool {
+    pub(in crate::net) fn is_in_range(&self) -> bool {
         let range = 1..=ENTRIES_MAX;
         range.contains(&self.receive_buffers) && range.contains(&self.sends)
     }
 
     /// Entries of the submission queue.
-    pub(super) fn submissions(&self) -> u32 {
+    pub(in crate::net) fn submissions(&self) -> u32 {
         self.sends.next_power_of_two()
     }
 
     /// Entries of the completion queue: every buffer filled, every receive ended and every send
     /// refused between two looks, as far as the kernel allows.
-    pub(super) fn completions(&self, slots: usize) -> u32 {
+    pub(in crate::net) fn completions(&self, slots: usize) -> u32 {
         let slots = u32::try_from(slots).unwrap_or(COMPLETIONS_MAX);
         let most = self.receive_buffers.saturating_add(slots).saturating_add(self.sends);
         most.min(COMPLETIONS_MAX).next_power_of_two()
     }
 
     /// Entries of the ring that buffers are provided through.
-    pub(super) fn buffer_entries(&self) -> u16 {
+    pub(in crate::net) fn buffer_entries(&self) -> u16 {
         self.receive_buffers.next_power_of_two() as u16
     }
 
     /// Octets of send space.
-    pub(super) fn send_octets(&self) -> usize {
+    pub(in crate::net) fn send_octets(&self) -> usize {
         (self.sends as usize * SEND_OCTETS).max(2 * DATAGRAM_MAX)
     }
 }

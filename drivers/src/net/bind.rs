@@ -10,13 +10,13 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 
-use super::settings::Settings;
-use crate::net::{Dscp, Ports};
+use super::{Dscp, Ports, Settings};
 
-/// All ports of one core, bound, with what the ring will need to know of them.
+/// All ports of one core, bound, with what a driver will need to know of them.
 ///
-/// Not yet listening to anything: [`UringSockets::new`](super::UringSockets::new) goes on, on the
-/// worker's thread.
+/// Every driver is made in two steps: [`bind`](Self::bind) takes every port on the thread that starts
+/// the gateway, so that a port that is taken stops the start; then the driver's own `new`, on the
+/// thread that will use it, does the rest.
 #[derive(Debug)]
 pub struct BoundSockets {
     /// One socket a slot, in slot order, and whether it is of IPv6.
@@ -145,7 +145,10 @@ pub(super) fn mark(socket: &impl AsFd, ipv6: bool, dscp: Dscp) -> Result<(), Err
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, UdpSocket};
+
     use super::*;
+    use crate::net::PortRange;
 
     #[test]
     fn more_sockets_than_the_process_may_hold_are_refused_beforehand() {
@@ -163,5 +166,27 @@ mod tests {
         assert_eq!(error(Errno::EADDRINUSE), "127.0.0.1:20004 is taken by another program");
         assert_eq!(error(Errno::EADDRNOTAVAIL), "127.0.0.1 is not an address of this host");
         assert_eq!(error(Errno::EACCES), "127.0.0.1:20004: permission denied");
+    }
+
+    fn bind_at(ip: [u8; 4], pairs: u16) -> Result<BoundSockets, BindError> {
+        let ports = Ports(vec![PortRange { address: ip.into(), first: 20_000, pairs }]);
+        BoundSockets::bind(&ports, Dscp::EF, Settings::for_slots(ports.slots()))
+    }
+
+    #[test]
+    fn a_taken_port_is_named_and_leaves_none_bound() {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let ip = [127, high | 0x80, low, 0];
+        let taken = UdpSocket::bind(SocketAddr::from((ip, 20_004))).unwrap();
+        let error = bind_at(ip, 4).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}:20004 is taken by another program", IpAddr::from(ip)));
+        drop(taken);
+        bind_at(ip, 4).expect("the others were let go");
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_named() {
+        let error = bind_at([192, 0, 2, 1], 1).unwrap_err();
+        assert_eq!(error.to_string(), "192.0.2.1 is not an address of this host");
     }
 }
