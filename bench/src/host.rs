@@ -41,12 +41,15 @@ impl Thread {
     /// # Errors
     /// If there is no such process or thread.
     pub(crate) fn named(process: u32, name: &str) -> io::Result<Self> {
-        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-            let path = entry?.path();
-            let is_it = fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
-            let id = path.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok());
-            if let (true, Some(id)) = (is_it, id) {
-                return Ok(Self { process, id });
+        // The kernel's list can miss a thread while another of the process ends.
+        for _ in 0..LOOKS {
+            for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+                let path = entry?.path();
+                let is_it = fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+                let id = path.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok());
+                if let (true, Some(id)) = (is_it, id) {
+                    return Ok(Self { process, id });
+                }
             }
         }
         Err(io::Error::new(io::ErrorKind::NotFound, format!("process {process} has no thread {name}")))
@@ -68,6 +71,9 @@ impl Thread {
         Ok(Usage { cpu, waited: Duration::ZERO })
     }
 }
+
+/// How often a process's threads are looked through for one.
+const LOOKS: usize = 5;
 
 /// Octets of memory that a process holds.
 ///
