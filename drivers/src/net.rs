@@ -5,8 +5,6 @@
 //! socket is made, closed or cancelled while calls come and go.
 
 mod bind;
-#[cfg(test)]
-mod contract;
 mod datagram;
 pub mod fault;
 pub mod mmsg;
@@ -198,3 +196,6 @@ pub trait RtpSockets {
     /// What has happened so far.
     fn counters(&self) -> NetCounters;
 }
+
+#[cfg(test)]
+mod tests;

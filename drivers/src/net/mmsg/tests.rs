@@ -1,7 +1,7 @@
 //! Against the real kernel, over loopback. Nothing sleeps but in `flush`.
 
 use super::*;
-use crate::net::contract::{Ground, Loopback, OverSockets, contract, receive, sockets_and_peer};
+use crate::net::tests::{Ground, Loopback, OverSockets, contract, receive, sockets_and_peer};
 
 impl OverSockets for MmsgSockets {
     fn over(bound: BoundSockets) -> io::Result<Self> {
@@ -52,6 +52,6 @@ fn a_refused_datagram_costs_only_itself() {
         sockets.send(slot, to, 1, |octets| octets[0] = n as u8).unwrap();
     }
     sockets.flush(Instant::ZERO).unwrap();
-    let heard: Vec<_> = (0..3).map(|_| crate::net::contract::heard(&peer).unwrap()[0]).collect();
+    let heard: Vec<_> = (0..3).map(|_| crate::net::tests::heard(&peer).unwrap()[0]).collect();
     assert_eq!((heard, sockets.counters().refused), (vec![0, 2, 5], 3));
 }

@@ -1,7 +1,7 @@
 //! Against the real kernel, over loopback. Nothing sleeps but in `flush`.
 
 use super::*;
-use crate::net::contract::{
+use crate::net::tests::{
     Family, Ground, Loopback, OverSockets, SMALL, contract, receive, sockets_and_peer, sockets_at,
 };
 

@@ -45,11 +45,11 @@ macro_rules! contract {
     ($ground:ty: $($promise:ident),+ $(,)?) => {$(
         #[test]
         fn $promise() {
-            $crate::net::contract::on_ground::<$ground>(stringify!($promise), $crate::net::contract::$promise);
+            $crate::net::tests::on_ground::<$ground>(stringify!($promise), $crate::net::tests::$promise);
         }
     )+};
     ($ground:ty) => {
-        $crate::net::contract::contract! { $ground:
+        $crate::net::tests::contract! { $ground:
             datagrams_pass_both_ways_over_ipv4,
             datagrams_pass_both_ways_over_ipv6,
             an_empty_datagram_does_not_deafen_its_socket,
