@@ -335,7 +335,7 @@ mod tests {
         let seed = 4_711;
         let mut rng = StdRng::seed_from_u64(seed);
         for _ in 0..1_000 {
-            let order = [[0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]][rng.random_range(0..3)];
+            let order = [[0, 1, 0, 1], [1, 0, 1, 0], [1, 0, 0, 1]][rng.random_range(0..3)];
             for line in order {
                 if line == 0 {
                     lines.write();
