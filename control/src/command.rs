@@ -20,6 +20,7 @@ pub mod mdcx;
 pub mod notification;
 pub mod options;
 mod perform;
+pub mod redirect;
 pub mod rqnt;
 pub mod undo;
 
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
 use dataplane::link::{Action, ConnectionStats, JitterBounds};
@@ -38,12 +40,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::config::{Config, EchoCancellation};
 use crate::endpoint::table::Table;
-use crate::endpoint::{Endpoint, EndpointId};
+use crate::endpoint::{Control, Endpoint, EndpointId};
 use crate::ledger::Ledger;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ConnectionParameters, Path, Response, TransactionId, Verb};
-use crate::mgcp::name::{ConnectionId, EndpointName, EntityName};
+use crate::mgcp::name::{ConnectionId, EndpointName};
 use crate::mgcp::transaction::Ticket;
+use crate::notified_entity::Naming;
 use crate::orders::Orders;
 use crate::package::{OFFERED, Packages};
 use crate::sdp::LocalDescription;
@@ -51,7 +54,7 @@ use crate::timer::TimerId;
 use crate::topology::{CoreId, Topology};
 
 use self::notification::{Asked, Described, as_they_are};
-use self::undo::{Change, Changes, Undo};
+use self::undo::{Configured, Part, Undo};
 
 /// The longest answer, and the longest datagram that call agents are told they may send (RFC 3435 §3.5.4:
 /// both sides must be able to take 4,000 octets).
@@ -138,8 +141,19 @@ pub struct Execution {
     pub asked: Option<Arc<Asked>>,
     /// Whether it configures endpoints.
     pub configures: bool,
+    /// After how long their lockstep is reported from its success on.
+    pub lockstep: Option<Option<Duration>>,
     /// When it is given up.
     pub deadline: Option<TimerId>,
+}
+
+/// What has been ended at an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Connections.
+    pub connections: usize,
+    /// The orders that took.
+    pub orders: usize,
 }
 
 /// A response but for what its orders have yet to bring.
@@ -202,7 +216,7 @@ impl State {
     pub fn abort(&mut self, id: ExecutionId) -> Option<Execution> {
         let mut execution = self.forget(id)?;
         for undo in execution.undo.drain(..).rev() {
-            self.undo(undo);
+            self.undo(id, undo);
         }
         self.stirred.extend(&execution.endpoints);
         Some(execution)
@@ -222,6 +236,13 @@ impl State {
             for endpoint in &execution.endpoints {
                 let now = self.now;
                 self.endpoints[*endpoint].control.notify.handle_request(now, asked.request.clone());
+                self.stirred.push(*endpoint);
+            }
+        }
+        if let Some(after) = execution.lockstep {
+            for endpoint in &execution.endpoints {
+                let now = self.now;
+                self.endpoints[*endpoint].control.notify.report_lockstep_after(now, after);
                 self.stirred.push(*endpoint);
             }
         }
@@ -248,22 +269,22 @@ impl State {
         std::mem::replace(&mut self.next_connection, self.names.random::<u64>().into())
     }
 
-    /// Ends all that goes on at an endpoint, with nobody waiting for it. How many connections that were.
+    /// Ends all that goes on at an endpoint, with `owner` waiting for it.
     // RFC 3435 §4.4.1, §2.1.7: nor do requests and signals outlive a restart.
-    pub fn drop_connections(&mut self, id: EndpointId) -> usize {
+    pub fn end_all(&mut self, id: EndpointId, owner: Option<ExecutionId>) -> Ended {
         let core = self.endpoints[id].core;
         let gone = std::mem::take(&mut self.endpoints[id].connections);
         for connection in &gone {
             self.ledger.give_pair(core, connection.port);
             self.ledger.give_connection();
-            self.orders.push(core, Action::Disconnect { port: connection.port }, None);
+            self.orders.push(core, Action::Disconnect { port: connection.port }, owner);
             self.forget_connection(id, connection.id, connection.port);
         }
         self.endpoints[id].control.signals.handle_restart();
-        self.perform(id, None);
+        let stops = self.perform(id, owner);
         self.endpoints[id].control.notify.handle_restart();
         self.stirred.push(id);
-        gone.len()
+        Ended { connections: gone.len(), orders: gone.len() + stops }
     }
 
     /// The commands under way that make or change connections of an endpoint.
@@ -328,12 +349,16 @@ impl Settings {
 pub struct Common {
     /// The way it came.
     pub path: Path,
-    /// N, which may be there and empty.
-    pub notified: Option<Option<EntityName>>,
+    /// N and its like.
+    pub naming: Naming,
     /// X with what belongs to it.
     pub asked: Option<Arc<Asked>>,
     /// The law that B gives.
     pub law: Option<Law>,
+    /// RED/R: all that goes on at the endpoints ends first.
+    pub resets: bool,
+    /// LCK/LST: after how long lockstep is reported from now on.
+    pub lockstep: Option<Option<Duration>>,
 }
 
 /// A plan that is being carried out.
@@ -350,6 +375,7 @@ pub struct Commit<'a> {
     endpoints: Vec<EndpointId>,
     asked: Option<Arc<Asked>>,
     configures: bool,
+    lockstep: Option<Option<Duration>>,
 }
 
 impl<'a> Commit<'a> {
@@ -366,6 +392,7 @@ impl<'a> Commit<'a> {
             endpoints: Vec::new(),
             asked: None,
             configures: false,
+            lockstep: None,
         }
     }
 
@@ -389,18 +416,19 @@ impl<'a> Commit<'a> {
     pub fn apply(&mut self, id: EndpointId, common: &Common) {
         self.endpoints.push(id);
         let execution = self.id;
+        if common.resets {
+            self.orders += self.state.end_all(id, Some(execution)).orders;
+        }
         let endpoint = &mut self.state.endpoints[id];
         endpoint.executing.push(execution);
-        let before = (endpoint.law, endpoint.control.notified.clone());
-        common.change(endpoint);
+        let before = Configured::of(endpoint);
+        common.change(endpoint, execution);
         let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
-        let changes = Changes {
-            law: Change { before: before.0, after: law },
-            notified: Change { before: before.1, after: endpoint.control.notified.clone() },
-        };
-        self.can_undo(Undo::Endpoint(id, Box::new(changes)));
+        let law_before = before.law;
+        self.can_undo(Undo::Endpoint(id, Box::new(before)));
         self.configures |= common.law.is_some();
-        if law != before.0 {
+        self.lockstep = common.lockstep;
+        if law != law_before {
             self.order(core, Action::Encode { ds0, law });
         }
     }
@@ -420,11 +448,21 @@ impl<'a> Commit<'a> {
 }
 
 impl Common {
-    fn change(&self, endpoint: &mut Endpoint) {
-        endpoint.law = self.law.unwrap_or(endpoint.law);
-        endpoint.control.notified.heard(self.path);
-        if let Some(name) = &self.notified {
-            endpoint.control.notified.name(name.clone());
+    fn change(&self, endpoint: &mut Endpoint, by: ExecutionId) {
+        // RFC 3991 §2.4: a reset brings back what was configured.
+        let law = self.law.or(self.resets.then_some(endpoint.line_law));
+        endpoint.law = law.unwrap_or(endpoint.law);
+        let Control { notified, set_by, .. } = &mut endpoint.control;
+        notified.heard(self.path);
+        notified.take(&self.naming);
+        let sets = [
+            (Part::Law, law.is_some()),
+            (Part::Name, self.naming.name.is_some()),
+            (Part::List, self.naming.list.is_some()),
+            (Part::Heard, true),
+        ];
+        for (part, _) in sets.iter().filter(|(_, sets)| *sets) {
+            set_by[*part as usize] = Some(by);
         }
     }
 
@@ -435,7 +473,8 @@ impl Common {
             let watches = 1 + CONNECTIONS_PER_ENDPOINT;
             starts + endpoint.control.playing.len() + watches
         });
-        usize::from(self.law.is_some_and(|law| law != endpoint.law)) + signals
+        let ends = if self.resets { endpoint.connections.len() + endpoint.control.playing.len() } else { 0 };
+        usize::from(self.resets || self.law.is_some_and(|law| law != endpoint.law)) + signals + ends
     }
 
     /// Checks that an endpoint, whose connections will be these, can grant the notification request.
@@ -522,7 +561,9 @@ pub fn commit(
         Plan::Audit(plan) => plan.commit(&mut commit),
         Plan::Answer(octets) => return Committed::Done(octets),
     };
-    let Commit { state, id, orders: outstanding, undo, release, endpoints, asked, configures, .. } = commit;
+    let Commit {
+        state, id, orders: outstanding, undo, release, endpoints, asked, configures, lockstep, ..
+    } = commit;
     let execution = Execution {
         ticket,
         transaction,
@@ -535,6 +576,7 @@ pub fn commit(
         endpoints,
         asked,
         configures: configures || verb == Verb::EndpointConfiguration,
+        lockstep,
         deadline: None,
     };
     state.executions.insert(id, execution);
@@ -560,6 +602,8 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
         };
         execution.verb == Verb::ModifyConnection && execution.undo.iter().any(same)
     };
+    // RFC 3991 §2.4: a reset ends all that goes on.
+    let resets = redirect::resets(&state.packages, p) == Ok(true);
     let aborts = |execution: &Execution| {
         let of_connections = match command.verb {
             Verb::DeleteConnection => execution.makes(),
@@ -568,6 +612,7 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
         };
         // What is encapsulated counts as well.
         of_connections
+            || resets
             || p.request.is_some() && execution.asked.is_some()
             || configures && execution.configures
     };
@@ -575,7 +620,7 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
     if state.executions.is_empty() || command.endpoint.has_any_of() {
         return Vec::new();
     }
-    let meant = check::meant(state, &command.endpoint);
+    let meant = redirect::affected(state, command);
     let executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
     let mut ids: Vec<_> = executing.copied().filter(|id| aborts(&state.executions[id])).collect();
     ids.sort_unstable();
@@ -589,7 +634,7 @@ pub fn still_at(state: &State, command: &Command<'_>, begun: &[ExecutionId]) -> 
     if under_way.is_empty() {
         return None;
     }
-    let meant = check::meant(state, &command.endpoint);
+    let meant = redirect::affected(state, command);
     let mut executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
     executing.find(|id| under_way.contains(id)).copied()
 }
@@ -649,8 +694,9 @@ pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8
     // RFC 3435 §2.4: a package's own code is told with its name. The package is the one whose parameters
     // the command has.
     if code.is_package_specific() {
-        let mut names = command.parameters.others.iter().filter_map(|(name, _)| name.split_once('/'));
-        response.package = names.next().map(|(package, _)| package);
+        let names = command.parameters.others.iter().filter_map(|(name, _)| name.split_once('/'));
+        let has_codes = |package: &&str| ["BA", "RED"].iter().any(|own| own.eq_ignore_ascii_case(package));
+        response.package = names.map(|(package, _)| package).find(has_codes).or(Some("RED"));
     }
     // RFC 3435 §2.4: who names a package that is not there is told which are.
     let packages = state.packages.list();
@@ -679,7 +725,7 @@ pub fn within_datagram(answer: Vec<u8>) -> Result<Vec<u8>, ReturnCode> {
 // RFC 3435 §3.2.2.7: values have up to nine digits and stay at the highest.
 pub fn parameters_of(stats: &ConnectionStats) -> ConnectionParameters<'static> {
     let capped = |n: u32| Some(n.min(999_999_999));
-    let millis = |time: std::time::Duration| capped(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+    let millis = |time: Duration| capped(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
     ConnectionParameters {
         packets_sent: capped(stats.packets_sent),
         octets_sent: capped(stats.octets_sent),

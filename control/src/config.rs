@@ -283,7 +283,7 @@ pub struct MediaConfig {
 
 impl MediaConfig {
     /// Media on this host only, with ports for all connections that `ds0s` DS0s can have.
-    fn with_ports_for(ds0s: u16) -> Self {
+    pub(crate) fn with_ports_for(ds0s: u16) -> Self {
         let port_first = 20_000;
         Self {
             addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],

@@ -20,8 +20,9 @@ use drivers::net::{Dscp, PortSlot};
 
 use crate::command::ExecutionId;
 use crate::command::options::Options;
+use crate::command::undo::Part;
 use crate::mgcp::name::{CallId, ConnectionId};
-use crate::notified_entity::NotifiedEntity;
+use crate::notified_entity::{Naming, NotifiedEntity};
 use crate::sdp::{LocalDescription, Negotiated};
 use crate::topology::CoreId;
 
@@ -38,6 +39,8 @@ pub struct Endpoint {
     pub core: CoreId,
     /// The law of its octets on the line (RFC 3435 §2.3.2).
     pub law: Law,
+    /// Its law unless a call agent says otherwise.
+    pub line_law: Law,
     /// Why it is out of service; in service if `None`. Out of service it has no connections.
     pub outage: Option<Outage>,
     /// Its connections, oldest first.
@@ -66,6 +69,9 @@ pub enum Outage {
 pub struct Control {
     /// Who is told what happens here (RFC 3435 §2.1.4).
     pub notified: NotifiedEntity,
+    /// The commands that have set its law and whom it notifies, by [`Part`]; none if that was not by
+    /// a command.
+    pub set_by: [Option<ExecutionId>; Part::N],
     /// What is told of what happens here.
     pub notify: notify::Notify,
     /// What is to be heard here.
@@ -114,11 +120,13 @@ impl Endpoint {
             ds0,
             core,
             law,
+            line_law: law,
             outage: None,
             connections: Vec::new(),
             executing: Vec::new(),
             control: Control {
                 notified: NotifiedEntity::default(),
+                set_by: [None; Part::N],
                 notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
                 signals: signal::Signals::default(),
                 continuity: continuity::Continuity::default(),
@@ -138,6 +146,18 @@ impl Endpoint {
     /// The connection of this name.
     pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
+    }
+}
+
+impl Control {
+    /// Takes over what was said of the notified entity elsewhere than in a command.
+    pub fn redirect(&mut self, naming: &Naming) {
+        self.notified.take(naming);
+        for (part, sets) in [(Part::Name, naming.name.is_some()), (Part::List, naming.list.is_some())] {
+            if sets {
+                self.set_by[part as usize] = None;
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod agents;
 mod announce;
 mod events;
 mod line_watch;
+mod notifications;
 mod reconnect;
 mod service;
 #[cfg(test)]
@@ -42,8 +43,8 @@ use crate::topology::{CoreId, Topology};
 
 use self::agents::{Agents, Source};
 use self::announce::Announcer;
-use self::events::Teller;
 use self::line_watch::LineWatch;
+use self::notifications::Teller;
 use self::reconnect::{ReconnectSettings, Silence};
 use self::service::SpanService;
 
@@ -120,6 +121,8 @@ pub struct Gateway {
     directory: Directory,
     announcer: Announcer,
     teller: Teller,
+    /// What the timers of endpoints are set for.
+    endpoint_timers: BTreeMap<EndpointId, (Instant, TimerId)>,
     /// Call agents that some endpoints cannot reach.
     silences: Vec<Silence>,
     silence_number: u64,
@@ -131,6 +134,8 @@ pub struct Gateway {
     alarm_hold: AlarmConfig,
     timers: Timers<Due>,
     execution_max: Duration,
+    /// T-MAX
+    transaction_max: Duration,
     journal: Journal,
     counters: Counters,
     phase: Phase,
@@ -215,6 +220,7 @@ impl Gateway {
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
             teller: Teller::default(),
+            endpoint_timers: BTreeMap::new(),
             silences: Vec::new(),
             silence_number: 0,
             reconnect: ReconnectSettings {
@@ -228,6 +234,7 @@ impl Gateway {
             services: Vec::new(),
             alarm_hold: config.alarms,
             timers: Timers::default(),
+            transaction_max: mgcp.transaction_max,
             execution_max: execution_max.max(Duration::from_secs(1)),
             journal: Journal::new(config.journal.octets_max, seed, epoch, now),
             counters: Counters::default(),
@@ -252,7 +259,7 @@ impl Gateway {
             Input::Resolved { host, addresses, ttl } => {
                 self.directory.resolved(now, &host, addresses, ttl);
                 self.take_new_ways(now);
-                self.route_notifications(now);
+                self.teller.retry();
                 self.announce_unless_starting(now);
             }
             Input::Timeout => self.timeout(now),
@@ -469,6 +476,7 @@ impl Gateway {
                 }
                 let committed = command::commit(&mut self.state, now, ticket, command, plan);
                 self.follow(now, command);
+                self.follow_notifications(now, command);
                 match committed {
                     Committed::UnderWay(id) => {
                         self.watch(now, id);
@@ -548,7 +556,7 @@ impl Gateway {
             return self.incoming.acknowledged(now, path.remote, &[range]);
         }
         match self.outgoing.receive(now, path, response) {
-            Answer::Final if self.notification_answered(now, response.transaction) => {}
+            Answer::Final if self.notification_answered(now, response) => {}
             Answer::Final => self.answered(now, response),
             Answer::Provisional | Answer::Stray => {}
         }

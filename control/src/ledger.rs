@@ -7,11 +7,12 @@
 //! Port pairs are handed out oldest first: packets of an old call that come late find its pair idle
 //! for as long as there are others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use drivers::net::{PortSlot, Ports};
 
+use crate::endpoint::EndpointId;
 use crate::topology::CoreId;
 
 /// How much of one thing there is, is used, and was used at most.
@@ -78,6 +79,8 @@ struct Core {
     ports: Ports,
     v4: Pool,
     v6: Pool,
+    /// Whose each pair is, by its RTP slot.
+    owners: BTreeMap<PortSlot, EndpointId>,
 }
 
 /// Port pairs of one core and family, free ones oldest first.
@@ -93,16 +96,17 @@ impl Ledger {
         Self { cores: ports.iter().map(Core::new).collect(), connections: Usage::of(connections) }
     }
 
-    /// Takes the pair that [`next_pair`](Self::next_pair) gave, for a connection.
+    /// Takes the pair that [`next_pair`](Self::next_pair) gave, for a connection of this endpoint.
     ///
     /// # Panics
     /// If it is not the one that `next_pair` gives.
-    pub fn take_pair(&mut self, core: CoreId, port: PortSlot) {
+    pub fn take_pair(&mut self, core: CoreId, port: PortSlot, owner: EndpointId) {
         let family = self.family(core, port);
         let pool = self.cores[usize::from(core.0)].pool_mut(family);
         let taken = pool.free.pop_front();
         assert_eq!(taken, Some(port), "the plan saw this pair first in line");
         pool.usage.take(1);
+        self.cores[usize::from(core.0)].owners.insert(port, owner);
     }
 
     /// Gives a pair back; it goes last in line.
@@ -111,6 +115,7 @@ impl Ledger {
         let pool = self.cores[usize::from(core.0)].pool_mut(family);
         pool.free.push_back(port);
         pool.usage.give(1);
+        self.cores[usize::from(core.0)].owners.remove(&port);
     }
 
     /// One connection more.
@@ -128,6 +133,11 @@ impl Ledger {
         let core = &self.cores[usize::from(core.0)];
         let port = *core.pool(family).free.front()?;
         Some((port, core.ports.address(port)?))
+    }
+
+    /// The endpoint that has a pair.
+    pub fn owner(&self, core: CoreId, port: PortSlot) -> Option<EndpointId> {
+        self.cores.get(usize::from(core.0))?.owners.get(&port).copied()
     }
 
     /// Whether nothing is taken.
@@ -156,7 +166,8 @@ impl Ledger {
 
 impl Core {
     fn new(ports: &Ports) -> Self {
-        let mut core = Self { ports: ports.clone(), v4: Pool::default(), v6: Pool::default() };
+        let mut core =
+            Self { ports: ports.clone(), v4: Pool::default(), v6: Pool::default(), owners: BTreeMap::new() };
         for (slot, address) in ports.iter().filter(|(slot, _)| slot.is_rtp()) {
             let pool = core.pool_mut(Family::of(address.ip()));
             pool.free.push_back(slot);
@@ -198,7 +209,7 @@ mod tests {
 
     fn take(ledger: &mut Ledger, family: Family) -> Option<PortSlot> {
         let (port, _) = ledger.next_pair(CORE, family)?;
-        ledger.take_pair(CORE, port);
+        ledger.take_pair(CORE, port, EndpointId(3));
         Some(port)
     }
 
@@ -217,7 +228,7 @@ mod tests {
         let mut ledger = ledger();
         let (port, address) = ledger.next_pair(CORE, Family::V6).expect("one is free");
         assert_eq!(address, "[::1]:16384".parse().expect("an address"));
-        ledger.take_pair(CORE, port);
+        ledger.take_pair(CORE, port, EndpointId(3));
         assert_eq!(ledger.next_pair(CORE, Family::V6), None);
         assert!(ledger.next_pair(CORE, Family::V4).is_some());
     }

@@ -65,6 +65,10 @@ counters! {
     Stray = "mgcp_stray_responses",
     /// RSIP commands sent.
     Announced = "mgcp_rsip_sent",
+    /// NTFY commands sent.
+    Notified = "mgcp_ntfy_sent",
+    /// Notifications that never reached a call agent.
+    NotificationsLost = "mgcp_ntfy_lost",
     /// Commands of ours that were sent again.
     Resent = "mgcp_commands_resent",
     /// Commands of ours that nobody answered.

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drivers::time::Instant;
 
+use crate::command::undo::Part;
 use crate::mgcp::message::Path;
 use crate::mgcp::name::EntityName;
 
@@ -29,14 +31,25 @@ const FAILED_FOR_MIN: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NotifiedEntity {
     name: Option<EntityName>,
+    /// Those that follow it (RFC 3991 §2.1).
+    list: Arc<[EntityName]>,
     last: Option<Path>,
+}
+
+/// What a message says of the notified entity. What it is silent about stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Naming {
+    /// N, which may be there and empty.
+    pub name: Option<Option<EntityName>>,
+    /// RED/NL, which may be empty.
+    pub list: Option<Arc<[EntityName]>>,
 }
 
 /// A notified entity as something that a message can be sent to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Target {
-    /// A name.
-    Name(EntityName),
+    /// By name; in this order if there are several.
+    Names(Vec<EntityName>),
     /// Where the last command came from, and which of our addresses it was sent to.
     Heard(Path),
 }
@@ -47,6 +60,26 @@ impl NotifiedEntity {
         self.name = name;
     }
 
+    /// Takes over what a message says.
+    pub fn take(&mut self, naming: &Naming) {
+        if let Some(name) = &naming.name {
+            self.name.clone_from(name);
+        }
+        if let Some(list) = &naming.list {
+            self.list = list.clone();
+        }
+    }
+
+    /// Takes its name, its list, or the way it was heard by from another.
+    pub fn restore(&mut self, part: Part, from: &Self) {
+        match part {
+            Part::Name => self.name.clone_from(&from.name),
+            Part::List => self.list = from.list.clone(),
+            Part::Heard => self.last = from.last,
+            Part::Law => {}
+        }
+    }
+
     /// A command that came this way, other than an audit, has succeeded.
     // RFC 3435 §2.1.4: its source is the notified entity while none has been named.
     pub fn heard(&mut self, path: Path) {
@@ -54,9 +87,10 @@ impl NotifiedEntity {
     }
 
     /// The notified entity now; `None` if none was named and nobody was heard.
+    // RFC 3991 §2.1: N, unless it is empty, stands in front of the list.
     pub fn target(&self) -> Option<Target> {
-        let name = self.name.clone().map(Target::Name);
-        name.or_else(|| self.last.map(Target::Heard))
+        let names: Vec<_> = self.names().cloned().collect();
+        if names.is_empty() { self.last.map(Target::Heard) } else { Some(Target::Names(names)) }
     }
 
     /// The way that the last command came.
@@ -64,26 +98,34 @@ impl NotifiedEntity {
         self.last
     }
 
+    /// The list that follows the name.
+    pub fn list(&self) -> &[EntityName] {
+        &self.list
+    }
+
     /// Whether that is the target now.
     pub fn is_at(&self, target: &Target) -> bool {
-        match (&self.name, target) {
-            (Some(own), Target::Name(name)) => own == name,
-            (None, Target::Heard(path)) => self.last == Some(*path),
-            (Some(_), Target::Heard(_)) | (None, Target::Name(_)) => false,
+        match target {
+            Target::Names(names) => self.names().eq(names),
+            Target::Heard(path) => self.names().next().is_none() && self.last == Some(*path),
         }
     }
 
     /// Whether none was named and nobody was heard.
     pub fn is_nobody(&self) -> bool {
-        self.name.is_none() && self.last.is_none()
+        self.names().next().is_none() && self.last.is_none()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &EntityName> {
+        self.name.iter().chain(self.list.iter())
     }
 }
 
 impl Target {
-    /// Its name, for `N:`: that of an address is the address in brackets.
+    /// Its name, for `N:`: the first of several; that of an address is the address in brackets.
     pub fn to_name(&self) -> EntityName {
         match self {
-            Self::Name(name) => name.clone(),
+            Self::Names(names) => names.first().expect("who is named has a name").clone(),
             Self::Heard(Path { remote, .. }) => {
                 EntityName { local: None, domain: format!("[{}]", remote.ip()), port: Some(remote.port()) }
             }
@@ -140,11 +182,31 @@ impl Directory {
         Self { listen: listen.to_vec(), hosts: BTreeMap::new(), wanted: VecDeque::new() }
     }
 
-    /// How to reach someone; begins to look the name up if need be.
-    pub fn route(&mut self, now: Instant, target: &Target) -> Route {
-        match target {
-            Target::Heard(path) => Route::Ways(vec![*path]),
-            Target::Name(name) => self.route_to_name(now, name),
+    /// How to reach someone; begins to look names up if need be. Of a name's addresses, the one that
+    /// was `heard` comes first.
+    // RFC 3991 §2.1: all addresses of the first name, then all of the second, and so on. Names further
+    // down that are still being looked up add theirs later.
+    pub fn route(&mut self, now: Instant, target: &Target, heard: Option<Path>) -> Route {
+        let names = match target {
+            Target::Heard(path) => return Route::Ways(vec![*path]),
+            Target::Names(names) => names,
+        };
+        let (mut all, mut is_asked) = (Vec::new(), false);
+        for name in names {
+            match self.route_to_name(now, name) {
+                Route::Ways(mut ways) => {
+                    prefer(heard, &mut ways);
+                    ways.retain(|way| !all.contains(way));
+                    all.extend(ways);
+                }
+                Route::Asked if all.is_empty() => is_asked = true,
+                Route::Asked | Route::Nowhere => {}
+            }
+        }
+        match (is_asked, all.is_empty()) {
+            (true, _) => Route::Asked,
+            (false, false) => Route::Ways(all),
+            (false, true) => Route::Nowhere,
         }
     }
 
@@ -162,12 +224,17 @@ impl Directory {
 
     /// Looks up again where someone is who does not answer, unless that was done recently, or is being
     /// done, or an address stands where the name would.
-    pub fn doubt(&mut self, now: Instant, target: &Target) {
-        let Target::Name(name) = target else { return };
-        let host = name.host();
-        let is_recent = |host: &Host| host.known.as_ref().is_some_and(|known| now.since(known.at) < RECENT);
-        if host.parse::<IpAddr>().is_err() && !self.hosts.get(host).is_some_and(is_recent) {
-            self.ask(now, host);
+    pub fn suspect(&mut self, now: Instant, target: &Target) {
+        if let Target::Names(names) = target {
+            names.iter().for_each(|name| self.look_up_again(now, name));
+        }
+    }
+
+    /// The same for someone who has not answered anywhere.
+    // RFC 3991 §2.1: at Max2 only the last name is looked up.
+    pub fn give_up(&mut self, now: Instant, target: &Target) {
+        if let Target::Names(names) = target {
+            names.iter().next_back().into_iter().for_each(|name| self.look_up_again(now, name));
         }
     }
 
@@ -179,6 +246,14 @@ impl Directory {
     /// A host name to look up.
     pub fn poll_resolve(&mut self) -> Option<String> {
         self.wanted.pop_front()
+    }
+
+    fn look_up_again(&mut self, now: Instant, name: &EntityName) {
+        let host = name.host();
+        let is_recent = |host: &Host| host.known.as_ref().is_some_and(|known| now.since(known.at) < RECENT);
+        if host.parse::<IpAddr>().is_err() && !self.hosts.get(host).is_some_and(is_recent) {
+            self.ask(now, host);
+        }
     }
 
     fn route_to_name(&mut self, now: Instant, name: &EntityName) -> Route {
@@ -220,6 +295,16 @@ impl Directory {
     }
 }
 
+/// Puts the address in front that commands came from, if it is one of these.
+// RFC 3435 §4.1, RFC 3991 §2.3: it is chosen first.
+fn prefer(heard: Option<Path>, ways: &mut [Path]) {
+    let Some(heard) = heard else { return };
+    if let Some(place) = ways.iter().position(|way| way.remote.ip() == heard.remote.ip()) {
+        ways[..=place].rotate_right(1);
+        ways[0].local = heard.local;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +316,7 @@ mod tests {
     }
 
     fn named(name: &str) -> Target {
-        Target::Name(name.parse().expect("a name"))
+        Target::Names(vec![name.parse().expect("a name")])
     }
 
     fn way(remote: &str) -> Route {
@@ -242,9 +327,9 @@ mod tests {
     #[test]
     fn literal_addresses_are_not_looked_up() {
         let mut directory = directory();
-        assert_eq!(directory.route(NOW, &named("ca@[192.0.2.1]:2427")), way("192.0.2.1:2427"));
-        assert_eq!(directory.route(NOW, &named("ca@[192.0.2.1]")), way("192.0.2.1:2727"));
-        assert_eq!(directory.route(NOW, &named("ca@[2001:db8::1]")), Route::Nowhere);
+        assert_eq!(directory.route(NOW, &named("ca@[192.0.2.1]:2427"), None), way("192.0.2.1:2427"));
+        assert_eq!(directory.route(NOW, &named("ca@[192.0.2.1]"), None), way("192.0.2.1:2727"));
+        assert_eq!(directory.route(NOW, &named("ca@[2001:db8::1]"), None), Route::Nowhere);
         assert_eq!(directory.poll_resolve(), None);
     }
 
@@ -252,49 +337,49 @@ mod tests {
     fn a_name_is_looked_up_once_and_again_when_its_time_has_passed() {
         let mut directory = directory();
         let target = named("ca@ca.example.net:2427");
-        assert_eq!(directory.route(NOW, &target), Route::Asked);
-        assert_eq!(directory.route(NOW, &target), Route::Asked);
+        assert_eq!(directory.route(NOW, &target, None), Route::Asked);
+        assert_eq!(directory.route(NOW, &target, None), Route::Asked);
         assert_eq!(directory.poll_resolve().as_deref(), Some("ca.example.net"));
         assert_eq!(directory.poll_resolve(), None);
         let addresses = vec!["2001:db8::1".parse().expect("v6"), "192.0.2.1".parse().expect("v4")];
         directory.resolved(NOW, "ca.example.net", addresses, Duration::from_secs(60));
-        assert_eq!(directory.route(NOW, &target), way("192.0.2.1:2427"));
-        assert_eq!(directory.route(NOW + Duration::from_secs(61), &target), Route::Asked);
+        assert_eq!(directory.route(NOW, &target, None), way("192.0.2.1:2427"));
+        assert_eq!(directory.route(NOW + Duration::from_secs(61), &target, None), Route::Asked);
     }
 
     #[test]
     fn a_name_that_has_no_address_is_let_be_for_a_while() {
         let mut directory = directory();
         let target = named("ca@ca.example.net");
-        directory.route(NOW, &target);
+        directory.route(NOW, &target, None);
         directory.resolved(NOW, "ca.example.net", Vec::new(), Duration::ZERO);
-        assert_eq!(directory.route(NOW + Duration::from_secs(4), &target), Route::Nowhere);
-        assert_eq!(directory.route(NOW + Duration::from_secs(6), &target), Route::Asked);
+        assert_eq!(directory.route(NOW + Duration::from_secs(4), &target, None), Route::Nowhere);
+        assert_eq!(directory.route(NOW + Duration::from_secs(6), &target, None), Route::Asked);
     }
 
     #[test]
     fn all_addresses_of_a_name_are_ways_and_doubt_has_them_looked_up_again() {
         let mut directory = directory();
         let target = named("ca@ca.example.net");
-        directory.route(NOW, &target);
+        directory.route(NOW, &target, None);
         let told = |directory: &mut Directory, now, addresses: &[&str]| {
             let addresses = addresses.iter().map(|address| address.parse().expect("one")).collect();
             directory.resolved(now, "ca.example.net", addresses, Duration::from_secs(60));
         };
         told(&mut directory, NOW, &["192.0.2.1", "192.0.2.2"]);
-        let Route::Ways(ways) = directory.route(NOW, &target) else { panic!("it is known") };
+        let Route::Ways(ways) = directory.route(NOW, &target, None) else { panic!("it is known") };
         assert_eq!(ways.len(), 2);
         directory.poll_resolve();
-        directory.doubt(NOW + Duration::from_secs(4), &target);
+        directory.suspect(NOW + Duration::from_secs(4), &target);
         assert_eq!(directory.poll_resolve(), None, "it was looked up recently");
         let later = NOW + Duration::from_secs(6);
-        directory.doubt(later, &target);
-        directory.doubt(later, &target);
+        directory.suspect(later, &target);
+        directory.suspect(later, &target);
         assert_eq!(directory.poll_resolve().as_deref(), Some("ca.example.net"));
         assert_eq!(directory.poll_resolve(), None, "once is enough");
-        assert!(matches!(directory.route(later, &target), Route::Ways(_)), "what is known still holds");
+        assert!(matches!(directory.route(later, &target, None), Route::Ways(_)), "what is known still holds");
         told(&mut directory, later, &[]);
-        assert_eq!(directory.route(later, &target), Route::Ways(ways), "also when the look-up fails");
+        assert_eq!(directory.route(later, &target, None), Route::Ways(ways), "also when the look-up fails");
     }
 
     #[test]

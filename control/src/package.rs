@@ -54,6 +54,8 @@ const ALL: &[&Package] = &[
 pub const OFFERED: Abilities = Abilities::of(&[
     Ability::Notifications,
     Ability::BulkAudit,
+    Ability::RedirectAndReset,
+    Ability::LockstepReports,
     Ability::DigitDetection,
     Ability::DigitGeneration,
     Ability::CallTones,

@@ -95,6 +95,15 @@ impl Texts {
             extensions.push(("B/NS", notification_state.to_owned()));
             extensions.push(("B/PR", requested(&mut notify.persistent().iter())));
         }
+        // RFC 3991 §2.1, RFC 3992 §2.1.
+        if state.packages.extension("RED/NL").is_ok() {
+            let list = endpoint.control.notified.list().iter().map(ToString::to_string);
+            extensions.push(("RED/NL", list.collect::<Vec<_>>().join(",")));
+        }
+        if state.packages.extension("LCK/LST").is_ok() {
+            let after = notify.lockstep_reported_after().unwrap_or_default();
+            extensions.push(("LCK/LST", after.as_secs().to_string()));
+        }
         Self {
             capabilities: capabilities(state),
             requested: requested(&mut notify.requested()),

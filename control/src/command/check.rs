@@ -5,7 +5,7 @@ use drivers::line::Law;
 
 use std::sync::Arc;
 
-use super::{Common, State, notification};
+use super::{Common, State, notification, redirect};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
@@ -66,6 +66,7 @@ pub fn parameters(packages: &Packages, command: &Command<'_>) -> Result<(), Retu
 
 /// RFC 3435 §3.2.2: unknown `X-` are ignored, unknown `X+` are not.
 fn extension(packages: &Packages, verb: Verb, name: &str) -> Result<(), ReturnCode> {
+    let configures = verb == Verb::EndpointConfiguration;
     match name.get(..2) {
         Some(vendor) if vendor.eq_ignore_ascii_case("X-") => Ok(()),
         Some(vendor) if vendor.eq_ignore_ascii_case("X+") => Err(ReturnCode::UNKNOWN_EXTENSION),
@@ -78,6 +79,17 @@ fn extension(packages: &Packages, verb: Verb, name: &str) -> Result<(), ReturnCo
             {
                 Ok(())
             }
+            // RFC 3991 §2.1, §2.3: wherever N is, and to redirect many endpoints.
+            Extension::NotifiedEntityList if configures || allowed(verb, Code::N) => Ok(()),
+            Extension::NotifiedEntity
+            | Extension::EndpointList
+            | Extension::EndpointMap
+            | Extension::Reset => {
+                // RFC 3991 §2.2.1, §2.4: only there.
+                if configures { Ok(()) } else { Err(ReturnCode::INCORRECT_USAGE) }
+            }
+            // RFC 3992 §2.1: wherever endpoints are configured.
+            Extension::LockstepTime if allowed(verb, Code::B) => Ok(()),
             _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
         },
         _ => Err(ReturnCode::UNSUPPORTED_PARAMETER),
@@ -206,7 +218,7 @@ pub fn in_service(state: &State, id: EndpointId) -> Result<(), ReturnCode> {
     if state.endpoints[id].outage.is_some() { Err(ReturnCode::ENDPOINT_NOT_READY) } else { Ok(()) }
 }
 
-/// Checks what many commands can have: N, X with what belongs to it, and B. `current` is the connection
+/// Checks what many commands can have: N, X with what belongs to it, B and its like. `current` is the connection
 /// that the command makes or changes.
 ///
 /// # Errors
@@ -217,9 +229,16 @@ pub fn common(
     command: &Command<'_>,
     current: Option<ConnectionId>,
 ) -> Result<Common, ReturnCode> {
-    let notified = command.parameters.notified_entity.clone();
-    let asked = notification::read(&state.packages, &command.parameters, current)?.map(Arc::new);
-    Ok(Common { path, notified, asked, law: law(command)? })
+    let (packages, parameters) = (&state.packages, &command.parameters);
+    let asked = notification::read(packages, parameters, current)?.map(Arc::new);
+    Ok(Common {
+        path,
+        naming: redirect::naming(packages, parameters)?,
+        asked,
+        law: law(command)?,
+        resets: redirect::resets(packages, parameters)?,
+        lockstep: redirect::lockstep(packages, parameters)?,
+    })
 }
 
 fn law(command: &Command<'_>) -> Result<Option<Law>, ReturnCode> {

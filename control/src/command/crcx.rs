@@ -157,7 +157,7 @@ impl Plan {
         if self.specific.is_some() {
             commit.state.endpoints.seized(self.endpoint);
         }
-        commit.state.ledger.take_pair(core, self.port);
+        commit.state.ledger.take_pair(core, self.port, self.endpoint);
         commit.state.ledger.take_connection();
         commit.can_undo(Undo::Created(self.endpoint, id));
         commit.order(core, Action::Connect { ds0, port: self.port, identity, leg });

@@ -1,8 +1,9 @@
-//! EPCF: sets the law of endpoints (RFC 3435 §2.3.2).
+//! EPCF: sets the law of endpoints (RFC 3435 §2.3.2), redirects and resets them (RFC 3991), and says when
+//! their lockstep is reported (RFC 3992).
 
 use std::collections::BTreeMap;
 
-use super::{Commit, Common, Reply, State, check};
+use super::{Commit, Common, Reply, State, check, redirect};
 use crate::endpoint::EndpointId;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
@@ -24,7 +25,11 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     if command.parameters.bearer.is_none() && command.parameters.others.is_empty() {
         return Err(ReturnCode::PROTOCOL_ERROR);
     }
-    Plan::new(state, path, command)
+    match redirect::listed(state, command)? {
+        // RFC 3991 §2.2.2: endpoints that are listed may be out of service.
+        Some(listed) => Plan::of(state, path, command, listed),
+        None => Plan::new(state, path, command),
+    }
 }
 
 impl Plan {
@@ -34,11 +39,21 @@ impl Plan {
     /// The return code for what is wrong.
     pub fn new(state: &State, path: Path, command: &Command<'_>) -> Result<Self, ReturnCode> {
         let endpoints = check::all(state, &command.endpoint)?.endpoints;
+        endpoints.iter().try_for_each(|id| check::in_service(state, *id))?;
+        Self::of(state, path, command, endpoints)
+    }
+
+    /// Plans to change these endpoints, in service or not.
+    fn of(
+        state: &State,
+        path: Path,
+        command: &Command<'_>,
+        endpoints: Vec<EndpointId>,
+    ) -> Result<Self, ReturnCode> {
         let common = check::common(state, path, command, None)?;
         // RFC 3435 §4.4.3: for all or for none.
         let mut wanted: BTreeMap<CoreId, usize> = BTreeMap::new();
         for id in &endpoints {
-            check::in_service(state, *id)?;
             common.check_as_is(state, *id)?;
             let endpoint = &state.endpoints[*id];
             *wanted.entry(endpoint.core).or_default() += common.orders(endpoint);

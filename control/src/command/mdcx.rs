@@ -100,7 +100,7 @@ impl Plan {
         match self.moved_from {
             None => commit.order(core, Action::Modify { port, leg }),
             Some(old) => {
-                commit.state.ledger.take_pair(core, port);
+                commit.state.ledger.take_pair(core, port, self.endpoint);
                 commit.release(core, old);
                 commit.order(core, Action::Disconnect { port: old });
                 commit.order(core, Action::Connect { ds0, port, identity, leg });

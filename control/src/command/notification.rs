@@ -107,19 +107,9 @@ pub fn check_request(
     asked: &Asked,
     exists: &dyn Fn(ConnectionId) -> bool,
 ) -> Result<(), ReturnCode> {
-    let persistent = asked.request.persistent.iter().flat_map(|list| list.iter());
-    if asked.request.events.iter().chain(persistent).any(swaps_audio) {
-        return Err(ReturnCode::UNKNOWN_ACTION);
-    }
     // Nothing that is detected tells of a state, so none can be there already.
     let precluded = |_| None;
     endpoint.control.notify.check(&asked.request, exists, &precluded).map_err(code_of)
-}
-
-/// Whether it would swap audio between connections, which is not offered.
-fn swaps_audio(requested: &Requested) -> bool {
-    let embedded = requested.actions.embedded.iter().flat_map(|embedded| embedded.events.iter());
-    requested.actions.swaps_audio || embedded.into_iter().any(swaps_audio)
 }
 
 /// Checks that an endpoint can apply signals.
@@ -137,10 +127,13 @@ pub fn check_signals(
         Some(false) => Err(signal::Refusal::Undescribed(connection)),
         Some(true) => Ok(()),
     };
-    // One tone at a time in one place: whoever hears two recognises neither.
-    let sounds = |event: EventId| event.making() != Some(Making::Nothing);
-    let clash = |a, b| sounds(a) && sounds(b);
-    state.endpoints[id].control.signals.check(signals, hears, clash).map_err(code_of_signals)
+    // Tones are heard beside others; a test is of nothing but its own.
+    let takes = |event: EventId| match event.making() {
+        None | Some(Making::Nothing) => 0,
+        Some(Making::Tone(_) | Making::RingbackOn | Making::Digit(_) | Making::LongDigit | Making::List) => 1,
+        Some(_) => signal::AT_ONCE_MAX,
+    };
+    state.endpoints[id].control.signals.check(signals, hears, takes).map_err(code_of_signals)
 }
 
 fn code_of(refusal: request::Refusal) -> ReturnCode {
@@ -158,7 +151,7 @@ fn code_of_signals(refusal: signal::Refusal) -> ReturnCode {
         signal::Refusal::Twice(_) => ReturnCode::PROTOCOL_ERROR,
         signal::Refusal::NoConnection(_) => ReturnCode::CONNECTION_UNKNOWN,
         signal::Refusal::Undescribed(_) => ReturnCode::REMOTE_MISSING,
-        signal::Refusal::Clash(..) => ReturnCode::CANNOT_SIGNAL,
+        signal::Refusal::TooLoud(_) => ReturnCode::CANNOT_SIGNAL,
         signal::Refusal::TooMany => ReturnCode::NO_RESOURCES,
     }
 }
@@ -279,6 +272,8 @@ pub(crate) mod tests {
     /// Packages that can do some of all kinds.
     pub(crate) const PACKAGES: Packages = Packages::new(Abilities::of(&[
         Ability::Notifications,
+        Ability::RedirectAndReset,
+        Ability::LockstepReports,
         Ability::ConnectionAge,
         Ability::DigitDetection,
         Ability::DigitGeneration,

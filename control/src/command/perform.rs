@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use dataplane::link::{Action, CheckTone, PlayId, Side};
+use dataplane::mode::Mode;
 use drivers::net::PortSlot;
 
 use super::notification::{as_they_are, check_signals};
 use super::{ExecutionId, State};
-use crate::endpoint::EndpointId;
 use crate::endpoint::notify::Observed;
 use crate::endpoint::signal::{self, Effect, Key, Scope, Signal};
+use crate::endpoint::{Connection, EndpointId};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::event::{EventName, Parameter, Parameters, Place};
 use crate::mgcp::name::ConnectionId;
@@ -45,6 +46,33 @@ impl State {
         self.endpoints[id].control.signals.apply(now, signals);
         self.perform(id, None);
         Ok(())
+    }
+
+    /// Has the next connection heard instead of the one that is.
+    // RFC 3435 §2.3.3: the one that talks and the next that is held change places, in a round. With one
+    // alone nothing happens, nor to one that a command is changing just now.
+    pub fn swap_audio(&mut self, id: EndpointId) {
+        let jitter = self.settings.jitter;
+        let executing = &self.endpoints[id].executing;
+        if executing.iter().any(|execution| self.executions[execution].makes()) {
+            return;
+        }
+        let endpoint = &mut self.endpoints[id];
+        let (core, connections) = (endpoint.core, &mut endpoint.connections);
+        let n = connections.len();
+        let talks = |connection: &Connection| connection.mode == Mode::SendReceive;
+        let is_held = |connection: &Connection| {
+            let is_mute = matches!(connection.mode, Mode::Inactive | Mode::ReceiveOnly | Mode::SendOnly);
+            is_mute && connection.remote.is_some()
+        };
+        let Some(first) = connections.iter().position(talks) else { return };
+        let mut others = (1..n).map(|steps| (first + steps) % n);
+        let Some(next) = others.find(|next| is_held(&connections[*next])) else { return };
+        connections[first].mode = std::mem::replace(&mut connections[next].mode, Mode::SendReceive);
+        for connection in [&connections[first], &connections[next]] {
+            let action = Action::Modify { port: connection.port, leg: connection.leg(jitter) };
+            self.orders.push(core, action, None);
+        }
     }
 
     /// A connection has been deleted, and what was played on it has ended with it.

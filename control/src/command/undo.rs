@@ -6,8 +6,8 @@
 use dataplane::link::Action;
 use drivers::line::Law;
 
-use super::State;
-use crate::endpoint::{Connection, EndpointId, signal};
+use super::{ExecutionId, State};
+use crate::endpoint::{Connection, Control, Endpoint, EndpointId, signal};
 use crate::mgcp::name::ConnectionId;
 use crate::notified_entity::NotifiedEntity;
 
@@ -18,42 +18,60 @@ pub enum Undo {
     Created(EndpointId, ConnectionId),
     /// A connection was changed, and was like this before.
     Modified(EndpointId, Box<Connection>),
-    /// An endpoint was changed.
-    Endpoint(EndpointId, Box<Changes>),
+    /// An endpoint was changed, and was like this before.
+    Endpoint(EndpointId, Box<Configured>),
     /// Signals were applied.
     Signals(EndpointId, Box<signal::Undo>),
 }
 
-/// What a command changes of an endpoint as a whole.
+/// What commands change of an endpoint as a whole.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Changes {
+pub struct Configured {
     /// Its law.
-    pub law: Change<Law>,
-    /// Whom it notifies.
-    pub notified: Change<NotifiedEntity>,
+    pub law: Law,
+    notified: NotifiedEntity,
+    set_by: [Option<ExecutionId>; Part::N],
 }
 
-/// What something was before and after a command.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Change<T> {
-    /// Before.
-    pub before: T,
-    /// After.
-    pub after: T,
+/// One of the things that commands set of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Its law.
+    Law,
+    /// N
+    Name,
+    /// RED/NL
+    List,
+    /// The way that the last command came.
+    Heard,
 }
 
-impl<T: PartialEq> Change<T> {
-    /// Puts it back, unless a later command has changed it again.
-    fn undo(self, now: &mut T) {
-        if *now == self.after {
-            *now = self.before;
+impl Part {
+    /// How many there are.
+    pub const N: usize = Self::ALL.len();
+    const ALL: [Self; 4] = [Self::Law, Self::Name, Self::List, Self::Heard];
+}
+
+impl Configured {
+    /// As an endpoint is.
+    pub fn of(endpoint: &Endpoint) -> Self {
+        let Control { notified, set_by, .. } = &endpoint.control;
+        Self { law: endpoint.law, notified: notified.clone(), set_by: *set_by }
+    }
+
+    /// Takes one thing from another.
+    fn restore(&mut self, part: Part, from: &Self) {
+        if part == Part::Law {
+            self.law = from.law;
         }
+        self.notified.restore(part, &from.notified);
+        self.set_by[part as usize] = from.set_by[part as usize];
     }
 }
 
 impl State {
-    /// Undoes one change.
-    pub(super) fn undo(&mut self, undo: Undo) {
+    /// Undoes one change of a command's.
+    pub(super) fn undo(&mut self, by: ExecutionId, undo: Undo) {
         match undo {
             Undo::Created(id, connection) => {
                 let endpoint = &mut self.endpoints[id];
@@ -65,21 +83,43 @@ impl State {
                 self.forget_connection(id, connection, gone.port);
             }
             Undo::Modified(id, before) => self.restore(id, *before),
-            Undo::Endpoint(id, changes) => {
-                let endpoint = &mut self.endpoints[id];
-                let was = endpoint.law;
-                changes.law.undo(&mut endpoint.law);
-                changes.notified.undo(&mut endpoint.control.notified);
-                let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
-                if law != was {
-                    self.orders.push(core, Action::Encode { ds0, law }, None);
-                }
-            }
+            Undo::Endpoint(id, before) => self.reconfigure(by, id, &before),
             Undo::Signals(id, undo) => {
                 let now = self.now;
                 self.endpoints[id].control.signals.undo(now, *undo);
                 self.perform(id, None);
             }
+        }
+    }
+
+    /// Puts back what a command has set, unless a later one has set it again. If that fails, too, it comes
+    /// back to what it was before both.
+    fn reconfigure(&mut self, by: ExecutionId, id: EndpointId, before: &Configured) {
+        let mut now = Configured::of(&self.endpoints[id]);
+        for part in Part::ALL {
+            if now.set_by[part as usize] == Some(by) {
+                now.restore(part, before);
+                continue;
+            }
+            for later in &self.endpoints[id].executing {
+                let Some(later) = self.executions.get_mut(later) else { continue };
+                for undo in &mut later.undo {
+                    if let Undo::Endpoint(other, configured) = undo
+                        && *other == id
+                        && configured.set_by[part as usize] == Some(by)
+                    {
+                        configured.restore(part, before);
+                    }
+                }
+            }
+        }
+        let endpoint = &mut self.endpoints[id];
+        let law = std::mem::replace(&mut endpoint.law, now.law);
+        endpoint.control.notified = now.notified;
+        endpoint.control.set_by = now.set_by;
+        if endpoint.law != law {
+            let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
+            self.orders.push(core, Action::Encode { ds0, law }, None);
         }
     }
 

@@ -314,6 +314,11 @@ impl Notify {
         awaited.find_map(|event| precluded(*event)).map_or(Ok(()), |code| Err(Refusal::Glare(code)))
     }
 
+    /// Whether a notification may yet be answered.
+    pub fn is_under_way(&self, id: NotificationId) -> bool {
+        self.outstanding.contains(&id)
+    }
+
     /// What an audit says of the notification state.
     pub fn notification_state(&self) -> NotificationState {
         match self.state {

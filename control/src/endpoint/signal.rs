@@ -33,6 +33,9 @@ use crate::package::parameter::Lasting;
 /// Signals that an endpoint can have, sounding and pending.
 pub const SIGNALS_MAX: usize = 32;
 
+/// Signals that can be heard at once in one place.
+pub const AT_ONCE_MAX: usize = dataplane::limits::PLAYS_PER_SIDE;
+
 /// The signals of one endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Signals {
@@ -111,8 +114,8 @@ pub enum Refusal {
     NoConnection(ConnectionId),
     /// It is for a connection that has no remote description: 527.
     Undescribed(ConnectionId),
-    /// These two cannot sound at once.
-    Clash(Key, Key),
+    /// With it, more would sound in one place than can.
+    TooLoud(Key),
     /// More than [`SIGNALS_MAX`].
     TooMany,
 }
@@ -276,8 +279,8 @@ impl Signals {
 
     /// Whether a request's list of signals can be granted.
     ///
-    /// `hears` says whether a connection can be played to, or with which refusal it cannot; `clash`, of
-    /// two signals in one place, whether they cannot sound at once.
+    /// `hears` says whether a connection can be played to, or with which refusal it cannot; `takes`, how many
+    /// of the [`AT_ONCE_MAX`] that can be heard in one place a signal stands for.
     ///
     /// # Errors
     /// The first reason why not.
@@ -285,7 +288,7 @@ impl Signals {
         &self,
         signals: &[Arc<Signal>],
         hears: impl Fn(ConnectionId) -> Result<(), Refusal>,
-        clash: impl Fn(EventId, EventId) -> bool,
+        takes: impl Fn(EventId) -> usize,
     ) -> Result<(), Refusal> {
         let lasting = self.active.iter().filter(|active| !active.is_time_out()).count();
         if lasting + signals.len() > SIGNALS_MAX {
@@ -302,16 +305,26 @@ impl Signals {
                 return Err(Refusal::Twice(*key));
             }
         }
-        // RFC 3435 §2.3.3: those of one list must sound in parallel; what cannot is refused.
+        // RFC 3435 §2.3.3: those of one list sound in parallel, beside what stays on and the brief signals
+        // that have begun. New brief ones wait for those.
         let stays_on =
             |active: &&Active| active.signal.lasting == Lasting::On && !keys.contains(&active.signal.key);
-        let on = self.active.iter().filter(stays_on).map(|active| active.signal.key);
-        let asked = signals.iter().filter(|signal| signal.lasting != Lasting::Off).map(|signal| signal.key);
-        let at_once: Vec<_> = on.chain(asked).collect();
-        for (index, key) in at_once.iter().enumerate() {
-            let clashes = |other: &&Key| other.scope.overlaps(key.scope) && clash(other.event, key.event);
-            if let Some(other) = at_once[..index].iter().find(clashes) {
-                return Err(Refusal::Clash(*other, *key));
+        let asked = |lasts: fn(Lasting) -> bool| {
+            let asked = signals.iter().filter(move |signal| lasts(signal.lasting));
+            asked.map(|signal| signal.key).collect::<Vec<_>>()
+        };
+        let mut steady = asked(|lasting| matches!(lasting, Lasting::On | Lasting::TimeOut(_)));
+        steady.extend(self.active.iter().filter(stays_on).map(|active| active.signal.key));
+        let new = asked(|lasting| lasting == Lasting::Brief);
+        let is_brief = |active: &&Active| active.signal.lasting == Lasting::Brief;
+        let begun: Vec<_> = self.active.iter().filter(is_brief).map(|active| active.signal.key).collect();
+        for key in &keys {
+            let here = |keys: &[Key]| -> usize {
+                let here = keys.iter().filter(|other| other.scope.covers(key.scope));
+                here.map(|other| takes(other.event)).sum()
+            };
+            if here(&steady) + here(&new).max(here(&begun)) > AT_ONCE_MAX {
+                return Err(Refusal::TooLoud(*key));
             }
         }
         Ok(())
@@ -394,6 +407,11 @@ impl Scope {
             Self::Connection(own) => connection == Some(own),
             Self::AllConnections => connection.is_some(),
         }
+    }
+
+    /// Whether what sounds here sounds there, too.
+    fn covers(self, other: Self) -> bool {
+        self == other || self == Self::AllConnections && other != Self::Endpoint
     }
 
     /// Whether the two have a place in common.

@@ -8,7 +8,7 @@ use rand::RngExt;
 use tracing::{info, warn};
 
 use super::{Due, Gateway, agents};
-use crate::command::{DATAGRAM_MAX, auep, check};
+use crate::command::{DATAGRAM_MAX, auep, redirect};
 use crate::config::Config;
 use crate::endpoint::naming::Form;
 use crate::endpoint::restart::{Announcement, News, Notice, owed};
@@ -18,7 +18,8 @@ use crate::mgcp::code::ReturnCode;
 use crate::mgcp::emit::Piggyback;
 use crate::mgcp::message::{Command, Path, Response, TransactionId, Verb};
 use crate::mgcp::name::{EndpointName, EntityName};
-use crate::notified_entity::{Route, Target};
+use crate::notified_entity::{Naming, Route, Target};
+use crate::package::Packages;
 use crate::timer::TimerId;
 
 /// What could not be told is tried again no sooner than this; nor is a redirection followed that comes
@@ -113,7 +114,7 @@ impl Gateway {
                 for execution in self.state.making(id) {
                     self.abort(now, execution, ReturnCode::ENDPOINT_NOT_READY);
                 }
-                lost += self.state.drop_connections(id);
+                lost += self.state.end_all(id, None).connections;
             }
             let endpoint = &mut self.state.endpoints[id];
             endpoint.outage = outage;
@@ -157,7 +158,7 @@ impl Gateway {
         if audits || !self.announcer.restless {
             return Ok(Vec::new());
         }
-        let meant = check::meant(&self.state, &command.endpoint);
+        let meant = redirect::affected(&self.state, command);
         let mut owed = false;
         let mut deaf: Vec<Target> = Vec::new();
         for id in meant.iter().copied() {
@@ -242,8 +243,9 @@ impl Gateway {
             // RSIP of endpoints that are another call agent's does not go to this one.
             let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
             let instead = instead.filter(|_| is_its);
-            let ways = match (self.directory.route(now, &notice.target), instead) {
-                (Route::Ways(ways), _) => self.preferred(ways, notice.endpoints[0]),
+            let heard = self.state.endpoints[notice.endpoints[0]].control.notified.heard_by();
+            let ways = match (self.directory.route(now, &notice.target, heard), instead) {
+                (Route::Ways(ways), _) => ways,
                 (Route::Asked | Route::Nowhere, Some(instead)) => vec![instead],
                 (Route::Asked, None) => continue,
                 (Route::Nowhere, None) => {
@@ -275,11 +277,11 @@ impl Gateway {
         };
         let code = response.code;
         let redirected = code == ReturnCode::REDIRECTED || (300..400).contains(&code.0);
-        let name = response.parameters.notified_entity.clone().flatten();
+        let naming = naming_in(&self.state.packages, response);
         info!(%code, endpoints = endpoints.len(), "RSIP answered");
         let was_disconnected =
             |id: &EndpointId| matches!(self.state.endpoints[*id].control.news, News::Disconnected { .. });
-        let then = match (&name, redirected) {
+        let then = match (&naming, redirected) {
             (Some(_), true) => Announcement::Owed,
             (Some(_), false) if code.is_transient() => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
@@ -293,18 +295,21 @@ impl Gateway {
         for id in endpoints {
             let control = &mut self.state.endpoints[id].control;
             // RFC 3435 §2.3.12: whatever the answer, it may name another call agent.
-            if let Some(name) = &name {
-                control.notified.name(Some(name.clone()));
+            if let Some(naming) = &naming {
+                control.redirect(naming);
             }
             if control.announcement == Announcement::Sent(response.transaction) {
                 control.announcement = then;
-                if then == Announcement::Settled && matches!(control.news, News::Disconnected { .. }) {
-                    control.news = News::Restart;
+                if then == Announcement::Settled {
+                    if matches!(control.news, News::Disconnected { .. }) {
+                        control.news = News::Restart;
+                    }
                     control.notify.handle_reconnected(now);
                     self.state.stirred.push(id);
                 }
             }
         }
+        self.teller.retry();
         if code.is_success() && self.end_silence(&target) {
             self.announce(now, None);
         }
@@ -383,4 +388,12 @@ impl Gateway {
         let nanos = u64::try_from(max.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.state.rng.random_range(0..=nanos))
     }
+}
+
+/// Whom a response names as the notified entity, if it names anyone.
+// RFC 3991 §2.1: by N, or by a list of names. What cannot be read is not there.
+pub(super) fn naming_in(packages: &Packages, response: &Response<'_>) -> Option<Naming> {
+    let naming = redirect::naming(packages, &response.parameters).ok()?;
+    let name = naming.name.filter(Option::is_some);
+    (name.is_some() || naming.list.is_some()).then_some(Naming { name, list: naming.list })
 }

@@ -1,39 +1,18 @@
-//! What endpoints tell call agents of: NTFY, and what has to happen for it (RFC 3435 §2.3.4, §4.4.1).
+//! What happens at endpoints, and what follows from it (RFC 3435 §4.4.1).
 //!
 //! The state machines are in [`endpoint::notify`](crate::endpoint::notify) and
 //! [`endpoint::signal`](crate::endpoint::signal). Here they get what the cores observe, the time, and
 //! the answers; and what they want is done.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use dataplane::link::{Observation, Side, Sound};
 use drivers::time::Instant;
-use tracing::{debug, warn};
 
 use super::{Due, Gateway};
-use crate::command::notification;
 use crate::endpoint::EndpointId;
-use crate::endpoint::naming::{Form, Named};
-use crate::endpoint::notify::{Effect, Notification, NotificationId, Observed};
-use crate::mgcp::message::{Command, TransactionId, Verb};
-use crate::mgcp::name::{ConnectionId, EndpointName};
-use crate::notified_entity::Route;
+use crate::endpoint::notify::{Effect, Observed};
+use crate::mgcp::name::ConnectionId;
 use crate::package::ability::{Source, Tone};
-use crate::timer::TimerId;
 use crate::topology::CoreId;
-
-/// Notifications on their way.
-#[derive(Debug, Default)]
-pub(super) struct Teller {
-    /// To be sent, since when.
-    waiting: VecDeque<(Instant, EndpointId, Notification)>,
-    /// To be sent once it is known where their call agent is.
-    unrouted: VecDeque<(Instant, EndpointId, Notification)>,
-    /// Sent, and not yet answered.
-    sent: BTreeMap<TransactionId, (EndpointId, NotificationId)>,
-    /// What endpoints' timers are set for.
-    timers: BTreeMap<EndpointId, (Instant, TimerId)>,
-}
 
 impl Gateway {
     /// A core has observed something.
@@ -67,7 +46,7 @@ impl Gateway {
 
     /// An endpoint's timer has fired.
     pub(super) fn endpoint_due(&mut self, now: Instant, id: EndpointId) {
-        self.teller.timers.remove(&id);
+        self.endpoint_timers.remove(&id);
         let control = &mut self.state.endpoints[id].control;
         control.signals.handle_timeout(now);
         control.notify.handle_timeout(now);
@@ -94,9 +73,9 @@ impl Gateway {
                     let result = self.state.apply_embedded(id, &signals);
                     self.state.endpoints[id].control.notify.handle_embedded(now, result);
                 }
-                Effect::Notify(notification) => self.teller.waiting.push_back((now, id, notification)),
-                // Requests with the one are refused, and nothing asks for the other.
-                Effect::SwapAudio | Effect::ReportLockstep => {}
+                Effect::Notify(notification) => self.teller.notify(now, id, notification),
+                Effect::SwapAudio => self.state.swap_audio(id),
+                Effect::ReportLockstep => self.teller.report_lockstep(now, id),
             }
         }
     }
@@ -104,70 +83,17 @@ impl Gateway {
     fn set_timer(&mut self, id: EndpointId) {
         let control = &self.state.endpoints[id].control;
         let due = control.notify.poll_timeout().into_iter().chain(control.signals.poll_timeout()).min();
-        let set = self.teller.timers.get(&id).copied();
+        let set = self.endpoint_timers.get(&id).copied();
         if set.map(|(at, _)| at) == due {
             return;
         }
         if let Some((_, timer)) = set {
             self.timers.cancel(timer);
-            self.teller.timers.remove(&id);
+            self.endpoint_timers.remove(&id);
         }
         if let Some(at) = due {
-            self.teller.timers.insert(id, (at, self.timers.set(at, Due::Endpoint(id))));
+            self.endpoint_timers.insert(id, (at, self.timers.set(at, Due::Endpoint(id))));
         }
-    }
-
-    /// Sends the notifications that wait.
-    // RFC 3435 §4.4.1: the answer to the request comes before the notification that follows from it. So
-    // this is done when all else has been sent.
-    pub(super) fn send_notifications(&mut self) {
-        while let Some((at, id, notification)) = self.teller.waiting.pop_front() {
-            let Some(target) = self.state.endpoints[id].control.notified.target() else {
-                self.state.endpoints[id].control.notify.handle_lost(notification.id);
-                continue;
-            };
-            match self.directory.route(at, &target) {
-                Route::Ways(ways) => {
-                    let number = notification.id;
-                    let text = notification::observed(&notification.observed);
-                    let local = self.state.endpoints.name(Form::Usual, Named::Endpoint(id));
-                    let name = EndpointName { local, domain: self.state.settings.name.clone() };
-                    let mut command = Command::new(Verb::Notify, TransactionId(0), name);
-                    command.parameters.request = Some(Some(notification.identifier));
-                    command.parameters.observed_events = Some(&text);
-                    command.parameters.notified_entity = notification.notified_entity;
-                    debug!(endpoint = %command.endpoint, to = %target.to_name(), observed = text, "NTFY");
-                    match self.outgoing.send(at, ways, command) {
-                        Ok(transaction) => drop(self.teller.sent.insert(transaction, (id, number))),
-                        Err(_) => self.state.endpoints[id].control.notify.handle_lost(number),
-                    }
-                }
-                Route::Asked => self.teller.unrouted.push_back((at, id, notification)),
-                Route::Nowhere => self.state.endpoints[id].control.notify.handle_lost(notification.id),
-            }
-        }
-    }
-
-    /// It may be known now where call agents are.
-    pub(super) fn route_notifications(&mut self, now: Instant) {
-        let unrouted = std::mem::take(&mut self.teller.unrouted);
-        self.teller.waiting.extend(unrouted.into_iter().map(|(_, id, notification)| (now, id, notification)));
-    }
-
-    /// Whether that was the answer to a notification.
-    pub(super) fn notification_answered(&mut self, now: Instant, transaction: TransactionId) -> bool {
-        let Some((id, number)) = self.teller.sent.remove(&transaction) else { return false };
-        self.state.endpoints[id].control.notify.handle_answered(now, number);
-        self.state.stirred.push(id);
-        true
-    }
-
-    /// The endpoint whose notification that was, which nobody has answered.
-    pub(super) fn notification_lost(&mut self, transaction: TransactionId) -> Option<EndpointId> {
-        let (id, number) = self.teller.sent.remove(&transaction)?;
-        warn!(transaction = transaction.0, "nobody answers NTFY");
-        self.state.endpoints[id].control.notify.handle_lost(number);
-        Some(id)
     }
 
     /// Whose side that is, and of which connection.
@@ -175,11 +101,9 @@ impl Gateway {
         match side {
             Side::Line(ds0) => self.state.endpoints.at(ds0).map(|id| (id, None)),
             Side::Network(port) => {
-                let of_core = self.state.endpoints.iter().filter(|(_, endpoint)| endpoint.core == core);
-                let mut connections = of_core.flat_map(|(id, endpoint)| {
-                    endpoint.connections.iter().map(move |connection| (id, connection))
-                });
-                let (id, connection) = connections.find(|(_, connection)| connection.port == port)?;
+                let id = self.state.ledger.owner(core, port)?;
+                let mut connections = self.state.endpoints[id].connections.iter();
+                let connection = connections.find(|connection| connection.port == port)?;
                 Some((id, Some(connection.id)))
             }
         }

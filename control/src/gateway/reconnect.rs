@@ -11,10 +11,10 @@ use rand::RngExt;
 use tracing::{info, warn};
 
 use super::{Due, Gateway, Phase};
-use crate::command::check;
+use crate::command::redirect;
 use crate::endpoint::EndpointId;
 use crate::endpoint::restart::{Announcement, News};
-use crate::mgcp::message::{Command, Path, TransactionId};
+use crate::mgcp::message::{Command, TransactionId};
 use crate::mgcp::transaction::Doubt;
 use crate::notified_entity::{Route, Target};
 use crate::timer::TimerId;
@@ -158,8 +158,13 @@ impl Gateway {
     /// A name has been looked up: what is under way to it may go to its new addresses.
     pub(super) fn take_new_ways(&mut self, now: Instant) {
         for (transaction, told) in &self.announcer.sent {
-            if let Route::Ways(ways) = self.directory.route(now, &told.target) {
+            if let Route::Ways(ways) = self.directory.route(now, &told.target, None) {
                 self.outgoing.add_ways(now, *transaction, &ways);
+            }
+        }
+        for (transaction, target) in self.teller.targets() {
+            if let Route::Ways(ways) = self.directory.route(now, target, None) {
+                self.outgoing.add_ways(now, transaction, &ways);
             }
         }
     }
@@ -172,7 +177,7 @@ impl Gateway {
         if self.announcer.is_settled() {
             return;
         }
-        for id in check::meant(&self.state, &command.endpoint) {
+        for id in redirect::affected(&self.state, command) {
             let control = &self.state.endpoints[id].control;
             let Announcement::Sent(transaction) = control.announcement else { continue };
             let Some(told) = self.announcer.sent.get(&transaction) else { continue };
@@ -190,14 +195,15 @@ impl Gateway {
     }
 
     fn redirect(&mut self, now: Instant, transaction: TransactionId, endpoints: &[EndpointId]) {
-        let target = self.state.endpoints[endpoints[0]].control.notified.target();
+        let notified = &self.state.endpoints[endpoints[0]].control.notified;
+        let (target, heard) = (notified.target(), notified.heard_by());
         let told = self.announcer.sent.get_mut(&transaction);
         let (Some(target), Some(told)) = (target, told) else { return };
         let all = told.endpoints.len() == endpoints.len();
         let same = |id: &EndpointId| self.state.endpoints[*id].control.notified.is_at(&target);
         if all
             && endpoints.iter().all(same)
-            && let Route::Ways(ways) = self.directory.route(now, &target)
+            && let Route::Ways(ways) = self.directory.route(now, &target, heard)
         {
             told.target = target;
             return self.outgoing.redirect(now, transaction, ways);
@@ -209,25 +215,15 @@ impl Gateway {
         self.announce(now, None);
     }
 
-    /// The ways to a target, the one that an endpoint was reached by last first.
-    // RFC 3435 §4.1: of several addresses, the one that commands came from is preferred.
-    pub(super) fn preferred(&self, mut ways: Vec<Path>, id: EndpointId) -> Vec<Path> {
-        let heard = self.state.endpoints[id].control.notified.heard_by();
-        let known = |way: &Path| heard.is_some_and(|heard| heard.remote.ip() == way.remote.ip());
-        if let (Some(place), Some(heard)) = (ways.iter().position(known), heard) {
-            ways[..=place].rotate_right(1);
-            ways[0].local = heard.local;
-        }
-        ways
-    }
-
     fn doubt(&mut self, now: Instant, transaction: TransactionId, doubt: Doubt) {
-        let wanted = match doubt {
-            Doubt::Suspicion => self.reconnect.suspicion_look_up,
-            Doubt::Disconnection => self.reconnect.disconnection_look_up,
-        };
-        if let Some(told) = self.announcer.sent.get(&transaction).filter(|_| wanted) {
-            self.directory.doubt(now, &told.target);
+        let told = self.announcer.sent.get(&transaction).map(|told| &told.target);
+        let Some(target) = told.or_else(|| self.teller.target_of(transaction)) else { return };
+        match doubt {
+            Doubt::Suspicion if self.reconnect.suspicion_look_up => self.directory.suspect(now, target),
+            Doubt::Disconnection if self.reconnect.disconnection_look_up => {
+                self.directory.give_up(now, target);
+            }
+            Doubt::Suspicion | Doubt::Disconnection => {}
         }
     }
 }

@@ -7,6 +7,8 @@ mod events;
 mod failover;
 mod hostile;
 mod journal;
+mod notifications;
+mod redirect;
 mod refusals;
 mod restart;
 mod service;

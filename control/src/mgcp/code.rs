@@ -125,6 +125,11 @@ impl ReturnCode {
     /// A local option of the protocol itself is wrong or not supported.
     pub const UNSUPPORTED_OPTION: Self = Self(541);
 
+    /// RED: a map of endpoints without their list, or longer than that (RFC 3991 §2.5).
+    pub const ENDPOINT_MAP_OUT_OF_RANGE: Self = Self(800);
+    /// RED: its parameters where they must not be (RFC 3991 §2.5).
+    pub const INCORRECT_USAGE: Self = Self(801);
+
     /// 0xx: a response has come.
     pub const fn is_acknowledgement(self) -> bool {
         self.0 < 100

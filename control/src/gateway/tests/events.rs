@@ -6,7 +6,7 @@ use super::*;
 use crate::command::notification::tests::PACKAGES;
 
 /// A gateway with events and signals of all kinds.
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let mut bench = Bench::new();
     bench.gateway.state.packages = PACKAGES;
     bench
@@ -14,12 +14,12 @@ fn bench() -> Bench {
 
 impl Bench {
     /// The circuit of `ds/e1-1/1`.
-    fn line(&self) -> Side {
+    pub(super) fn line(&self) -> Side {
         let id = self.gateway.state.endpoints.ids().next().expect("an endpoint");
         Side::Line(self.gateway.state.endpoints[id].ds0)
     }
 
-    fn observe(&mut self, side: Side, what: Observation) -> Vec<String> {
+    pub(super) fn observe(&mut self, side: Side, what: Observation) -> Vec<String> {
         let report = Report::Observed { side, at: self.now, what };
         self.gateway.handle(self.now, Input::Report { core: CoreId(0), report });
         let mut said = self.sent();
@@ -28,21 +28,21 @@ impl Bench {
     }
 
     /// Dials on `ds/e1-1/1`; what the gateway says.
-    fn dial(&mut self, digits: &str) -> Vec<String> {
+    pub(super) fn dial(&mut self, digits: &str) -> Vec<String> {
         let line = self.line();
         let digits = digits.chars().map(|written| Digit::new(written).expect("a digit"));
         digits.flat_map(|digit| self.observe(line, Observation::Began(Sound::Digit(digit)))).collect()
     }
 
     /// Answers a command of the gateway's.
-    fn answer_to(&mut self, command: &str) -> Vec<String> {
+    pub(super) fn answer_to(&mut self, command: &str) -> Vec<String> {
         let transaction = command.split(' ').nth(1).expect("a transaction").to_owned();
         self.say(&format!("200 {transaction} OK\n"))
     }
 }
 
 #[track_caller]
-fn one(mut said: Vec<String>) -> String {
+pub(super) fn one(mut said: Vec<String>) -> String {
     assert_eq!(said.len(), 1, "{said:?}");
     said.remove(0)
 }
@@ -297,7 +297,7 @@ fn who_names_an_unknown_package_is_told_the_known() {
     let mut bench = Bench::new();
     let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: L/hd(N)\n");
     assert_code(&answer, 518);
-    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,R:1,B:0,DM1:0,BA:0"));
+    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,R:1,B:0,DM1:0,BA:0,RED:0,LCK:0"));
 }
 
 // RFC 3435 §4.4.1, §4.4.7: until the disconnected procedure is complete, what happens is quarantined.
@@ -313,4 +313,61 @@ fn what_nobody_heard_is_followed_by_the_disconnected_procedure() {
     assert_eq!(bench.dial("2"), [""; 0]);
     let next = one(bench.answer_to(rsip));
     assert_eq!(header(&next, "O").as_deref(), Some("D/2"));
+}
+
+// RFC 3435 §2.3.3: call waiting, with one connection that talks and one that is held.
+#[test]
+fn an_event_swaps_audio_between_connections() {
+    let mut bench = bench();
+    let modes = |bench: &mut Bench, ids: &[&String]| {
+        let mut mode = |id: &&String| {
+            let audit = bench.ask("AUCX ds/e1-1/1@gw", &format!("I: {id}\nF: M\n"));
+            header(&audit, "M").expect("a mode")
+        };
+        ids.iter().map(&mut mode).collect::<Vec<_>>()
+    };
+    let swap = "X: 1\nQ: loop\nR: D/1(S,A),D/2(N,S),D/3(S,I)\n";
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", swap), 200);
+    let talking = bench.crcx("ds/e1-1/1@gw", "A1");
+    // With one connection it does nothing.
+    bench.dial("1");
+    assert_eq!(modes(&mut bench, &[&talking]), ["sendrecv"]);
+    let held = bench.crcx("ds/e1-1/1@gw", "A2");
+    let hold = format!("C: A2\nI: {held}\nM: inactive\n");
+    assert_code(&bench.ask("MDCX ds/e1-1/1@gw", &hold), 200);
+    bench.actions();
+    bench.dial("1");
+    assert_eq!(modes(&mut bench, &[&talking, &held]), ["inactive", "sendrecv"]);
+    assert_eq!(bench.actions().iter().filter(|action| matches!(action, Action::Modify { .. })).count(), 2);
+    let told = one(bench.dial("2"));
+    assert_eq!(header(&told, "O").as_deref(), Some("D/1,D/1,D/2"));
+    assert_eq!(modes(&mut bench, &[&talking, &held]), ["sendrecv", "inactive"]);
+    bench.answer_to(&told);
+    // Not while a command is changing one of them.
+    let change = format!("MDCX 900 ds/e1-1/1@gw MGCP 1.0\nC: A2\nI: {held}\nM: inactive\n");
+    assert_eq!(bench.say_only(&change), [""; 0]);
+    let digit = Observation::Began(Sound::Digit(Digit::new('3').expect("a digit")));
+    let report = Report::Observed { side: bench.line(), at: bench.now, what: digit };
+    bench.gateway.handle(bench.now, Input::Report { core: CoreId(0), report });
+    assert_code(&one(bench.carry_out()), 200);
+    assert_eq!(modes(&mut bench, &[&talking, &held]), ["sendrecv", "inactive"]);
+}
+
+// RFC 3435 §2.3.3: the signals of one list sound at once.
+#[test]
+fn signals_of_one_list_sound_together_as_far_as_can_be() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nS: G/rt,G/cg\n"), 200);
+    assert_eq!(bench.actions().iter().filter(|action| is_play(action)).count(), 2);
+    // Those that go on are not begun again; the other makes room.
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nS: G/rt,D/5\n"), 200);
+    let actions = bench.actions();
+    assert!(
+        matches!(actions[..], [Action::Stop { play: PlayId(1), .. }, Action::Play { .. }]),
+        "{actions:?}"
+    );
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\nS: G/rt,G/cg,D/5\n"), 513);
+    // A digit that sounds still and the two that are to be steady are too many, too.
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\nS: G/rt,G/cg\n"), 513);
+    assert_eq!(bench.actions(), []);
 }

@@ -309,3 +309,78 @@ fn a_graceful_stop_can_be_called_off_and_has_an_end() {
     let said = bench.after(Duration::from_secs(1));
     assert!(said[0].contains("RM: forced\n"), "{said:?}");
 }
+
+/// A gateway whose endpoints were redirected to a list of two names, with these addresses.
+fn listed(addresses: [(&str, &[&str]); 2]) -> Bench {
+    let mut bench = named(&["192.0.2.9"], true);
+    let redirect = "EPCF 800 *@gw MGCP 1.0\r\nRED/N: ca@one\r\nRED/NL: ca@two\r\n";
+    bench.hear(AGENT, redirect.as_bytes());
+    bench.span_event(1, down());
+    for (name, addresses) in addresses {
+        assert_eq!(bench.gateway.poll_resolve().as_deref(), Some(name));
+        let addresses = addresses.iter().map(|address| address.parse().expect("one")).collect();
+        let ttl = Duration::from_secs(3_600);
+        bench.gateway.handle(bench.now, Input::Resolved { host: name.to_owned(), addresses, ttl });
+    }
+    bench
+}
+
+// RFC 3991 §2.1.
+#[test]
+fn a_list_of_call_agents_is_gone_through_name_by_name() {
+    let mut bench = listed([("one", &["192.0.2.1", "192.0.2.2"]), ("two", &["192.0.2.3"])]);
+    let start = bench.now;
+    let mut said: Vec<_> =
+        sent_to(&mut bench).into_iter().map(|(to, text)| (to, text, Duration::ZERO)).collect();
+    said.extend(run(&mut bench, Duration::from_secs(59)));
+    let order: Vec<_> = said.iter().map(|(to, ..)| to.ip().to_string()).collect();
+    assert!(order.is_sorted(), "all of the first name, then the second: {order:?}");
+    // Max1 on all but the last way.
+    assert_eq!(count_to(&said, "192.0.2.1"), 1 + 5);
+    assert_eq!(count_to(&said, "192.0.2.2"), 1 + 5);
+    assert!(count_to(&said, "192.0.2.3") > 1, "{order:?}");
+    // What was learnt of one address says nothing of the next: each begins with the usual wait.
+    let at = |host: &str| {
+        let mut times = said.iter().filter(|(to, ..)| to.ip().to_string() == host).map(|(.., at)| *at);
+        let first = times.next().expect("it was tried");
+        times.next().expect("twice") - first
+    };
+    assert!(at("192.0.2.3") <= Duration::from_millis(300), "{:?}", at("192.0.2.3"));
+    // T-MAX counts from the first sending, wherever that was.
+    assert!(said.iter().all(|(.., at)| start + *at < start + Duration::from_secs(21)));
+}
+
+// RFC 3991 §2.1.
+#[test]
+fn only_the_last_name_of_a_list_is_looked_up_when_all_have_failed() {
+    let mut bench = listed([("one", &["192.0.2.1"]), ("two", &["192.0.2.3"])]);
+    let mut looked_up = Vec::new();
+    let end = bench.now + Duration::from_secs(59);
+    while let Some(at) = bench.gateway.poll_timeout().filter(|at| *at <= end) {
+        bench.now = at;
+        bench.gateway.handle(at, Input::Timeout);
+        sent_to(&mut bench);
+        while let Some(host) = bench.gateway.poll_resolve() {
+            let ttl = Duration::from_secs(3_600);
+            bench.gateway.handle(at, Input::Resolved { host: host.clone(), addresses: Vec::new(), ttl });
+            looked_up.push(host);
+        }
+    }
+    // At Max1 both may be; at Max2, on the last way, only the last.
+    assert_eq!(looked_up.last().map(String::as_str), Some("two"), "{looked_up:?}");
+    assert!(looked_up.iter().filter(|host| *host == "one").count() <= 1, "{looked_up:?}");
+}
+
+// RFC 3991 §2.3.
+#[test]
+fn of_the_addresses_of_a_redirection_that_of_its_sender_comes_first() {
+    let mut bench = named(&["192.0.2.9"], true);
+    bench.hear("192.0.2.2:2727", b"EPCF 800 *@gw MGCP 1.0\r\nRED/N: ca@one\r\n");
+    bench.span_event(1, down());
+    let addresses = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().expect("one")).to_vec();
+    let ttl = Duration::from_secs(3_600);
+    bench.gateway.handle(bench.now, Input::Resolved { host: "one".to_owned(), addresses, ttl });
+    let said = sent_to(&mut bench);
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].0.ip().to_string(), "192.0.2.2");
+}

@@ -80,7 +80,6 @@ fn events_that_are_not_supported() {
     refused(bench, 508, "RQNT ds/e1-1/1@gw", "X: A1\nQ: loop,twice\n");
     refused(bench, 537, "RQNT ds/e1-1/1@gw", "X: A1\nD: (xxFx)\n");
     refused(bench, 523, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(Z)\n");
-    refused(bench, 523, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(S)\n");
     refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef@*(N)\n");
     refused(bench, 519, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(D)\n");
     refused(bench, 539, "EPCF ds/e1-1/1@gw", "B: e:A\nB/PR: B/oef\n");

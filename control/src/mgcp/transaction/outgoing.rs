@@ -23,6 +23,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::repetition::{Repetition, RoundTrip};
 use crate::mgcp::code::ReturnCode;
+use crate::mgcp::emit::Piggyback;
 use crate::mgcp::message::{Command, Path, Response, TransactionId};
 
 /// The highest transaction id (RFC 3435 §3.2.1.2).
@@ -110,6 +111,8 @@ struct Transaction {
     ways: Vec<Path>,
     way: usize,
     octets: Arc<[u8]>,
+    /// Older ones that are to be heard first.
+    behind: Vec<TransactionId>,
     state: State,
     /// When it was sent for the first time, on whatever way.
     first_at: Instant,
@@ -159,7 +162,23 @@ impl Outgoing {
         &mut self,
         now: Instant,
         ways: Vec<Path>,
+        command: Command<'_>,
+    ) -> Result<TransactionId, Full> {
+        self.send_behind(now, ways, command, Vec::new())
+    }
+
+    /// The same, behind others, oldest first. Those of them that are still under way go in front of it,
+    /// in the same datagram, each time that it is sent.
+    ///
+    /// # Panics
+    /// If there is no way.
+    // RFC 3435 §3.5.5: what is sent together for the sake of order is repeated together.
+    pub fn send_behind(
+        &mut self,
+        now: Instant,
+        ways: Vec<Path>,
         mut command: Command<'_>,
+        behind: Vec<TransactionId>,
     ) -> Result<TransactionId, Full> {
         if self.under_way.len() >= self.settings.transactions_max {
             self.counters.refused += 1;
@@ -173,6 +192,7 @@ impl Outgoing {
             ways,
             way: 0,
             octets,
+            behind,
             state: State::Waiting,
             first_at: now,
             is_spent: false,
@@ -252,6 +272,11 @@ impl Outgoing {
     /// The octets of a command that is under way, to send a copy along with something else.
     pub fn octets(&self, id: TransactionId) -> Option<&[u8]> {
         self.under_way.get(&id).map(|transaction| &*transaction.octets)
+    }
+
+    /// Whether another command can be sent.
+    pub fn has_room(&self) -> bool {
+        self.under_way.len() < self.settings.transactions_max
     }
 
     /// Whether a command is no longer repeated, or not under way at all.
@@ -358,11 +383,28 @@ impl Outgoing {
 
     /// Sends a command the way it goes, and sets its timer.
     fn set_out(&mut self, id: TransactionId) {
+        let Some(datagram) = self.datagram(id) else { return };
         let Some(transaction) = self.under_way.get_mut(&id) else { return };
-        self.transmit.push_back((transaction.path(), transaction.octets.clone()));
+        self.transmit.push_back((transaction.path(), datagram));
         let end = end(&self.settings, transaction);
         transaction.repetition.due = transaction.repetition.due.min(end);
         self.timers.push(Reverse((transaction.repetition.due, id)));
+    }
+
+    /// A command's octets, with those in front that are to be heard before it.
+    fn datagram(&self, id: TransactionId) -> Option<Arc<[u8]>> {
+        let transaction = self.under_way.get(&id)?;
+        if transaction.behind.iter().all(|other| !self.under_way.contains_key(other)) {
+            return Some(transaction.octets.clone());
+        }
+        let mut all = Piggyback::new(usize::MAX);
+        for other in &transaction.behind {
+            if let Some(octets) = self.octets(*other) {
+                all.push(octets);
+            }
+        }
+        all.push(&transaction.octets);
+        Some(all.take().into())
     }
 
     /// A late response is all that can come of it now.
