@@ -177,6 +177,7 @@ impl CallAgent {
             response_history: RESPONSE_HISTORY,
             transactions_max,
             provisional_after: None,
+            secret: seed,
         };
         let outgoing = OutgoingSettings {
             transaction_max: TRANSACTION_MAX,

@@ -651,19 +651,9 @@ impl Execution {
     /// The return code for an audit that what it asks for has gone, or has grown too much.
     pub fn response(&self, state: &State, acknowledge: bool) -> Result<Vec<u8>, ReturnCode> {
         let mut response = Response::new(ReturnCode::OK, self.transaction);
-        let mut description = Vec::new();
         match &self.reply {
             Reply::Code(code) => response = Response::new(*code, self.transaction),
-            Reply::Created { id, specific, local } => {
-                response.parameters.connections = Some(vec![*id]);
-                response.parameters.specific_endpoints.extend(specific.clone());
-                local.emit(&mut description);
-            }
-            Reply::Modified { local } => {
-                if let Some(local) = local {
-                    local.emit(&mut description);
-                }
-            }
+            Reply::Created { .. } | Reply::Modified { .. } => {}
             Reply::Deleted => {
                 response = Response::new(ReturnCode::DELETED, self.transaction);
                 response.parameters.connection_parameters = self.stats.as_ref().map(parameters_of);
@@ -674,10 +664,32 @@ impl Execution {
         }
         // RFC 3435 §3.5.6: after a provisional response, the final one asks to be acknowledged.
         response.parameters.response_ack = acknowledge.then(Vec::new);
+        Ok(self.told(response))
+    }
+
+    /// The provisional response: what is known already of a connection that it makes or changes.
+    // RFC 3435 §3.5.6: the final response, unless it is a refusal, says the same again.
+    pub fn promise(&self) -> Vec<u8> {
+        self.told(Response::new(ReturnCode::EXECUTING, self.transaction))
+    }
+
+    /// A response with what there is to tell of a connection.
+    fn told(&self, response: Response<'_>) -> Vec<u8> {
+        let mut description = Vec::new();
+        let mut response = response;
+        match &self.reply {
+            Reply::Created { id, specific, local } => {
+                response.parameters.connections = Some(vec![*id]);
+                response.parameters.specific_endpoints.extend(specific.clone());
+                local.emit(&mut description);
+            }
+            Reply::Modified { local: Some(local) } => local.emit(&mut description),
+            Reply::Modified { local: None } | Reply::Code(_) | Reply::Deleted | Reply::Audited(_) => {}
+        }
         if !description.is_empty() {
             response.descriptions.push(&description);
         }
-        Ok(octets_of(&response))
+        octets_of(&response)
     }
 
     /// The response that says that it came to nothing.

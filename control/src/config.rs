@@ -206,7 +206,7 @@ impl Default for MgcpConfig {
             graceful_stop_max: None,
             // RFC 3435 §4.4.6 reckons 2.5 s for one T1; four E1s are five times as many channels.
             restart_wait_max: Duration::from_millis(500),
-            transactions_max: 65_536,
+            transactions_max: 1_048_576,
             executing_max: 4_096,
             source_rate_max: 0,
         }

@@ -48,7 +48,7 @@ use self::notifications::Teller;
 use self::reconnect::{ReconnectSettings, Silence};
 use self::service::SpanService;
 
-/// A transaction that takes longer is answered 100 meanwhile. Some call agents take that for the end, so
+/// A transaction that takes longer is answered 100 or 101 meanwhile. Some call agents take that for the end, so
 /// only what is really slow says so.
 const PROVISIONAL_AFTER: Duration = Duration::from_millis(200);
 
@@ -108,9 +108,10 @@ pub enum Input<'a> {
 pub struct Gateway {
     agents: Agents,
     executing_max: usize,
+    /// Whether so many commands are under way that those who send them are told.
+    is_queueing: bool,
     state: State,
-    /// With each transaction, the endpoints whose RSIPs are to be ahead of its responses.
-    incoming: Incoming<Vec<EndpointId>>,
+    incoming: Incoming<About>,
     outgoing: Outgoing,
     /// Messages that wait for the end of a command that came before them in their datagram.
     held: BTreeMap<ExecutionId, Held>,
@@ -139,6 +140,15 @@ pub struct Gateway {
     journal: Journal,
     counters: Counters,
     phase: Phase,
+}
+
+/// What is kept with a transaction of others.
+#[derive(Clone, Default, Debug)]
+struct About {
+    /// Endpoints whose RSIPs are to be ahead of its responses.
+    ahead: Vec<EndpointId>,
+    /// What carries it out.
+    execution: Option<ExecutionId>,
 }
 
 /// The rest of a datagram.
@@ -192,10 +202,12 @@ impl Gateway {
     /// A gateway with all endpoints idle, about to announce itself.
     pub fn new(config: &Config, topology: &Topology, seed: u64, epoch: Epoch, now: Instant) -> Self {
         let mgcp = &config.mgcp;
+        let mut state = State::new(config, topology, seed, epoch);
         let incoming = IncomingSettings {
             response_history: mgcp.response_history,
             transactions_max: mgcp.transactions_max,
             provisional_after: Some(PROVISIONAL_AFTER),
+            secret: seed,
         };
         let outgoing = OutgoingSettings {
             transaction_max: mgcp.transaction_max,
@@ -206,10 +218,10 @@ impl Gateway {
         };
         // RFC 3435 §3.5.6: a transaction runs no longer than about T-HIST less T-MAX.
         let execution_max = mgcp.response_history.saturating_sub(mgcp.transaction_max);
-        let mut state = State::new(config, topology, seed, epoch);
         let mut gateway = Self {
             agents: Agents::new(config, &state.endpoints),
             executing_max: mgcp.executing_max,
+            is_queueing: false,
             incoming: Incoming::new(incoming),
             // A seed of its own: transaction ids are seen by others, and must not tell of `seed`.
             outgoing: Outgoing::new(outgoing, state.rng.random()),
@@ -271,6 +283,7 @@ impl Gateway {
         while let Some(Held { path, octets, begun }) = self.resumed.pop_front() {
             self.messages(now, path, &octets, begun);
         }
+        self.promise();
         self.notice_lost(now);
         self.settle(now);
         self.end_drained(now);
@@ -283,9 +296,9 @@ impl Gateway {
         if let Some(path) = self.outgoing.poll_transmit(octets) {
             return Some(path);
         }
-        if let Some((path, behind)) = self.incoming.poll_transmit(octets) {
+        if let Some((path, About { ahead, .. })) = self.incoming.poll_transmit(octets) {
             if self.agents.of(path.remote.ip()).is_none_or(|agent| agent.piggyback && agent.rsip) {
-                self.put_ahead(&behind, octets);
+                self.put_ahead(&ahead, octets);
             }
             return Some(path);
         }
@@ -454,13 +467,16 @@ impl Gateway {
             self.answer(now, ticket, code, octets);
             return None;
         }
-        match self.announce_first(now, path, command) {
-            Ok(ahead) => self.incoming.note(ticket, ahead),
+        let ahead = match self.announce_first(now, path, command) {
+            Ok(ahead) => ahead,
             Err(code) => {
                 let octets = command::octets_of(&Response::new(code, command.transaction));
                 self.answer(now, ticket, code, octets);
                 return None;
             }
+        };
+        if !ahead.is_empty() {
+            self.incoming.note(ticket, About { ahead: ahead.clone(), execution: None });
         }
         for id in command::conflicts(&self.state, command) {
             self.abort(now, id, ReturnCode::ABORTED);
@@ -479,7 +495,9 @@ impl Gateway {
                 self.follow_notifications(now, command);
                 match committed {
                     Committed::UnderWay(id) => {
+                        self.incoming.note(ticket, About { ahead, execution: Some(id) });
                         self.watch(now, id);
+                        self.queue_up(ticket);
                         return Some(id);
                     }
                     Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
@@ -498,6 +516,38 @@ impl Gateway {
         let timer = self.timers.set(now + self.execution_max, Due::GiveUp(id));
         if let Some(execution) = self.state.executions.get_mut(&id) {
             execution.deadline = Some(timer);
+        }
+    }
+
+    /// Has a command promised an answer at once while there is a queue of them.
+    // RFC 3435 §4.4.8: from the high-water mark of the queue down to its low-water mark, 101 is sent for new
+    // transactions and for repeated ones. Those under way are our queue: their orders wait in the rings.
+    fn queue_up(&mut self, ticket: Ticket) {
+        self.note_queue();
+        if self.is_queueing {
+            self.incoming.promise_now(ticket);
+        }
+    }
+
+    fn note_queue(&mut self) {
+        let queue = self.state.executions.len();
+        let (high, low) = ((self.executing_max * 3).div_ceil(4), self.executing_max / 2);
+        self.is_queueing = queue >= high || self.is_queueing && queue > low;
+    }
+
+    /// Promises final responses to those that wait for them.
+    // RFC 3435 §3.5.6: what is known of a connection that is made or changed is told already.
+    fn promise(&mut self) {
+        while let Some((promise, transaction, about)) = self.incoming.poll_promise() {
+            self.note_queue();
+            let execution = about.execution.and_then(|id| self.state.executions.get(&id));
+            let octets = match execution {
+                _ if self.is_queueing => command::octets_of(&Response::new(ReturnCode::QUEUED, transaction)),
+                Some(execution) => execution.promise(),
+                None => command::octets_of(&Response::new(ReturnCode::EXECUTING, transaction)),
+            };
+            self.counters.count(Counter::Promised);
+            self.incoming.promise(promise, octets);
         }
     }
 
@@ -530,7 +580,7 @@ impl Gateway {
         if [ReturnCode::RESTARTING, ReturnCode::ENDPOINT_NOT_READY, ReturnCode::RESTARTING_PERMANENT]
             .contains(&code)
         {
-            self.incoming.note(ticket, Vec::new());
+            self.incoming.note(ticket, About::default());
         }
         self.incoming.answer(now, ticket, octets);
     }

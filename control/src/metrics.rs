@@ -59,7 +59,9 @@ counters! {
     RefusedForNow = "mgcp_answered_4xx",
     /// Commands answered 5xx.
     Refused = "mgcp_answered_5xx",
-    /// Responses forgotten before their time, to make room.
+    /// Provisional responses: 100, 101.
+    Promised = "mgcp_promised",
+    /// Responses forgotten before their time, to make room, though nobody had acknowledged them.
     Evicted = "mgcp_responses_evicted",
     /// Responses received to no command of ours.
     Stray = "mgcp_stray_responses",

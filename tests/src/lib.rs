@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audio;
+mod pretend_core;
 pub mod reply;
 pub mod rtp_peer;
 pub mod world;

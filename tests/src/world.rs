@@ -1,6 +1,6 @@
 //! Both planes, one clock, one seed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use control::config::{Config, FarEndConfig, ServiceConfig, SimConfig, SpanConfig, SpanDriver};
 use control::gateway::{Gateway, Input};
+use control::journal::{ReplayError, replay};
 use control::mgcp::message::Path as MgcpPath;
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
-use dataplane::link::{self, ControlEnd};
+use dataplane::link::{self, ControlEnd, Order, Report};
 use dataplane::stats::{Counter, Stats};
 use dataplane::worker::{Parts, Worker};
 use drivers::line::{Line, SpanId, Timeslot};
@@ -22,6 +23,7 @@ use drivers::span::sim::{
 };
 use drivers::time::{Epoch, Instant};
 
+use crate::pretend_core::PretendCore;
 use crate::reply::Reply;
 use crate::rtp_peer::RtpPeer;
 
@@ -36,8 +38,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The delay of every cable.
 const CABLE_DELAY: Duration = Duration::from_millis(10);
 
-/// Datagrams the network can hold.
+/// How long looking up a name takes.
+const LOOK_UP: Duration = Duration::from_millis(30);
+
+/// How long its addresses hold.
+const TTL: Duration = Duration::from_secs(60);
+
+/// Datagrams the network can hold: with media, and without.
 const DATAGRAMS: usize = 65_536;
+const DATAGRAMS_OF_CONTROL: usize = 1_024;
 
 /// What a world is made of.
 pub struct WorldBuilder {
@@ -49,9 +58,32 @@ pub struct WorldBuilder {
     addresses: String,
     far_ends: HashMap<(usize, u8), FarEnd>,
     around_tick: fn(bool),
+    has_media: bool,
 }
 
 impl WorldBuilder {
+    /// What a world is made of that runs by this seed, without printing it.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            restart_wait_max_ms: 0,
+            mgcp: String::new(),
+            extra: String::new(),
+            spans: "[[span]]\ncount = 4\n".to_owned(),
+            addresses: format!("[\"{GATEWAY}\"]"),
+            far_ends: HashMap::new(),
+            around_tick: |_| {},
+            has_media: true,
+        }
+    }
+
+    /// Cores that obey orders and move no octet, so that the world is a thousand times as fast.
+    #[must_use]
+    pub fn without_media(mut self) -> Self {
+        self.has_media = false;
+        self
+    }
+
     /// Settings of `tollgate.toml` beside those of the simulated hosts: more of `[media]`, then whole tables.
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
@@ -129,9 +161,12 @@ impl WorldBuilder {
 pub struct World {
     seed: u64,
     now: Instant,
+    config: Config,
+    topology: Topology,
     gateway: Gateway,
     ends: Vec<ControlEnd>,
     workers: Vec<Worker<SimSockets>>,
+    pretended: Vec<PretendCore>,
     stats: Vec<Arc<Stats>>,
     scripts: Vec<SimScript>,
     net: SimNet,
@@ -143,6 +178,10 @@ pub struct World {
     pub agent_answers: bool,
     replies: Vec<Reply>,
     transaction: u32,
+    /// Where named hosts are. The gateway is told a little after it has asked; of others, that there are
+    /// none.
+    pub hosts: HashMap<String, Vec<IpAddr>>,
+    look_ups: VecDeque<(Instant, String)>,
     /// RTP peers, by their place.
     pub peers: Vec<RtpPeer>,
     around_tick: fn(bool),
@@ -152,16 +191,7 @@ impl World {
     /// Begins a world; the seed is printed, so that a failing run can be had again.
     pub fn builder(seed: u64) -> WorldBuilder {
         println!("world seed: {seed}");
-        WorldBuilder {
-            seed,
-            restart_wait_max_ms: 0,
-            mgcp: String::new(),
-            extra: String::new(),
-            spans: "[[span]]\ncount = 4\n".to_owned(),
-            addresses: format!("[\"{GATEWAY}\"]"),
-            far_ends: HashMap::new(),
-            around_tick: |_| {},
-        }
+        WorldBuilder::new(seed)
     }
 
     fn new(builder: WorldBuilder) -> Self {
@@ -172,8 +202,9 @@ impl World {
             extra,
             spans,
             addresses,
-            mut far_ends,
+            far_ends,
             around_tick,
+            has_media,
         } = builder;
         let text = format!(
             "[gateway]\nname = \"gw\"\n\
@@ -187,7 +218,7 @@ impl World {
         let topology = Topology::new(&config).expect("the configuration was checked");
         let now = Instant::from_nanos(1_000_000_000);
         let epoch = Epoch { at: now, unix_nanos: 1_700_000_000_000_000_000 };
-        let net = SimNet::new(seed, DATAGRAMS);
+        let net = SimNet::new(seed, if has_media { DATAGRAMS } else { DATAGRAMS_OF_CONTROL });
         let gateway = Gateway::new(&config, &topology, seed, epoch, now);
         let mut world = Self {
             seed,
@@ -195,6 +226,7 @@ impl World {
             gateway,
             ends: Vec::new(),
             workers: Vec::new(),
+            pretended: Vec::new(),
             stats: Vec::new(),
             scripts: Vec::new(),
             mgcp: config.mgcp.listen.iter().map(|listen| net.endpoint(*listen)).collect(),
@@ -203,11 +235,27 @@ impl World {
             agent_answers: true,
             replies: Vec::new(),
             transaction: 1_000,
+            hosts: HashMap::new(),
+            look_ups: VecDeque::new(),
             peers: Vec::new(),
             around_tick,
             net,
+            config,
+            topology,
         };
-        let mut cables = cables(&config);
+        if has_media {
+            world.add_workers(epoch, far_ends);
+        } else {
+            let cores = 0..world.topology.ports.len() as u64;
+            world.pretended = cores.map(|core| PretendCore::new(seed ^ core)).collect();
+        }
+        world.drain_gateway();
+        world
+    }
+
+    fn add_workers(&mut self, epoch: Epoch, mut far_ends: HashMap<(usize, u8), FarEnd>) {
+        let (config, topology) = (&self.config, &self.topology);
+        let mut cables = cables(config);
         for (core, ports) in topology.ports.iter().enumerate() {
             let limits = Limits::for_ports(ports);
             let (end, link) = link::pair(&limits, Box::new(|| {}));
@@ -219,24 +267,23 @@ impl World {
                     line: Line { carrier: place.carrier, law: place.law },
                     frames: usize::from(config.spans[index].block_ms) * 8,
                     clock_ppm: sim.clock_ppm,
-                    start: now,
+                    start: self.now,
                 };
                 let far_end = |timeslot: Timeslot| {
                     let override_ = far_ends.remove(&(index, timeslot.number()));
                     override_.unwrap_or_else(|| far_end(sim.far_end(timeslot)))
                 };
                 let span = SimSpan::new(&settings, std::mem::take(&mut cables[index]), far_end);
-                world.scripts.push(span.script());
+                self.scripts.push(span.script());
                 spans.push((place.span, Box::new(span)));
             }
             let stats = Arc::new(Stats::default());
-            let parts = Parts { limits, spans, seed: seed ^ core as u64, epoch, stats: stats.clone(), link };
-            world.workers.push(Worker::new(parts, world.net.sockets(ports)));
-            world.ends.push(end);
-            world.stats.push(stats);
+            let seed = self.seed ^ core as u64;
+            let parts = Parts { limits, spans, seed, epoch, stats: stats.clone(), link };
+            self.workers.push(Worker::new(parts, self.net.sockets(ports)));
+            self.ends.push(end);
+            self.stats.push(stats);
         }
-        world.drain_gateway();
-        world
     }
 
     /// The world's clock.
@@ -389,11 +436,37 @@ impl World {
         self.run_for(Duration::from_millis(100));
     }
 
+    /// Has a core say something, in a world without media.
+    pub fn report(&mut self, core: CoreId, report: Report) {
+        self.gateway.handle(self.now, Input::Report { core, report });
+        self.drain_gateway();
+    }
+
+    /// Has all cores do nothing for a while, in a world without media.
+    pub fn stall_cores(&mut self, time: Duration) {
+        self.pretended.iter_mut().for_each(|core| core.stall(self.now + time));
+    }
+
+    /// Connections on the cores, in a world without media.
+    pub fn live(&self) -> usize {
+        self.pretended.iter().map(PretendCore::live).sum()
+    }
+
+    /// Makes the gateway again from its journal.
+    ///
+    /// # Errors
+    /// If the journal is not whole.
+    pub fn replay(&self) -> Result<Gateway, ReplayError> {
+        replay(&self.config, &self.topology, self.gateway.journal().lines())
+    }
+
     /// Goes to the next thing that happens, or to `until`, and lets everyone see it.
-    fn step(&mut self, until: Instant) {
+    pub fn step(&mut self, until: Instant) {
         let next = [self.gateway.poll_timeout(), self.net.next_delivery()]
             .into_iter()
             .flatten()
+            .chain(self.look_ups.front().map(|(due, _)| *due))
+            .chain(self.pretended.iter().filter_map(PretendCore::due_at))
             .chain(self.workers.iter().map(Worker::due_at))
             .chain(self.peers.iter().filter_map(RtpPeer::due_at))
             .fold(until, Instant::min);
@@ -410,6 +483,7 @@ impl World {
             ticked.expect("a simulated network does not fail");
         }
         self.step_reports();
+        self.step_look_ups();
         self.net.advance(self.now);
         self.step_agent();
     }
@@ -428,7 +502,20 @@ impl World {
         }
     }
 
+    fn step_look_ups(&mut self) {
+        while let Some((_, host)) = self.look_ups.pop_front_if(|(due, _)| *due <= self.now) {
+            let addresses = self.hosts.get(&host).cloned().unwrap_or_default();
+            self.gateway.handle(self.now, Input::Resolved { host, addresses, ttl: TTL });
+            self.drain_gateway();
+        }
+    }
+
     fn step_reports(&mut self) {
+        for core in 0..self.pretended.len() {
+            while let Some(report) = self.pretended[core].poll_report(self.now) {
+                self.report(CoreId(core as u16), report);
+            }
+        }
         for core in 0..self.ends.len() {
             while let Some(report) = self.ends[core].poll_report() {
                 self.gateway.handle(self.now, Input::Report { core: CoreId(core as u16), report });
@@ -440,14 +527,25 @@ impl World {
     /// Carries out what the gateway has to say, as its loop would.
     fn drain_gateway(&mut self) {
         while let Some((core, order)) = self.gateway.poll_order() {
-            self.ends[usize::from(core.0)].send(order);
+            self.give(core, order);
         }
         let mut octets = Vec::new();
         while let Some(path) = self.gateway.poll_transmit(&mut octets) {
             let from = self.mgcp.iter().find(|endpoint| endpoint.address() == path.local);
             from.unwrap_or(&self.mgcp[0]).send(path.remote, &octets);
         }
+        while let Some(host) = self.gateway.poll_resolve() {
+            self.look_ups.push_back((self.now + LOOK_UP, host));
+        }
         while self.gateway.poll_journal().is_some() {}
+    }
+
+    fn give(&mut self, core: CoreId, order: Order) {
+        let place = usize::from(core.0);
+        match self.pretended.get_mut(place) {
+            Some(pretended) => pretended.send(self.now, &order),
+            None => self.ends[place].send(order),
+        }
     }
 
     fn agent_hears(&mut self, from: SocketAddr, message: &str, with_others: bool) {

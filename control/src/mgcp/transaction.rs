@@ -8,5 +8,5 @@ mod incoming;
 mod outgoing;
 mod repetition;
 
-pub use incoming::{Disposition, Incoming, IncomingCounters, IncomingSettings, Ticket};
+pub use incoming::{Disposition, Incoming, IncomingCounters, IncomingSettings, Promise, Ticket};
 pub use outgoing::{Answer, Doubt, Full, Outgoing, OutgoingCounters, OutgoingSettings};

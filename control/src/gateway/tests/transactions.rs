@@ -101,10 +101,10 @@ fn a_full_ring_refuses_what_makes_and_takes_what_unmakes() {
         refused += said.iter().filter(|answer| answer.starts_with("409")).count();
     }
     assert_eq!(refused, 4_200 - 4_096);
-    assert_eq!(bench.say_only("DLCX 90000 *@gw MGCP 1.0\n"), [""; 0]);
+    assert_eq!(bench.say_only("DLCX 90000 *@gw MGCP 1.0\n"), ["101 90000 Queued\n"]);
     let said = bench.carry_out();
     assert_eq!(said.len(), 4_096 + 1);
-    assert_eq!(said.last().map(String::as_str), Some("250 90000 OK\n"));
+    assert_eq!(said.last().map(String::as_str), Some("250 90000 OK\nK: \n"));
     assert!(bench.gateway.ledger().is_empty());
 }
 
@@ -125,6 +125,77 @@ fn a_slow_command_is_answered_100_and_then_asks_to_be_acknowledged() {
     assert_code(&said[0], 100);
     let said = bench.carry_out();
     assert_eq!(header(&said[0], "K").as_deref(), Some(""));
+}
+
+/// What a response says, without its first line and `K`.
+fn told(response: &str) -> Vec<&str> {
+    response.lines().skip(1).filter(|line| *line != "K: ").collect()
+}
+
+#[test]
+fn a_promise_tells_what_the_answer_will_tell_again() {
+    let mut bench = Bench::new();
+    bench.say_only(&format!("CRCX 7 ds/e1-1/$@gw MGCP 1.0\nC: A1\nM: sendrecv\n\n{REMOTE}"));
+    let promise = bench.after(Duration::from_millis(250));
+    assert_code(&promise[0], 100);
+    assert_eq!(header(&promise[0], "Z").as_deref(), Some("ds/e1-1/1@gw"));
+    let answer = bench.carry_out();
+    assert_code(&answer[0], 200);
+    assert_eq!(told(&promise[0]), told(&answer[0]));
+    let id = header(&promise[0], "I").expect("a connection");
+    bench.say_only("000 7\n");
+    // Another codec changes the description.
+    bench.say_only(&format!("MDCX 8 ds/e1-1/1@gw MGCP 1.0\nC: A1\nI: {id}\nL: a:PCMA\n"));
+    let promise = bench.after(Duration::from_millis(250));
+    assert!(promise[0].starts_with("100 8 ") && promise[0].contains("\n\nv=0\n"), "{promise:?}");
+    let answer = bench.carry_out();
+    assert_eq!(told(&promise[0]), told(&answer[0]));
+    bench.say_only("000 8\n");
+    // What changes nothing of it does not tell it.
+    bench.say_only(&format!("MDCX 9 ds/e1-1/1@gw MGCP 1.0\nC: A1\nI: {id}\nM: inactive\n"));
+    assert_eq!(bench.after(Duration::from_millis(250)), ["100 9 Executing\n"]);
+}
+
+#[test]
+fn a_long_queue_is_told_of_until_it_is_short_again() {
+    let mut bench = Bench::with(|config| config.mgcp.executing_max = 16);
+    let crcx = |n: u32| format!("CRCX {n} ds/e1-1/{n}@gw MGCP 1.0\nC: 1\nM: recvonly\n");
+    for n in 1..=11 {
+        assert_eq!(bench.say_only(&crcx(n)), [""; 0]);
+    }
+    assert_eq!(bench.say_only(&crcx(12)), ["101 12 Queued\n"], "the high-water mark");
+    assert_eq!(bench.say_only(&crcx(1)), ["101 1 Queued\n"], "also when it comes again");
+    let finish = |bench: &mut Bench, n| {
+        let rest = bench.ring.split_off(n);
+        bench.carry_out();
+        bench.ring = rest;
+    };
+    finish(&mut bench, 3);
+    assert_eq!(bench.say_only(&crcx(13)), ["101 13 Queued\n"], "between the marks");
+    finish(&mut bench, 3);
+    assert_eq!(bench.say_only(&crcx(14)), [""; 0], "below the low-water mark");
+    let answers = bench.carry_out();
+    let acknowledged = answers.iter().filter(|answer| header(answer, "K").is_some());
+    assert_eq!((answers.len(), acknowledged.count()), (8, 2), "12 and 13: {answers:?}");
+}
+
+#[test]
+fn an_answer_that_nobody_acknowledges_disconnects_nobody() {
+    // RFC 3435 §3.5.6: nobody answers an answer that asks for it, and no endpoint is disconnected.
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let said = bench.after(Duration::from_millis(1));
+    let id = said[0].split(' ').nth(1).expect("a transaction").to_owned();
+    bench.say_only(&format!("200 {id} OK\n"));
+    bench.say_only("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: recvonly\n");
+    bench.after(Duration::from_millis(250));
+    bench.carry_out();
+    let repeated = bench.after(Duration::from_secs(100));
+    assert_eq!(repeated.iter().filter(|said| said.starts_with("200 7 ")).count(), 7, "Max2");
+    let audit = bench.ask("AUEP ds/e1-1/17@gw", "F: RM\n");
+    assert_eq!(header(&audit, "RM").as_deref(), Some("restart"));
 }
 
 #[test]

@@ -51,11 +51,19 @@ fn settings() -> IncomingSettings {
         response_history: Duration::from_secs(30),
         transactions_max: 4,
         provisional_after: None,
+        secret: 42,
     }
 }
 
 fn with_provisional() -> IncomingSettings {
     IncomingSettings { provisional_after: Some(Duration::from_millis(200)), ..settings() }
+}
+
+/// Makes what promises there are to make.
+fn promise(incoming: &mut Incoming) {
+    while let Some((promise, id, ())) = incoming.poll_promise() {
+        incoming.promise(promise, format!("100 {} Executing\r\n", id.0).into());
+    }
 }
 
 /// Plays a table of (milliseconds, what happens, what is seen of it).
@@ -82,6 +90,7 @@ fn play(settings: IncomingSettings, table: &[(u64, In, &[Out])]) -> Incoming {
             Time => {}
         }
         incoming.handle_timeout(now);
+        promise(&mut incoming);
         let mut octets = Vec::new();
         while let Some((path, ())) = incoming.poll_transmit(&mut octets) {
             let text = String::from_utf8(octets.clone()).expect("text");
@@ -193,6 +202,8 @@ fn k_lines_do_not_tell_commands_apart() {
             (0, Command(A, 1, CRCX), &[New]),
             (250, Command(A, 1, "CRCX 1 ds/e1-1/1@gw MGCP 1.0\r\nK: 7\r\nC: 1"), &[Known]),
             (500, Command(A, 1, "CRCX 1 ds/e1-1/1@gw MGCP 1.0\r\nC: 2"), &[New]),
+            (600, Command(A, 2, "DLCX 2 ds/e1-1/1@gw MGCP 1.0"), &[New]),
+            (700, Command(A, 2, "DLCX 2 ds/e1-1/1@gw MGCP 1.0\r\nK: 7"), &[Known]),
         ],
     );
 }
@@ -268,6 +279,7 @@ fn a_final_response_is_not_repeated_for_ever() {
         panic!("it is new");
     };
     incoming.handle_timeout(at(200));
+    promise(&mut incoming);
     incoming.answer(at(200), ticket, b"200 1 OK\r\n".to_vec());
     let mut sent = 0;
     let mut last = at(0);
@@ -303,6 +315,44 @@ fn a_full_table_forgets_responses_but_never_what_is_being_executed() {
     );
     let expected = IncomingCounters { repeated: 1, evicted: 1, refused: 2 };
     assert_eq!(incoming.counters(), expected);
+}
+
+#[test]
+fn what_is_acknowledged_makes_room_before_what_is_not() {
+    let incoming = play(
+        settings(),
+        &[
+            (0, Command(A, 1, "1"), &[New]),
+            (0, Command(A, 2, "2"), &[New]),
+            (0, Command(A, 3, "3"), &[New]),
+            (0, Command(A, 4, "4"), &[New]),
+            (1, Answer(0, "200 1 OK\r\n"), &[Send(A, "200 1 OK\r\n")]),
+            (2, Answer(1, "200 2 OK\r\n"), &[Send(A, "200 2 OK\r\n")]),
+            (3, Ack(A, 2, 2), &[]),
+            (4, Command(A, 5, "5"), &[New]),
+            (5, Command(A, 1, "1"), &[Known, Send(A, "200 1 OK\r\n")]),
+            (6, Command(A, 2, "2"), &[New]),
+        ],
+    );
+    assert_eq!(incoming.counters().evicted, 1, "the second only");
+    assert_eq!(incoming.newest.len(), 4);
+}
+
+#[test]
+fn nobody_wakes_for_a_promise_that_is_not_needed_any_more() {
+    let incoming =
+        play(with_provisional(), &[(0, Command(A, 1, CRCX), &[New]), (5, Answer(0, OK), &[Send(A, OK)])]);
+    assert_eq!(incoming.poll_timeout(), Some(at(30_005)));
+}
+
+#[test]
+fn requests_that_are_told_apart_differ_from_secret_to_secret() {
+    let fingerprint = |secret| {
+        let incoming = Incoming::<()>::new(IncomingSettings { secret, ..settings() });
+        incoming.fingerprint(path(A).remote, TransactionId(1), CRCX.as_bytes())
+    };
+    assert_eq!(fingerprint(1), fingerprint(1));
+    assert_ne!(fingerprint(1), fingerprint(2));
 }
 
 #[test]
@@ -355,7 +405,7 @@ fn long_responses_are_forgotten_before_their_time_to_bound_memory() {
         let Disposition::New(ticket) = incoming.receive(at(0), path, TransactionId(id), b"") else {
             panic!("{id} is new")
         };
-        incoming.answer(at(0), ticket, vec![b'2'; 10_000]);
+        incoming.answer(at(0), ticket, vec![b'2'; 5_000]);
     }
     assert_eq!(incoming.counters().evicted, 7, "three fit");
     let range = TransactionRange { from: TransactionId(1), to: TransactionId(10) };
@@ -364,7 +414,7 @@ fn long_responses_are_forgotten_before_their_time_to_bound_memory() {
         let Disposition::New(ticket) = incoming.receive(at(2), path, TransactionId(id), b"") else {
             panic!("{id} is new")
         };
-        incoming.answer(at(2), ticket, vec![b'2'; 10_000]);
+        incoming.answer(at(2), ticket, vec![b'2'; 5_000]);
     }
     assert_eq!(incoming.counters().evicted, 7, "what is acknowledged takes no room");
 }
