@@ -118,6 +118,16 @@ fn a_connection_is_promised_made_and_acknowledged() {
         > m=audio 3456 RTP/AVP 0
 
         < 100 1206 *
+        < I: $id
+        <
+        < v=0
+        < o=- $session 0 IN IP4 10.0.0.1
+        < s=-
+        < c=IN IP4 10.0.0.1
+        < t=0 0
+        < m=audio $port RTP/AVP 0
+        < a=rtpmap:0 PCMU/8000
+        < a=ptime:10
 
         < 200 1206 OK
         < I: $id
