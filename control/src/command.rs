@@ -17,6 +17,7 @@ pub mod dlcx;
 pub mod epcf;
 mod listen;
 pub mod mdcx;
+mod media;
 pub mod notification;
 pub mod options;
 mod perform;
@@ -49,7 +50,6 @@ use crate::mgcp::transaction::Ticket;
 use crate::notified_entity::Naming;
 use crate::orders::Orders;
 use crate::package::{OFFERED, Packages};
-use crate::sdp::LocalDescription;
 use crate::timer::TimerId;
 use crate::topology::{CoreId, Topology};
 
@@ -168,12 +168,12 @@ pub enum Reply {
         /// The endpoint, if it was chosen by the gateway.
         specific: Option<EndpointName>,
         /// What the gateway says of the connection.
-        local: LocalDescription,
+        local: Vec<u8>,
     },
     /// MDCX
     Modified {
         /// What the gateway says of the connection, if that is new.
-        local: Option<LocalDescription>,
+        local: Option<Vec<u8>>,
     },
     /// DLCX of one connection, whose statistics are to come.
     Deleted,
@@ -185,7 +185,7 @@ impl State {
     /// All endpoints in service, all else free.
     pub fn new(config: &Config, topology: &Topology, seed: u64, epoch: Epoch) -> Self {
         let endpoints = Table::new(topology);
-        let connections = endpoints.ids().count() * CONNECTIONS_PER_ENDPOINT;
+        let connections = endpoints.iter().map(|(_, endpoint)| endpoint.connections_max()).sum();
         let mut names = StdRng::seed_from_u64(!seed);
         let next_connection = names.random::<u64>().into();
         Self {
@@ -423,12 +423,14 @@ impl<'a> Commit<'a> {
         endpoint.executing.push(execution);
         let before = Configured::of(endpoint);
         common.change(endpoint, execution);
-        let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
+        let (core, ds0, law) = (endpoint.core, endpoint.ds0(), endpoint.law);
         let law_before = before.law;
         self.can_undo(Undo::Endpoint(id, Box::new(before)));
         self.configures |= common.law.is_some();
         self.lockstep = common.lockstep;
-        if law != law_before {
+        if law != law_before
+            && let Some(ds0) = ds0
+        {
             self.order(core, Action::Encode { ds0, law });
         }
     }
@@ -482,7 +484,24 @@ impl Common {
     /// # Errors
     /// The return code for why not.
     pub fn check(&self, state: &State, id: EndpointId, described: Described<'_>) -> Result<(), ReturnCode> {
+        if state.endpoints[id].ds0().is_none() {
+            self.check_without_line()?;
+        }
         self.asked.iter().try_for_each(|asked| notification::check(state, id, asked, described))
+    }
+
+    /// Without a line there is no law, and nothing that happens: such an endpoint has no packages.
+    fn check_without_line(&self) -> Result<(), ReturnCode> {
+        match (self.law, self.needs_line()) {
+            (Some(_), _) => Err(ReturnCode::UNSUPPORTED_PARAMETER),
+            (None, true) => Err(ReturnCode::UNSUPPORTED_PACKAGE),
+            (None, false) => Ok(()),
+        }
+    }
+
+    /// Whether only an endpoint with a line can have it.
+    fn needs_line(&self) -> bool {
+        self.law.is_some() || self.asked.as_ref().is_some_and(|asked| asked.names_events())
     }
 
     /// The same, for connections that stay as they are.
@@ -617,7 +636,9 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
             || configures && execution.configures
     };
     // An endpoint that the gateway chooses is chosen after this.
-    if state.executions.is_empty() || command.endpoint.has_any_of() {
+    let is_chosen = command.endpoint.has_any_of()
+        || command.verb == Verb::CreateConnection && command.endpoint.has_all_of();
+    if state.executions.is_empty() || is_chosen {
         return Vec::new();
     }
     let meant = redirect::affected(state, command);
@@ -675,19 +696,19 @@ impl Execution {
 
     /// A response with what there is to tell of a connection.
     fn told(&self, response: Response<'_>) -> Vec<u8> {
-        let mut description = Vec::new();
+        let mut description: &[u8] = &[];
         let mut response = response;
         match &self.reply {
             Reply::Created { id, specific, local } => {
                 response.parameters.connections = Some(vec![*id]);
                 response.parameters.specific_endpoints.extend(specific.clone());
-                local.emit(&mut description);
+                description = local;
             }
-            Reply::Modified { local: Some(local) } => local.emit(&mut description),
+            Reply::Modified { local: Some(local) } => description = local,
             Reply::Modified { local: None } | Reply::Code(_) | Reply::Deleted | Reply::Audited(_) => {}
         }
         if !description.is_empty() {
-            response.descriptions.push(&description);
+            response.descriptions.push(description);
         }
         octets_of(&response)
     }
@@ -712,7 +733,8 @@ pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8
     }
     // RFC 3435 §2.4: who names a package that is not there is told which are.
     let packages = state.packages.list();
-    if code == ReturnCode::UNSUPPORTED_PACKAGE && !packages.is_empty() {
+    let is_told = code == ReturnCode::UNSUPPORTED_PACKAGE && !check::is_osmocoms(&command.endpoint);
+    if is_told && !packages.is_empty() {
         response.parameters.packages = Some(&packages);
     }
     octets_of(&response)

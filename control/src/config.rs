@@ -32,6 +32,8 @@ pub struct Config {
     pub mgcp: MgcpConfig,
     /// How media flow.
     pub media: MediaConfig,
+    /// Endpoints that are packet relays.
+    pub rtpbridge: RtpBridgeConfig,
     /// Call agents that are more to it than a network that is allowed.
     pub call_agents: Vec<CallAgentConfig>,
     /// The media cores, in order; at least one.
@@ -97,6 +99,7 @@ impl Default for Config {
             gateway: GatewayConfig::default(),
             mgcp: MgcpConfig::default(),
             media: MediaConfig::with_ports_for(ds0s),
+            rtpbridge: RtpBridgeConfig::default(),
             call_agents: Vec::new(),
             cores: vec![CoreConfig::default()],
             spans,
@@ -137,11 +140,13 @@ pub struct GatewayConfig {
     pub name: String,
     /// Other domains that commands may use for it. Without any, every domain is taken.
     pub aliases: Vec<String>,
+    /// Whether the gateway itself is an endpoint, `mg` (RFC 3435 §E.4).
+    pub mg: bool,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { name: "tollgate".to_owned(), aliases: Vec::new() }
+        Self { name: "tollgate".to_owned(), aliases: Vec::new(), mg: false }
     }
 }
 
@@ -311,6 +316,19 @@ pub enum MediaDriver {
     Uring,
     /// UDP sockets by plain calls.
     Mmsg,
+}
+
+/// Packet relays (RFC 3435 §2.1.1.6, §E.3).
+#[derive(Clone, PartialEq, Debug)]
+pub struct RtpBridgeConfig {
+    /// How many there can be: `rtpbridge/1` to `rtpbridge/<that, in hex>`.
+    pub endpoints: u32,
+}
+
+impl Default for RtpBridgeConfig {
+    fn default() -> Self {
+        Self { endpoints: 128 }
+    }
 }
 
 /// Where echo is cancelled, if anywhere.

@@ -1,4 +1,4 @@
-//! An endpoint: one DS0 as call agents see it, and the connections that end there.
+//! An endpoint: one DS0 or relay as call agents see it, and the connections that end there.
 //!
 //! What is here is what any control protocol would keep: the circuit, its service state, its
 //! connections. What only MGCP knows of an endpoint is in [`Control`]. [`table`] holds them all,
@@ -11,9 +11,13 @@ pub mod restart;
 pub mod signal;
 pub mod table;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dataplane::link::{Codec, DetectorSet, Identity, JitterBounds, Leg, Peer, PlayId, Side};
+use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
+use dataplane::link::{
+    Action, Codec, DetectorSet, Identity, JitterBounds, Leg, Peer, PlayId, RelayId, RelayLeg, Remote, Side,
+};
 use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
@@ -23,18 +27,29 @@ use crate::command::options::Options;
 use crate::command::undo::Part;
 use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::{Naming, NotifiedEntity};
-use crate::sdp::{LocalDescription, Negotiated};
+use crate::sdp::{Codecs, LocalDescription, Negotiated, RelayDescription, Relayed};
 use crate::topology::CoreId;
 
 /// An endpoint, by its place in the [`table`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct EndpointId(pub u32);
 
-/// One DS0 and what ends there.
+/// What an endpoint is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A DS0 of a span (RFC 3435 §2.1.1.1).
+    Ds0(Ds0),
+    /// A packet relay (§2.1.1.6): it has no line, but two connections that hear each other.
+    Relay(RelayId),
+    /// The gateway itself (§E.4). It has neither line nor connections.
+    Gateway,
+}
+
+/// One endpoint and what ends there.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// The circuit.
-    pub ds0: Ds0,
+    /// What it is.
+    pub kind: Kind,
     /// The core that carries it.
     pub core: CoreId,
     /// The law of its octets on the line (RFC 3435 §2.3.2).
@@ -45,6 +60,8 @@ pub struct Endpoint {
     pub outage: Option<Outage>,
     /// Its connections, oldest first.
     pub connections: Vec<Connection>,
+    /// What payload types are called among its connections, if it is a relay.
+    pub codecs: Codecs,
     /// The transactions that change it or its connections just now.
     pub executing: Vec<ExecutionId>,
     /// What MGCP keeps of it.
@@ -103,26 +120,75 @@ pub struct Connection {
     pub mode: Mode,
     /// The mark on what it sends.
     pub dscp: Dscp,
-    /// What media were agreed on.
-    pub agreed: Negotiated,
-    /// What the gateway has said of it.
-    pub local: LocalDescription,
+    /// What its media are.
+    pub media: Media,
     /// The remote description, as it was given.
     pub remote: Option<Box<[u8]>>,
     /// The options that were given for it.
     pub options: Options,
+    /// Whether its call agent does not care for the call's name to be right (Osmocom's `X-Osmo-IGN: C`).
+    pub ignores_call: bool,
+}
+
+/// What a connection's media are, and what the gateway has said of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Media {
+    /// Those of a DS0.
+    Ds0 {
+        /// The circuit.
+        ds0: Ds0,
+        /// What was agreed on.
+        agreed: Negotiated,
+        /// What was said.
+        local: LocalDescription,
+    },
+    /// Those of a relay.
+    Relay {
+        /// The relay.
+        relay: RelayId,
+        /// What was found out.
+        relayed: Relayed,
+        /// What was said.
+        local: RelayDescription,
+    },
+}
+
+impl Media {
+    /// Where RTP is received.
+    pub const fn rtp(&self) -> SocketAddr {
+        match self {
+            Self::Ds0 { local, .. } => local.rtp,
+            Self::Relay { local, .. } => local.rtp,
+        }
+    }
+
+    /// Writes what was said.
+    pub fn describe(&self, into: &mut Vec<u8>) {
+        match self {
+            Self::Ds0 { local, .. } => local.emit(into),
+            Self::Relay { local, .. } => local.emit(into),
+        }
+    }
+
+    const fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Ds0 { agreed, .. } => agreed.remote,
+            Self::Relay { relayed, .. } => relayed.remote,
+        }
+    }
 }
 
 impl Endpoint {
     /// An endpoint in service, without connections.
-    pub fn new(ds0: Ds0, core: CoreId, law: Law) -> Self {
+    pub fn new(kind: Kind, core: CoreId, law: Law) -> Self {
         Self {
-            ds0,
+            kind,
             core,
             law,
             line_law: law,
             outage: None,
             connections: Vec::new(),
+            codecs: Codecs::default(),
             executing: Vec::new(),
             control: Control {
                 notified: NotifiedEntity::default(),
@@ -135,6 +201,24 @@ impl Endpoint {
                 news: restart::News::Restart,
                 announcement: restart::Announcement::Settled,
             },
+        }
+    }
+
+    /// Its DS0, if it has one.
+    pub const fn ds0(&self) -> Option<Ds0> {
+        match self.kind {
+            Kind::Ds0(ds0) => Some(ds0),
+            Kind::Relay(_) | Kind::Gateway => None,
+        }
+    }
+
+    /// How many connections it can have at a time.
+    // RFC 3435 §2.1.1.6: a packet relay typically supports two.
+    pub const fn connections_max(&self) -> usize {
+        match self.kind {
+            Kind::Ds0(_) => CONNECTIONS_PER_ENDPOINT,
+            Kind::Relay(_) => 2,
+            Kind::Gateway => 0,
         }
     }
 
@@ -162,18 +246,43 @@ impl Control {
 }
 
 impl Connection {
-    /// What its core has to know of it.
-    pub fn leg(&self, jitter: JitterBounds) -> Leg {
+    /// What has its core make it.
+    pub fn connect(&self, jitter: JitterBounds) -> Action {
+        let (port, identity) = (self.port, self.identity);
+        match &self.media {
+            Media::Ds0 { ds0, agreed, .. } => {
+                Action::Connect { ds0: *ds0, port, identity, leg: self.leg(agreed, jitter) }
+            }
+            Media::Relay { relay, relayed, .. } => {
+                Action::ConnectRelay { relay: *relay, port, leg: self.relay_leg(relayed) }
+            }
+        }
+    }
+
+    /// What has its core change it to what it is now.
+    pub fn modify(&self, jitter: JitterBounds) -> Action {
+        let port = self.port;
+        match &self.media {
+            Media::Ds0 { agreed, .. } => Action::Modify { port, leg: self.leg(agreed, jitter) },
+            Media::Relay { relayed, .. } => Action::ModifyRelay { port, leg: self.relay_leg(relayed) },
+        }
+    }
+
+    fn relay_leg(&self, relayed: &Relayed) -> RelayLeg {
+        RelayLeg { mode: self.mode, peer: self.peer(), types: relayed.types, dscp: self.dscp }
+    }
+
+    fn leg(&self, agreed: &Negotiated, jitter: JitterBounds) -> Leg {
         Leg {
             mode: self.mode,
             peer: self.peer(),
-            send: self.agreed.send,
-            receive: self.agreed.receive,
+            send: agreed.send,
+            receive: agreed.receive,
             receive_events: None,
-            ptime_ms: self.agreed.ptime_ms,
+            ptime_ms: agreed.ptime_ms,
             // RFC 4040 §3: a clear channel's octets are data. What moves them about in time corrupts them.
             jitter: JitterBounds {
-                adaptive: jitter.adaptive && self.agreed.send.codec != Codec::Clearmode,
+                adaptive: jitter.adaptive && agreed.send.codec != Codec::Clearmode,
                 ..jitter
             },
             dscp: self.dscp,
@@ -181,7 +290,7 @@ impl Connection {
     }
 
     fn peer(&self) -> Peer {
-        match (self.agreed.remote, &self.remote) {
+        match (self.media.remote(), &self.remote) {
             (Some(remote), _) => Peer::At(remote),
             (None, Some(_)) => Peer::OnHold,
             (None, None) => Peer::Undescribed,

@@ -456,7 +456,8 @@ impl Gateway {
             }
         };
         self.counters.count(counter_of(command.verb));
-        if self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
+        let takes_none = self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional);
+        if takes_none || command::check::is_osmocoms(&command.endpoint) {
             self.incoming.promise_nothing(ticket);
         }
         // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.

@@ -2,6 +2,7 @@
 //!
 //! [`parse`] reads what a call agent sends, [`emit`] writes what the gateway says of itself, and
 //! [`negotiate`](mod@negotiate) finds codecs and packetization that all sides can live with (RFC 3435 §2.6).
+//! For a [`relay`](mod@relay), which converts nothing, there is less to agree on.
 //!
 //! Why not a crate: `sdp-types`, the best there is, invents lines that are missing, refuses ISO
 //! 8859-1 text and `m=audio $`, and copies each word. A gateway must take what switches really
@@ -10,7 +11,9 @@
 pub mod emit;
 pub mod negotiate;
 pub mod parse;
+pub mod relay;
 
 pub use emit::LocalDescription;
 pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
 pub use parse::{Description, Fault, ParseError};
+pub use relay::{Codecs, RelayDescription, RelayTerms, Relayed, relay};

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use dataplane::link::RelayId;
 use drivers::line::{Carrier, Law, SpanId};
 use drivers::net::{PortRange, Ports};
 
@@ -15,10 +16,14 @@ use crate::config::{Config, MediaConfig};
 pub struct CoreId(pub u16);
 
 /// The fixed shape of the gateway.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Topology {
     /// All spans, by [`SpanId`].
     pub spans: Vec<SpanPlace>,
+    /// All relays, in the order of their numbers.
+    pub relays: Vec<RelayPlace>,
+    /// Whether the gateway itself is an endpoint.
+    pub gateway_is_endpoint: bool,
     /// Each core's ports, by [`CoreId`].
     pub ports: Vec<Ports>,
 }
@@ -38,6 +43,15 @@ pub struct SpanPlace {
     pub carrier: Carrier,
     /// The law of its channels.
     pub law: Law,
+}
+
+/// One relay in the topology.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RelayPlace {
+    /// The core that carries it.
+    pub core: CoreId,
+    /// What it is there.
+    pub relay: RelayId,
 }
 
 /// Why a configuration cannot be laid out.
@@ -103,7 +117,9 @@ impl Topology {
             carrier: span.carrier,
             law: span.law,
         });
-        Ok(Self { spans: spans.collect(), ports: share_ports(&config.media, &loads) })
+        let ports = share_ports(&config.media, &loads);
+        let relays = share_relays(config.rtpbridge.endpoints, &ports);
+        Ok(Self { spans: spans.collect(), relays, gateway_is_endpoint: config.gateway.mg, ports })
     }
 
     /// How many DS0s a core carries.
@@ -156,6 +172,18 @@ fn share_ports(media: &MediaConfig, loads: &[usize]) -> Vec<Ports> {
         .collect()
 }
 
+/// Relays core by core in turn, so that they are spread however many are in use; no more on a core than it
+/// has pairs of ports, because each needs one to begin with.
+fn share_relays(relays: u32, ports: &[Ports]) -> Vec<RelayPlace> {
+    let cores = ports.len();
+    let pairs = ports.iter().map(|ports| ports.slots() / 2).min().unwrap_or(0);
+    let place = |index: usize| RelayPlace {
+        core: CoreId((index % cores) as u16),
+        relay: RelayId((index / cores) as u32),
+    };
+    (0..(relays as usize).min(pairs * cores)).map(place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +229,16 @@ mod tests {
         for range in first.0.iter().chain(&second.0) {
             assert!(range.first.is_multiple_of(2));
         }
+    }
+
+    #[test]
+    fn relays_are_spread_and_never_more_than_pairs() {
+        let relays = Topology::new(&config(2, 2)).unwrap().relays;
+        let cores: Vec<_> = relays.iter().take(3).map(|place| (place.core.0, place.relay.0)).collect();
+        assert_eq!((relays.len(), cores), (128, vec![(0, 0), (1, 0), (0, 1)]));
+        let mut config = config(1, 1);
+        config.media.port_last = config.media.port_first + 2 * 31 - 1;
+        assert_eq!(Topology::new(&config).unwrap().relays.len(), 31);
     }
 
     #[test]

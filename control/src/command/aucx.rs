@@ -110,7 +110,7 @@ pub fn answer(
 /// RFC 3435 §3.3.7: a description that there is not is told as its version line alone.
 fn descriptions(connection: &Connection) -> (Vec<u8>, &[u8]) {
     let mut local = Vec::new();
-    connection.local.emit(&mut local);
+    connection.media.describe(&mut local);
     (local, connection.remote.as_deref().unwrap_or(b"v=0\r\n"))
 }
 

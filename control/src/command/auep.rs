@@ -15,7 +15,7 @@ use crate::endpoint::naming::{Named, Wildcard};
 use crate::endpoint::notify::NotificationState;
 use crate::endpoint::notify::request::Requested;
 use crate::endpoint::restart::{Announcement, News};
-use crate::endpoint::{Control, Endpoint, Outage};
+use crate::endpoint::{Control, Endpoint, Kind, Outage};
 use crate::mgcp::code::{ReasonCode, ReturnCode};
 use crate::mgcp::event::{Events, RequestedEvents};
 use crate::mgcp::message::{BearerInformation, Command, InfoCode, Parameters, Reason, Response};
@@ -29,9 +29,12 @@ const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
 /// # Errors
 /// The return code for what is wrong.
 pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCode> {
+    let mut response = Response::new(ReturnCode::OK, command.transaction);
+    if check::is_null(state, &command.endpoint) {
+        return Ok(octets_of(&response));
+    }
     let selected = check::all(state, &command.endpoint)?;
     let bulk = bulk::Request::read(&state.packages, &command.parameters)?;
-    let mut response = Response::new(ReturnCode::OK, command.transaction);
     let endpoint = &state.endpoints[selected.endpoints[0]];
     let texts = Texts::new(state, endpoint);
     match selected.pattern.wildcard {
@@ -105,14 +108,14 @@ impl Texts {
             extensions.push(("LCK/LST", after.as_secs().to_string()));
         }
         Self {
-            capabilities: capabilities(state),
+            capabilities: capabilities(state, endpoint.kind),
             requested: requested(&mut notify.requested()),
             signals: Events(signals.audited().map(|signal| signal.asked.clone()).collect()).to_string(),
             detected: Events(notify.detected().map(|pattern| pattern.asked.clone()).collect()).to_string(),
             observed: notification::observed(notify.observed()),
             digit_map: notify.digit_map().map(ToString::to_string).unwrap_or_default(),
             quarantine: notify.request().quarantine.to_string(),
-            packages: state.packages.list(),
+            packages: endpoint.ds0().map(|_| state.packages.list()).unwrap_or_default(),
             extensions,
         }
     }
@@ -129,7 +132,8 @@ fn tell<'a>(
     match item {
         InfoCode::Capabilities => to.capabilities = vec![&texts.capabilities],
         InfoCode::BearerInformation => {
-            to.bearer = Some(BearerInformation { encoding: Some(endpoint.law), others: Vec::new() });
+            let encoding = endpoint.ds0().map(|_| endpoint.law);
+            to.bearer = Some(BearerInformation { encoding, others: Vec::new() });
         }
         InfoCode::ConnectionId => {
             to.connections = Some(endpoint.connections.iter().map(|connection| connection.id).collect());
@@ -193,7 +197,22 @@ pub fn reason(outage: Option<Outage>) -> Reason<'static> {
 
 /// The value of A (RFC 3435 §3.2.2.3): what is not there is not supported, but for what is supported
 /// unless it is denied.
-fn capabilities(state: &State) -> String {
+fn capabilities(state: &State, kind: Kind) -> String {
+    let mut text = match kind {
+        Kind::Ds0(_) => ds0_capabilities(state),
+        // Whatever codec it is, a relay passes it on; that cannot be said, so none is named.
+        Kind::Relay(_) => "t:1, nt:IN".to_owned(),
+        Kind::Gateway => return String::new(),
+    };
+    text.push_str(", m:");
+    for (index, mode) in Mode::ALL.iter().filter(|mode| check::has_mode(kind, **mode)).enumerate() {
+        let separator = if index == 0 { "" } else { ";" };
+        write!(text, "{separator}{mode}").expect("a string takes all");
+    }
+    text
+}
+
+fn ds0_capabilities(state: &State) -> String {
     let echo = match state.settings.echo_cancellation {
         EchoCancellation::External => "on",
         EchoCancellation::None => "off",
@@ -202,11 +221,6 @@ fn capabilities(state: &State) -> String {
     let names = state.packages.names().collect::<Vec<_>>().join(";");
     if !names.is_empty() {
         write!(text, ", v:{names}").expect("a string takes all");
-    }
-    text.push_str(", m:");
-    for (index, mode) in Mode::ALL.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ";" };
-        write!(text, "{separator}{mode}").expect("a string takes all");
     }
     text
 }

@@ -6,11 +6,11 @@ use drivers::line::Law;
 use std::sync::Arc;
 
 use super::{Common, State, notification, redirect};
-use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
+use crate::endpoint::{Connection, Endpoint, EndpointId, Kind};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ModeName, Parameters, Path, Verb};
-use crate::mgcp::name::{ConnectionId, EndpointName};
+use crate::mgcp::name::{CallId, ConnectionId, EndpointName, Term};
 use crate::package::{Extension, Packages};
 
 /// A parameter of RFC 3435, by its code.
@@ -210,6 +210,17 @@ pub fn pattern(state: &State, name: &EndpointName) -> Result<Pattern, ReturnCode
     Pattern::parse(&name.local).ok_or(ReturnCode::ENDPOINT_UNKNOWN)
 }
 
+/// Whether a name is one that only Osmocom's call agents use.
+pub fn is_osmocoms(name: &EndpointName) -> bool {
+    Pattern::parse(&name.local).is_some_and(|pattern| pattern.is_osmocoms())
+}
+
+/// Whether a name is what Osmocom's call agents audit to see whether the gateway is alive: no endpoint.
+pub fn is_null(state: &State, name: &EndpointName) -> bool {
+    state.settings.is_own_domain(name.host())
+        && matches!(&name.local[..], [Term::Word(word)] if word.eq_ignore_ascii_case("null"))
+}
+
 /// Checks that an endpoint is in service.
 ///
 /// # Errors
@@ -250,6 +261,16 @@ fn law(command: &Command<'_>) -> Result<Option<Law>, ReturnCode> {
     }
 }
 
+/// Whether endpoints of a kind have a mode.
+// A relay has no line to test and nothing that would answer a test.
+pub const fn has_mode(kind: Kind, mode: Mode) -> bool {
+    match (kind, mode) {
+        (Kind::Relay(_), Mode::ContinuityTest | Mode::NetworkContinuityTest) => false,
+        // The gateway has no connections, which is for others to say.
+        (Kind::Ds0(_) | Kind::Relay(_) | Kind::Gateway, _) => true,
+    }
+}
+
 /// Checks M.
 ///
 /// # Errors
@@ -262,12 +283,39 @@ pub fn mode(name: ModeName<'_>) -> Result<Mode, ReturnCode> {
     }
 }
 
+/// Whether a command has Osmocom's `X-Osmo-IGN: C`: its call agent knows that its calls' names differ
+/// from command to command.
+pub fn ignores_call(command: &Command<'_>) -> bool {
+    let mut others = command.parameters.others.iter();
+    others.any(|(name, value)| {
+        let mut items = value.split([' ', ',', '\t']);
+        name.eq_ignore_ascii_case("X-Osmo-IGN") && items.any(|item| item.eq_ignore_ascii_case("C"))
+    })
+}
+
+/// Checks that a connection is of a call, if its call agent cares for that.
+///
+/// # Errors
+/// 516
+pub fn of_call(
+    endpoint: &Endpoint,
+    command: &Command<'_>,
+    connection: &Connection,
+    call: CallId,
+) -> Result<(), ReturnCode> {
+    let ignores = ignores_call(command) || endpoint.connections.iter().any(|other| other.ignores_call);
+    if connection.call == call || ignores { Ok(()) } else { Err(ReturnCode::CALL_UNKNOWN) }
+}
+
 /// Checks that a connection can be in a mode, having a remote description or not.
 ///
 /// # Errors
-/// 527
+/// 527, or 517 for a mode that an endpoint of its kind does not have.
 // RFC 3435 §2.3.5: without one, a connection can only receive, be inactive, or loop the circuit.
-pub fn mode_fits(mode: Mode, has_remote: bool) -> Result<(), ReturnCode> {
+pub fn mode_fits(state: &State, id: EndpointId, mode: Mode, has_remote: bool) -> Result<(), ReturnCode> {
+    if !has_mode(state.endpoints[id].kind, mode) {
+        return Err(ReturnCode::UNSUPPORTED_MODE);
+    }
     match mode {
         Mode::ReceiveOnly | Mode::Inactive | Mode::Loopback | Mode::ContinuityTest => Ok(()),
         Mode::SendOnly

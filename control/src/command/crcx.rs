@@ -2,24 +2,23 @@
 
 use std::net::SocketAddr;
 
-use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
-use dataplane::link::{Action, Identity};
+use dataplane::link::Identity;
 use dataplane::mode::Mode;
 use drivers::net::{Dscp, PortSlot};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::media::{Agreed, Said};
 use super::notification::as_they_are;
 use super::options::{self, Options};
 use super::undo::Undo;
 use super::{Commit, Common, Reply, State, check};
-use crate::endpoint::naming::{Named, Pattern, Wildcard};
+use crate::endpoint::naming::{Means, Named, Pattern, Wildcard};
 use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
 use crate::mgcp::name::{CallId, EndpointName};
-use crate::sdp::{LocalDescription, Negotiated};
 
 /// A connection to be made, with all it needs seen to be there.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,10 +30,11 @@ pub struct Plan {
     mode: Mode,
     port: PortSlot,
     rtp: SocketAddr,
-    agreed: Negotiated,
+    agreed: Agreed,
     dscp: Dscp,
     remote: Option<Box<[u8]>>,
     options: Options,
+    ignores_call: bool,
     common: Common,
 }
 
@@ -52,22 +52,23 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let common = check::common(state, path, command, Some(id))?;
     check::in_service(state, endpoint)?;
     let remote = command.descriptions.first().copied();
-    check::mode_fits(mode, remote.is_some())?;
+    check::mode_fits(state, endpoint, mode, remote.is_some())?;
 
     let as_is = as_they_are(&state.endpoints[endpoint]);
     let described = |connection| if connection == id { Some(remote.is_some()) } else { as_is(connection) };
     common.check(state, endpoint, &described)?;
 
     let options = parameters.local_options.as_ref();
-    let dscp = options.map(|options| options::check(&state.settings, options)).transpose()?.flatten();
+    let kind = state.endpoints[endpoint].kind;
+    let dscp = options.map(|options| options::check(&state.settings, kind, options)).transpose()?.flatten();
     let law = common.law.unwrap_or(state.endpoints[endpoint].law);
-    let agreed = options::agree(&state.settings, law, options, remote, None)?;
+    let agreed = Agreed::plan(state, endpoint, Said { law, options, remote }, None)?;
 
     let (core, connections) = (state.endpoints[endpoint].core, state.endpoints[endpoint].connections.len());
-    if connections >= CONNECTIONS_PER_ENDPOINT {
+    if connections >= state.endpoints[endpoint].connections_max() {
         return Err(ReturnCode::CONNECTION_LIMIT);
     }
-    let pair = state.ledger.next_pair(core, Family::of(agreed.local));
+    let pair = state.ledger.next_pair(core, Family::of(agreed.local()));
     let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     if !state.orders.has_room(core, 2 + common.orders(&state.endpoints[endpoint])) {
         return Err(ReturnCode::OVERLOAD);
@@ -85,6 +86,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         dscp: dscp.unwrap_or(state.settings.dscp),
         remote: remote.map(Into::into),
         options: kept,
+        ignores_call: check::ignores_call(command),
         common,
     })
 }
@@ -94,9 +96,10 @@ fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<Endp
     let pattern = check::pattern(state, name)?;
     match pattern.wildcard {
         Wildcard::None => check::one(state, name).map(|id| (id, None)),
-        // RFC 3435 §2.3.5: all-of must not be used.
-        Wildcard::All => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
-        Wildcard::Any => {
+        // RFC 3435 §2.3.5: all-of must not be used. Among relays, which only Osmocom's call agents call so,
+        // it means what they mean by it: any-of.
+        Wildcard::All if pattern.relays() != Some(Means::ByName) => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
+        Wildcard::All | Wildcard::Any => {
             let id = any_idle(state, &pattern)?;
             let local = state.endpoints.name(pattern.form, Named::Endpoint(id));
             Ok((id, Some(EndpointName { local, domain: domain_of(name) })))
@@ -115,6 +118,9 @@ fn any_idle(state: &State, pattern: &Pattern) -> Result<EndpointId, ReturnCode> 
     let mut found = Err(ReturnCode::ENDPOINT_UNKNOWN);
     for id in state.endpoints.round(pattern).filter(|id| state.may_control(*id)) {
         let endpoint = &state.endpoints[id];
+        if endpoint.connections_max() == 0 {
+            continue;
+        }
         if endpoint.outage.is_some() || !endpoint.connections.is_empty() {
             found = found.or(Err(ReturnCode::NO_ENDPOINT_AVAILABLE));
         } else if has_pair(endpoint.core) {
@@ -137,6 +143,7 @@ impl Plan {
         commit.apply(self.endpoint, &self.common);
         let session_id = commit.state.session_id(commit.now);
         let id = commit.state.take_connection_name();
+        let (media, codecs) = self.agreed.begin(session_id, self.rtp);
         let connection = Connection {
             id,
             call: self.call,
@@ -144,23 +151,25 @@ impl Plan {
             identity: draw_identity(&mut commit.state.rng),
             mode: self.mode,
             dscp: self.dscp,
-            local: LocalDescription::new(session_id, self.rtp, &self.agreed),
-            agreed: self.agreed,
+            media,
             remote: self.remote,
             options: self.options,
+            ignores_call: self.ignores_call,
         };
-        let local = connection.local;
-        let (leg, identity) = (connection.leg(commit.state.settings.jitter), connection.identity);
+        let mut local = Vec::new();
+        connection.media.describe(&mut local);
+        let connect = connection.connect(commit.state.settings.jitter);
         let endpoint = &mut commit.state.endpoints[self.endpoint];
         endpoint.connections.push(connection);
-        let (core, ds0) = (endpoint.core, endpoint.ds0);
+        endpoint.codecs = codecs.unwrap_or_default();
+        let core = endpoint.core;
         if self.specific.is_some() {
             commit.state.endpoints.seized(self.endpoint);
         }
         commit.state.ledger.take_pair(core, self.port, self.endpoint);
         commit.state.ledger.take_connection();
         commit.can_undo(Undo::Created(self.endpoint, id));
-        commit.order(core, Action::Connect { ds0, port: self.port, identity, leg });
+        commit.order(core, connect);
         commit.state.endpoints[self.endpoint].control.signals.handle_connected(id);
         commit.signal(self.endpoint, &self.common);
         Reply::Created { id, specific: self.specific, local }

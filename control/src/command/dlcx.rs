@@ -52,12 +52,13 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
             check::in_service(state, endpoint)?;
             let connection =
                 state.endpoints[endpoint].connection(*id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
-            if call.is_some_and(|call| call != connection.call) {
-                return Err(ReturnCode::CALL_UNKNOWN);
+            if let Some(call) = call {
+                check::of_call(&state.endpoints[endpoint], command, connection, call)?;
             }
             Which::One(*id)
         }
         (Some(_), _) => return Err(ReturnCode::PROTOCOL_ERROR),
+        (None, Some(_)) if check::ignores_call(command) => Which::All,
         (None, Some(call)) => Which::OfCall(call),
         (None, None) => Which::All,
     };

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::check::Selected;
 use super::{Commit, Common, Reply, State, check, redirect};
 use crate::endpoint::EndpointId;
+use crate::endpoint::naming::Wildcard;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
 use crate::topology::CoreId;
@@ -27,7 +29,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     }
     match redirect::listed(state, command)? {
         // RFC 3991 §2.2.2: endpoints that are listed may be out of service.
-        Some(listed) => Plan::of(state, path, command, listed),
+        Some(listed) => Plan::of(state, check::common(state, path, command, None)?, listed),
         None => Plan::new(state, path, command),
     }
 }
@@ -38,19 +40,20 @@ impl Plan {
     /// # Errors
     /// The return code for what is wrong.
     pub fn new(state: &State, path: Path, command: &Command<'_>) -> Result<Self, ReturnCode> {
-        let endpoints = check::all(state, &command.endpoint)?.endpoints;
+        let Selected { pattern, mut endpoints } = check::all(state, &command.endpoint)?;
+        let common = check::common(state, path, command, None)?;
+        // What has no line has no law and no events, and a wildcard for all endpoints is not refused for its
+        // sake.
+        let has_line = |id: &EndpointId| state.endpoints[*id].ds0().is_some();
+        if pattern.wildcard == Wildcard::All && common.needs_line() && endpoints.iter().any(has_line) {
+            endpoints.retain(has_line);
+        }
         endpoints.iter().try_for_each(|id| check::in_service(state, *id))?;
-        Self::of(state, path, command, endpoints)
+        Self::of(state, common, endpoints)
     }
 
     /// Plans to change these endpoints, in service or not.
-    fn of(
-        state: &State,
-        path: Path,
-        command: &Command<'_>,
-        endpoints: Vec<EndpointId>,
-    ) -> Result<Self, ReturnCode> {
-        let common = check::common(state, path, command, None)?;
+    fn of(state: &State, common: Common, endpoints: Vec<EndpointId>) -> Result<Self, ReturnCode> {
         // RFC 3435 §4.4.3: for all or for none.
         let mut wanted: BTreeMap<CoreId, usize> = BTreeMap::new();
         for id in &endpoints {

@@ -42,7 +42,7 @@ impl State {
 fn sides(endpoint: &Endpoint) -> impl Iterator<Item = (Side, Option<ConnectionId>)> + '_ {
     let connections = endpoint.connections.iter();
     let networks = connections.map(|connection| (Side::Network(connection.port), Some(connection.id)));
-    std::iter::once((Side::Line(endpoint.ds0), None)).chain(networks)
+    endpoint.ds0().map(|ds0| (Side::Line(ds0), None)).into_iter().chain(networks)
 }
 
 /// What has to be listened for on a connection, or on the line if `None`.

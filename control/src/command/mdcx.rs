@@ -3,6 +3,7 @@
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
+use super::media::{Agreed, Said};
 use super::notification::as_they_are;
 use super::undo::Undo;
 use super::{Commit, Common, Reply, State, check, options};
@@ -10,7 +11,7 @@ use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
-use crate::sdp::LocalDescription;
+use crate::sdp::Codecs;
 
 /// A connection as it is to be.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,8 +20,10 @@ pub struct Plan {
     after: Connection,
     /// Its pair before, if it has to move to one of another address family.
     moved_from: Option<PortSlot>,
+    /// The codecs of its relay from then on, if it is of one and they change.
+    codecs: Option<Codecs>,
     /// What there is to say of it, if that is new.
-    local: Option<LocalDescription>,
+    local: Option<Vec<u8>>,
     common: Common,
 }
 
@@ -41,9 +44,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let common = check::common(state, path, command, Some(id))?;
     check::in_service(state, endpoint)?;
     let before = state.endpoints[endpoint].connection(id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
-    if before.call != call {
-        return Err(ReturnCode::CALL_UNKNOWN);
-    }
+    check::of_call(&state.endpoints[endpoint], command, before, call)?;
     // RFC 3435 §4.4.4: a connection whose CRCX is under way cannot be changed yet.
     if state.is_being_created(endpoint, id) {
         return Err(ReturnCode::TRANSIENT_ERROR);
@@ -55,55 +56,68 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     if let Some(remote) = remote {
         after.remote = Some(remote.into());
     }
-    check::mode_fits(after.mode, after.remote.is_some())?;
+    check::mode_fits(state, endpoint, after.mode, after.remote.is_some())?;
     let as_is = as_they_are(&state.endpoints[endpoint]);
     let described =
         |connection| if connection == id { Some(after.remote.is_some()) } else { as_is(connection) };
     common.check(state, endpoint, &described)?;
+    let kind = state.endpoints[endpoint].kind;
     let options = parameters.local_options.as_ref();
     if let Some(options) = options {
-        after.dscp = options::check(&state.settings, options)?.unwrap_or(before.dscp);
+        after.dscp = options::check(&state.settings, kind, options)?.unwrap_or(before.dscp);
         after.options.merge(options);
     }
-    if options.is_some() || remote.is_some() {
-        let law = common.law.unwrap_or(state.endpoints[endpoint].law);
-        after.agreed = options::agree(&state.settings, law, options, remote, Some(&before.agreed))?;
-    }
+    let law = common.law.unwrap_or(state.endpoints[endpoint].law);
+    let agreed = match options.is_some() || remote.is_some() {
+        true => Some(Agreed::plan(state, endpoint, Said { law, options, remote }, Some(&before.media))?),
+        false => None,
+    };
 
     let core = state.endpoints[endpoint].core;
-    let mut rtp = before.local.rtp;
-    let moves = Family::of(after.agreed.local) != Family::of(rtp.ip());
+    let mut rtp = before.media.rtp();
+    let family = agreed.as_ref().map_or(Family::of(rtp.ip()), |agreed| Family::of(agreed.local()));
+    let moves = family != Family::of(rtp.ip());
     if moves {
-        let pair = state.ledger.next_pair(core, Family::of(after.agreed.local));
+        let pair = state.ledger.next_pair(core, family);
         (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     }
     if !state.orders.has_room(core, 1 + usize::from(moves) + common.orders(&state.endpoints[endpoint])) {
         return Err(ReturnCode::OVERLOAD);
     }
-    // RFC 3435 §2.3.6: the description is only returned when it has changed.
-    let local = before.local.revised(rtp, &after.agreed);
-    after.local = local.unwrap_or(before.local);
-    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, local, common })
+    let (mut codecs, mut local) = (None, None);
+    if let Some(agreed) = agreed {
+        let is_new;
+        (after.media, codecs, is_new) = agreed.go_on(&before.media, rtp);
+        // RFC 3435 §2.3.6: the description is only returned when it has changed.
+        if is_new {
+            after.media.describe(local.insert(Vec::new()));
+        }
+    }
+    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, local, common })
 }
 
 impl Plan {
     /// Makes the change.
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
         commit.apply(self.endpoint, &self.common);
-        let leg = self.after.leg(commit.state.settings.jitter);
-        let (port, identity) = (self.after.port, self.after.identity);
+        let jitter = commit.state.settings.jitter;
+        let (modify, connect) = (self.after.modify(jitter), self.after.connect(jitter));
+        let port = self.after.port;
         let endpoint = &mut commit.state.endpoints[self.endpoint];
-        let (core, ds0) = (endpoint.core, endpoint.ds0);
+        let core = endpoint.core;
+        if let Some(codecs) = self.codecs {
+            endpoint.codecs = codecs;
+        }
         let connection = endpoint.connection_mut(self.after.id).expect("the plan saw it");
         let before = std::mem::replace(connection, self.after);
         commit.can_undo(Undo::Modified(self.endpoint, Box::new(before)));
         match self.moved_from {
-            None => commit.order(core, Action::Modify { port, leg }),
+            None => commit.order(core, modify),
             Some(old) => {
                 commit.state.ledger.take_pair(core, port, self.endpoint);
                 commit.release(core, old);
                 commit.order(core, Action::Disconnect { port: old });
-                commit.order(core, Action::Connect { ds0, port, identity, leg });
+                commit.order(core, connect);
             }
         }
         commit.signal(self.endpoint, &self.common);

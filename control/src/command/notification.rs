@@ -31,6 +31,18 @@ pub struct Asked {
     pub signals: Arc<[Arc<Signal>]>,
 }
 
+impl Asked {
+    /// Whether it names any event or signal.
+    pub fn names_events(&self) -> bool {
+        let Request { events, detect, persistent, .. } = &*self.request;
+        let some = |list: &Option<_>| list.as_ref().is_some_and(|list: &Arc<[Requested]>| !list.is_empty());
+        !events.is_empty()
+            || detect.as_ref().is_some_and(|list| !list.is_empty())
+            || some(persistent)
+            || !self.signals.is_empty()
+    }
+}
+
 /// Reads the notification request of a command, if it has one. `current` is the connection that the
 /// command makes or changes.
 ///

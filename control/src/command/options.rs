@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::Settings;
 use crate::config::EchoCancellation;
+use crate::endpoint::Kind;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{GainControl, LocalConnectionOptions, Range};
 use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate};
@@ -63,13 +64,18 @@ impl Options {
     }
 }
 
-/// Checks the options that are not negotiated, and returns the mark on packets if they give one.
+/// Checks the options that are not negotiated with such an endpoint, and returns the mark on packets if they give one.
 ///
 /// # Errors
 /// 532 for a value that cannot be had, 541 for an option that cannot be had at all, 525 and 518 for
 /// extensions.
-pub fn check(settings: &Settings, options: &LocalConnectionOptions<'_>) -> Result<Option<Dscp>, ReturnCode> {
-    let cancels = settings.echo_cancellation == EchoCancellation::External;
+pub fn check(
+    settings: &Settings,
+    kind: Kind,
+    options: &LocalConnectionOptions<'_>,
+) -> Result<Option<Dscp>, ReturnCode> {
+    let has_line = matches!(kind, Kind::Ds0(_));
+    let cancels = has_line && settings.echo_cancellation == EchoCancellation::External;
     let asks_otherwise = [
         // The gateway itself cancels no echo, so "off" is always honoured; "on" is the line's own
         // equipment's to honour, if there is any.
@@ -83,7 +89,8 @@ pub fn check(settings: &Settings, options: &LocalConnectionOptions<'_>) -> Resul
     if asks_otherwise.contains(&true) {
         return Err(ReturnCode::UNSUPPORTED_OPTION_VALUE);
     }
-    if options.key.is_some() {
+    // A relay cannot choose what passes, so no bandwidth can be promised.
+    if options.key.is_some() || !has_line && options.bandwidth_kbps.is_some() {
         return Err(ReturnCode::UNSUPPORTED_OPTION);
     }
     options.others.iter().try_for_each(|(name, _)| extension(name))?;

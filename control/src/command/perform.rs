@@ -70,8 +70,7 @@ impl State {
         let Some(next) = others.find(|next| is_held(&connections[*next])) else { return };
         connections[first].mode = std::mem::replace(&mut connections[next].mode, Mode::SendReceive);
         for connection in [&connections[first], &connections[next]] {
-            let action = Action::Modify { port: connection.port, leg: connection.leg(jitter) };
-            self.orders.push(core, action, None);
+            self.orders.push(core, connection.modify(jitter), None);
         }
     }
 
@@ -143,7 +142,7 @@ impl State {
         let play = PlayId(play.0);
         let mut sides = Vec::new();
         if scope == Scope::Endpoint {
-            sides.push(Side::Line(endpoint.ds0));
+            sides.extend(endpoint.ds0().map(Side::Line));
         }
         let heard = endpoint.connections.iter().filter(|connection| scope.holds(Some(connection.id)));
         sides.extend(heard.map(|connection| Side::Network(connection.port)));

@@ -117,8 +117,10 @@ impl State {
         let law = std::mem::replace(&mut endpoint.law, now.law);
         endpoint.control.notified = now.notified;
         endpoint.control.set_by = now.set_by;
-        if endpoint.law != law {
-            let (core, ds0, law) = (endpoint.core, endpoint.ds0, endpoint.law);
+        if endpoint.law != law
+            && let Some(ds0) = endpoint.ds0()
+        {
+            let (core, law) = (endpoint.core, endpoint.law);
             self.orders.push(core, Action::Encode { ds0, law }, None);
         }
     }
@@ -126,17 +128,17 @@ impl State {
     fn restore(&mut self, id: EndpointId, before: Connection) {
         let jitter = self.settings.jitter;
         let endpoint = &mut self.endpoints[id];
-        let (core, ds0, leg) = (endpoint.core, endpoint.ds0, before.leg(jitter));
-        let (port, identity) = (before.port, before.identity);
+        let (core, port) = (endpoint.core, before.port);
+        let (modify, connect) = (before.modify(jitter), before.connect(jitter));
         let connection = endpoint.connection_mut(before.id).expect("what is under way is there");
         let after = std::mem::replace(connection, before);
         if after.port == port {
-            self.orders.push(core, Action::Modify { port, leg }, None);
+            self.orders.push(core, modify, None);
         } else {
             // It had moved to another pair; the old one was kept for this.
             self.ledger.give_pair(core, after.port);
             self.orders.push(core, Action::Disconnect { port: after.port }, None);
-            self.orders.push(core, Action::Connect { ds0, port, identity, leg }, None);
+            self.orders.push(core, connect, None);
         }
     }
 }

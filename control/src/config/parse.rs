@@ -12,7 +12,8 @@ use tracing::level_filters::LevelFilter;
 use super::reader::{Document, Section, Value};
 use super::{
     AlarmConfig, CallAgentConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig,
-    HostConfig, JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, Network, spans,
+    HostConfig, JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, Network, RtpBridgeConfig,
+    spans,
 };
 use crate::endpoint::naming::Pattern;
 use crate::mgcp::name::{EntityName, Term};
@@ -48,6 +49,7 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let mut media_section = root.section("media");
     let media = media(&mut media_section);
     check_ports(&media_section, &mgcp.listen, &media);
+    let rtpbridge = rtpbridge(root.section("rtpbridge"));
     let call_agents = root.sections("call_agent").unwrap_or_default().into_iter().map(call_agent).collect();
     let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
     let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
@@ -55,7 +57,8 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let journal = journal(root.section("journal"), base);
     let log = log(root.section("log"));
     let host = host(root.section("host"));
-    let config = Config { gateway, mgcp, media, call_agents, cores, spans, alarms, journal, log, host };
+    let config =
+        Config { gateway, mgcp, media, rtpbridge, call_agents, cores, spans, alarms, journal, log, host };
     // What cannot be laid out is only told when all else is right: it may follow from it.
     if document.is_right()
         && let Err(error) = Topology::new(&config)
@@ -74,8 +77,9 @@ fn gateway(mut section: Section<'_>) -> GatewayConfig {
     let default = GatewayConfig::default();
     let name = section.value("name").and_then(|value| domain(&value)).unwrap_or(default.name);
     let aliases = section.list("aliases", domain, default.aliases);
+    let mg = section.boolean("mg", default.mg);
     section.finish();
-    GatewayConfig { name, aliases }
+    GatewayConfig { name, aliases, mg }
 }
 
 /// The domain part of an endpoint name: RFC 3435 appendix A has letters, digits, dots and hyphens, or an
@@ -274,6 +278,12 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         default.echo_cancellation,
     );
     MediaConfig { addresses, port_first, port_last, ptime_ms, jitter, dscp, driver, echo_cancellation }
+}
+
+fn rtpbridge(mut section: Section<'_>) -> RtpBridgeConfig {
+    let endpoints = section.integer("endpoints", 0..=32_256, RtpBridgeConfig::default().endpoints);
+    section.finish();
+    RtpBridgeConfig { endpoints }
 }
 
 fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {

@@ -1,9 +1,10 @@
-//! How endpoints are called: RFC 3435 §2.1.2 and Appendix E.2, several schemes at once.
+//! How endpoints are called: RFC 3435 §2.1.2 and Appendix E, several schemes at once.
 //!
-//! One table of endpoints has many names: a DS0 is `ds/e1-3/17` to one call agent and `ds/ds1-3/17`
-//! or `S2/DS1-3/17` to the next. A [`Pattern`] is a local name that has been understood: one endpoint
-//! or, with wildcards, many. Whether it names an endpoint is decided by comparing numbers, so a
-//! fully given name is found without a search.
+//! One table of endpoints has many names: a DS0 is `ds/e1-3/17` to one call agent and `ds/ds1-3/17`,
+//! `S2/DS1-3/17`, `ds/s-2/e1-3/17` or `ds/e1-3/s-17/su64-0` to others. A relay is `rtpbridge/1F`, with a
+//! number in hex, as Osmocom's call agents have it; the gateway itself is `mg`. A [`Pattern`] is a local
+//! name that has been understood: one endpoint or, with wildcards, many. Whether it names an endpoint is
+//! decided by comparing numbers, so a fully given name is found without a search.
 
 use std::fmt;
 
@@ -36,6 +37,12 @@ pub enum Form {
     Ds1,
     /// `s<slot>/ds1-<n>/<ts>` for spans of either kind that have a slot.
     Slot,
+    /// `ds/s-<slot>/e1-<n>/<ts>` or `ds/s-<slot>/ds1-<n>/<ts>`, by the span's kind (RFC 3435 §E.2).
+    SlotKind,
+    /// `ds/s-<slot>/ds1-<n>/<ts>` for spans of either kind that have a slot.
+    SlotDs1,
+    /// `ds/e1-<n>/s-<ts>/su64-0`: Osmocom's, which can also name parts of a DS0. Those are no endpoints.
+    Whole64,
 }
 
 /// A local name that has been understood.
@@ -48,7 +55,7 @@ pub struct Pattern {
     root: Root,
     carrier: Option<Carrier>,
     span: Numbers,
-    timeslot: Numbers,
+    last: Numbers,
 }
 
 /// What the first term stands for.
@@ -60,6 +67,10 @@ enum Root {
     Ds,
     /// `s<slot>`: spans of these slots.
     Slot(Numbers),
+    /// `rtpbridge`: no spans, but the relays.
+    Relays,
+    /// `mg`: the gateway itself.
+    Gateway,
 }
 
 /// The numbers that a term stands for.
@@ -69,36 +80,53 @@ enum Numbers {
     One(u32),
     /// `[1-3,7]`: inclusive ranges (RFC 3435 §E.5).
     Ranges(Vec<(u32, u32)>),
+    /// `A[1-3]`: numbers in hex whose spelling is in a range, which is always of decimal digits.
+    Spelt(Term),
 }
+
+/// The first term of relays' names, as Osmocom's media gateway has it.
+const RELAYS: &str = "rtpbridge";
+
+/// The name of the endpoint that stands for the gateway (RFC 3435 §E.4).
+const GATEWAY: &str = "mg";
 
 impl Pattern {
     /// Understands a local name; `None` if no endpoint can be called so.
     pub fn parse(terms: &[Term]) -> Option<Self> {
-        let is_open = |term: &Term| matches!(term, Term::All | Term::Any);
-        // RFC 3435 §2.1.2: a wildcard alone stands for all endpoints. So does one that ends a name
-        // early for all that is below; call agents count on that.
-        let (root, unit, last) = match terms {
-            [root, unit, last] => (Some(root), Some(unit), Some(last)),
-            [root, unit] if is_open(unit) => (Some(root), None, None),
-            [root] if is_open(root) => (None, None, None),
-            _ => return None,
-        };
         let mut pattern = Self {
             wildcard: Self::wildcard_of(terms)?,
             form: Form::Usual,
             root: Root::All,
             carrier: None,
             span: Numbers::All,
-            timeslot: Numbers::All,
+            last: Numbers::All,
         };
-        if let Some(root) = root.filter(|term| !is_open(term)) {
-            pattern.under(root)?;
-        }
-        if let Some(unit) = unit.filter(|term| !is_open(term)) {
-            pattern.of_unit(unit)?;
-        }
-        if let Some(last) = last.filter(|term| !is_open(term)) {
-            pattern.timeslot = Numbers::behind("", last)?;
+        match terms {
+            // RFC 3435 §2.1.2: a wildcard alone stands for all endpoints. So does one that ends a name
+            // early for all that is below; call agents count on that.
+            [root] if is_open(root) => {}
+            [root] => {
+                pattern.root = root.matches(GATEWAY).then_some(Root::Gateway)?;
+            }
+            [root, relay] if is_word(root, RELAYS) => {
+                pattern.root = Root::Relays;
+                pattern.last = Numbers::hex(relay)?;
+            }
+            [root, unit] if is_open(unit) => pattern.under(root)?,
+            [root, slot, unit] if is_open(unit) && is_slot(slot) => pattern.in_slot(root, slot)?,
+            [root, unit, last] => pattern.ds0(root, unit, last, "")?,
+            [root, slot, unit, last] if is_slot(slot) => {
+                pattern.in_slot(root, slot)?;
+                pattern.of_unit(unit)?;
+                pattern.last = Numbers::behind("", last)?;
+            }
+            [root, unit, last, part] if is_open(part) || is_word(part, "su64-0") => {
+                pattern.ds0(root, unit, last, "s-")?;
+                // Only E1s are called so.
+                pattern.carrier = Some(Carrier::E1);
+                pattern.form = Form::Whole64;
+            }
+            _ => return None,
         }
         Some(pattern)
     }
@@ -110,13 +138,14 @@ impl Pattern {
             Root::All => true,
             Root::Ds => by_number,
             Root::Slot(slots) => place.slot.is_some_and(|slot| slots.has(slot)),
+            Root::Relays | Root::Gateway => false,
         };
         root && self.carrier.is_none_or(|carrier| carrier == place.carrier) && self.span.has(place.number)
     }
 
     /// Whether a timeslot is one of those that the name's last term stands for.
     pub fn has_timeslot(&self, timeslot: u32) -> bool {
-        self.timeslot.has(timeslot)
+        self.last.has(timeslot)
     }
 
     /// The span's number, and the slot's where the form has one, if the name gives both.
@@ -125,15 +154,45 @@ impl Pattern {
         match self.root {
             Root::Ds => Some(SpanKey { slot: None, number }),
             Root::Slot(Numbers::One(slot)) => Some(SpanKey { slot: Some(slot), number }),
-            Root::All | Root::Slot(_) => None,
+            Root::All | Root::Slot(_) | Root::Relays | Root::Gateway => None,
         }
     }
 
-    /// The timeslot's number, if the name gives one.
-    pub fn timeslot(&self) -> Option<u32> {
-        match self.timeslot {
+    /// Whether it is one that only Osmocom's call agents use: those take no 100, and no parameters in the
+    /// response to a command that was refused.
+    pub fn is_osmocoms(&self) -> bool {
+        self.root == Root::Relays || self.form == Form::Whole64
+    }
+
+    /// Whether relays are meant, and under their own name or with all others.
+    pub fn relays(&self) -> Option<Means> {
+        match self.root {
+            Root::Relays => Some(Means::ByName),
+            Root::All if self.is_everything() => Some(Means::WithOthers),
+            Root::All | Root::Ds | Root::Slot(_) | Root::Gateway => None,
+        }
+    }
+
+    /// Whether the gateway itself is meant.
+    pub fn has_gateway(&self) -> bool {
+        self.root == Root::Gateway || self.root == Root::All && self.is_everything()
+    }
+
+    /// Whether a relay is one of those that the name's last term stands for.
+    pub fn has_relay(&self, number: u32) -> bool {
+        self.last.has(number)
+    }
+
+    /// Whether nothing below the first term is said.
+    fn is_everything(&self) -> bool {
+        self.carrier.is_none() && self.span == Numbers::All && self.last == Numbers::All
+    }
+
+    /// The number that the name's last term is, if it is one: a timeslot's or a relay's.
+    pub fn last(&self) -> Option<u32> {
+        match self.last {
             Numbers::One(number) => Some(number),
-            Numbers::All | Numbers::Ranges(_) => None,
+            Numbers::All | Numbers::Ranges(_) | Numbers::Spelt(_) => None,
         }
     }
 
@@ -148,8 +207,19 @@ impl Pattern {
         }
     }
 
+    /// Takes the three terms of a DS0's name; what stands before the last one's number is `prefix`.
+    fn ds0(&mut self, root: &Term, unit: &Term, last: &Term, prefix: &str) -> Option<()> {
+        self.under(root)?;
+        self.of_unit(unit)?;
+        self.last = Numbers::behind(prefix, last)?;
+        Some(())
+    }
+
     /// Takes the first term: `ds`, or `s<slot>`.
     fn under(&mut self, root: &Term) -> Option<()> {
+        if is_open(root) {
+            return Some(());
+        }
         (self.root, self.form) = if root.matches("ds") {
             (Root::Ds, Form::Kind)
         } else {
@@ -158,8 +228,18 @@ impl Pattern {
         Some(())
     }
 
+    /// Takes the first two terms: `ds/s-<slot>`.
+    fn in_slot(&mut self, root: &Term, slot: &Term) -> Option<()> {
+        is_word(root, "ds").then_some(())?;
+        (self.root, self.form) = (Root::Slot(Numbers::behind("s-", slot)?), Form::SlotKind);
+        Some(())
+    }
+
     /// Takes the second term: `e1-<n>` or `ds1-<n>`.
     fn of_unit(&mut self, unit: &Term) -> Option<()> {
+        if is_open(unit) {
+            return Some(());
+        }
         if let Some(numbers) = Numbers::behind("e1-", unit) {
             self.carrier = Some(Carrier::E1);
             self.span = numbers;
@@ -167,11 +247,38 @@ impl Pattern {
         }
         // Agents that know only T1 call every span `ds1`.
         self.span = Numbers::behind("ds1-", unit)?;
-        if self.root == Root::Ds {
-            self.form = Form::Ds1;
-        }
+        self.form = match self.form {
+            Form::Kind => Form::Ds1,
+            Form::SlotKind => Form::SlotDs1,
+            form => form,
+        };
         Some(())
     }
+}
+
+/// How a name means relays.
+// RFC 3435 §E.3: virtual endpoints can come and go. A relay comes with the first command that names it,
+// or with the CRCX that has it chosen, and goes with its last connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Means {
+    /// As relays: it means those that there could be, too.
+    ByName,
+    /// As some of all endpoints: it means those that there are.
+    WithOthers,
+}
+
+fn is_open(term: &Term) -> bool {
+    matches!(term, Term::All | Term::Any)
+}
+
+/// Whether a term is this word and no wildcard.
+fn is_word(term: &Term, word: &str) -> bool {
+    matches!(term, Term::Word(_)) && term.matches(word)
+}
+
+/// Whether a term is `s-<slot>`.
+fn is_slot(term: &Term) -> bool {
+    !is_open(term) && Numbers::behind("s-", term).is_some()
 }
 
 /// What finds a span without a search: its number, and its slot in the form that has one.
@@ -202,11 +309,21 @@ impl Numbers {
         }
     }
 
+    /// The number that a term is in upper-case hex; or the range it is.
+    fn hex(term: &Term) -> Option<Self> {
+        match term {
+            Term::Word(word) => hex(word).map(Self::One),
+            Term::Range(_) => Some(Self::Spelt(term.clone())),
+            Term::All | Term::Any => Some(Self::All),
+        }
+    }
+
     fn has(&self, number: u32) -> bool {
         match self {
             Self::All => true,
             Self::One(only) => *only == number,
             Self::Ranges(ranges) => ranges.iter().any(|(first, last)| (*first..=*last).contains(&number)),
+            Self::Spelt(term) => term.matches(&format!("{number:X}")),
         }
     }
 }
@@ -218,6 +335,12 @@ fn decimal(text: &str) -> Option<u32> {
     if plain { text.parse().ok() } else { None }
 }
 
+/// A hex number without leading zeros, in any case (RFC 3435 §2.1.2, §E.3).
+fn hex(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|digit| digit.is_ascii_hexdigit()) && !text.starts_with('0');
+    if plain { u32::from_str_radix(text, 16).ok() } else { None }
+}
+
 /// What is named: one endpoint, a whole span, or the whole gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Named {
@@ -225,25 +348,45 @@ pub enum Named {
     Endpoint(EndpointId),
     /// All endpoints of a span, by its place in the topology.
     Span(usize),
+    /// All relays.
+    Relays,
     /// All endpoints.
     Gateway,
 }
 
-/// The terms of a span's or an endpoint's local name; `timeslot` is `*` if `None`.
+/// The terms of a span's or a DS0's local name; `timeslot` is `*` if `None`.
 pub fn local_name(form: Form, place: &SpanPlace, timeslot: Option<u8>) -> Vec<Term> {
     let word = |text: fmt::Arguments<'_>| Term::Word(text.to_string());
     let number = place.number;
-    let ds1 = || word(format_args!("ds1-{number}"));
     let ds = || word(format_args!("ds"));
-    let (root, unit) = match (form, place.slot, place.carrier) {
-        (Form::Usual | Form::Slot, Some(slot), _) => (word(format_args!("s{slot}")), ds1()),
-        (Form::Usual | Form::Slot, None, Carrier::E1) | (Form::Kind, _, Carrier::E1) => {
-            (ds(), word(format_args!("e1-{number}")))
-        }
-        (Form::Usual | Form::Slot, None, Carrier::T1) | (Form::Kind, _, Carrier::T1) | (Form::Ds1, ..) => {
-            (ds(), ds1())
-        }
+    let ds1 = || word(format_args!("ds1-{number}"));
+    let kind = || match place.carrier {
+        Carrier::E1 => word(format_args!("e1-{number}")),
+        Carrier::T1 => ds1(),
     };
-    let last = timeslot.map_or(Term::All, |timeslot| word(format_args!("{timeslot}")));
-    vec![root, unit, last]
+    let last = |prefix: &str| timeslot.map_or(Term::All, |timeslot| word(format_args!("{prefix}{timeslot}")));
+    match (form, place.slot) {
+        (Form::Usual | Form::Slot, Some(slot)) => vec![word(format_args!("s{slot}")), ds1(), last("")],
+        (Form::SlotKind, Some(slot)) => vec![ds(), word(format_args!("s-{slot}")), kind(), last("")],
+        (Form::SlotDs1, Some(slot)) => vec![ds(), word(format_args!("s-{slot}")), ds1(), last("")],
+        (Form::Ds1, _) | (Form::SlotDs1, None) => vec![ds(), ds1(), last("")],
+        (Form::Whole64, _) if place.carrier == Carrier::E1 => {
+            vec![ds(), kind(), last("s-"), word(format_args!("su64-0"))]
+        }
+        (Form::Kind | Form::Whole64, _) | (Form::Usual | Form::Slot | Form::SlotKind, None) => {
+            vec![ds(), kind(), last("")]
+        }
+    }
+}
+
+/// The terms of a relay's local name, or with `None` of all relays'.
+// RFC 3435 §E.3: without leading zeros; and in upper case, as Osmocom's call agents know them.
+pub fn relay_name(number: Option<u32>) -> Vec<Term> {
+    let last = number.map_or(Term::All, |number| Term::Word(format!("{number:X}")));
+    vec![Term::Word(RELAYS.to_owned()), last]
+}
+
+/// The terms of the gateway's own local name.
+pub fn gateway_name() -> Vec<Term> {
+    vec![Term::Word(GATEWAY.to_owned())]
 }

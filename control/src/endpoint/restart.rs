@@ -132,6 +132,13 @@ pub fn owed(table: &Table) -> Vec<Notice> {
             }
         }
     }
+    let (relays, gateway) = table.without_line();
+    // RFC 3435 §E.3: relays that come and go are told of with a wildcard.
+    match notice(table, Named::Relays, &relays) {
+        Some(notice) => notices.push(notice),
+        None => notices.extend(relays.filter_map(|id| notice(table, Named::Endpoint(id), &iter::once(id)))),
+    }
+    notices.extend(gateway.and_then(|id| notice(table, Named::Endpoint(id), &iter::once(id))));
     notices
 }
 
@@ -176,7 +183,7 @@ mod tests {
             carrier: Carrier::E1,
             law: Law::A,
         };
-        let mut table = Table::new(&Topology { spans: vec![place(0), place(1)], ports: Vec::new() });
+        let mut table = Table::new(&Topology { spans: vec![place(0), place(1)], ..Topology::default() });
         for id in table.ids() {
             table[id].control.notified.name(Some("ca@example.net".parse().expect("a name")));
             table[id].control.announcement = Announcement::Owed;

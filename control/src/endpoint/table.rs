@@ -1,14 +1,15 @@
-//! All endpoints of the gateway: one for each DS0, in the order of the spans.
+//! All endpoints of the gateway: one for each DS0, in the order of the spans; then the relays, and the
+//! gateway itself if it is one.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut, Range};
 
-use drivers::line::{Ds0, SpanId, Timeslot};
+use drivers::line::{Ds0, Law, SpanId, Timeslot};
 
-use super::naming::{Form, Named, Pattern, SpanKey, Wildcard, local_name};
-use super::{Endpoint, EndpointId};
+use super::naming::{Form, Means, Named, Pattern, SpanKey, Wildcard, gateway_name, local_name, relay_name};
+use super::{Endpoint, EndpointId, Kind};
 use crate::mgcp::name::Term;
-use crate::topology::{SpanPlace, Topology};
+use crate::topology::{CoreId, SpanPlace, Topology};
 
 /// All endpoints.
 #[derive(Debug)]
@@ -17,8 +18,12 @@ pub struct Table {
     endpoints: Vec<Endpoint>,
     /// Spans by slot and number, and by number alone where that is enough.
     keys: HashMap<SpanKey, usize>,
-    /// Where the search for a free endpoint starts: behind the one found last.
+    /// The relays' ids.
+    relays: Range<u32>,
+    /// Where the search for a free DS0 starts: behind the one found last.
     cursor: u32,
+    /// Where that for a free relay does.
+    relay_cursor: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -34,13 +39,29 @@ impl Table {
     /// An idle endpoint for each timeslot of each span. On an E1, timeslot 0 carries framing and is
     /// none; 16 is one like the others, since no signalling is taken from it.
     pub fn new(topology: &Topology) -> Self {
-        let mut table = Self { spans: Vec::new(), endpoints: Vec::new(), keys: HashMap::new(), cursor: 0 };
+        let mut table = Self {
+            spans: Vec::new(),
+            endpoints: Vec::new(),
+            keys: HashMap::new(),
+            relays: 0..0,
+            cursor: 0,
+            relay_cursor: 0,
+        };
         let mut of_number: HashMap<u32, usize> = HashMap::new();
         for place in &topology.spans {
             *of_number.entry(place.number).or_default() += 1;
         }
         for place in &topology.spans {
             table.add(*place, place.slot.is_none() || of_number[&place.number] == 1);
+        }
+        let first = id_of(table.endpoints.len());
+        for place in &topology.relays {
+            table.endpoints.push(Endpoint::new(Kind::Relay(place.relay), place.core, Law::A));
+        }
+        table.relays = first..id_of(table.endpoints.len());
+        table.relay_cursor = first;
+        if topology.gateway_is_endpoint {
+            table.endpoints.push(Endpoint::new(Kind::Gateway, CoreId(0), Law::A));
         }
         table
     }
@@ -50,7 +71,7 @@ impl Table {
         let first = id_of(self.endpoints.len());
         for timeslot in place.carrier.timeslots() {
             let ds0 = Ds0 { span: place.span, timeslot };
-            self.endpoints.push(Endpoint::new(ds0, place.core, place.law));
+            self.endpoints.push(Endpoint::new(Kind::Ds0(ds0), place.core, place.law));
         }
         self.spans.push(SpanRow { place, by_number, endpoints: first..id_of(self.endpoints.len()) });
         self.keys.insert(SpanKey { slot: place.slot, number: place.number }, index);
@@ -61,39 +82,84 @@ impl Table {
 
     /// Says that an endpoint was given for an any-of name.
     pub fn seized(&mut self, id: EndpointId) {
-        self.cursor = id.0 + 1;
+        if self.relays.contains(&id.0) {
+            self.relay_cursor = id.0 + 1;
+        } else {
+            self.cursor = id.0 + 1;
+        }
     }
 
     /// The endpoints that a pattern matches, starting behind the one that was [`seized`](Self::seized)
     /// last, so that a circuit that was just freed is not the next to go.
     pub fn round<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = EndpointId> + 'a {
-        let cursor = self.cursor;
+        let cursor = if pattern.relays() == Some(Means::ByName) { self.relay_cursor } else { self.cursor };
         self.matching_in(pattern, cursor..u32::MAX).chain(self.matching_in(pattern, 0..cursor))
     }
 
-    /// The endpoints that a pattern matches, in order.
+    /// The endpoints that a pattern matches, in order. Relays without connections are only meant by
+    /// their own name.
     pub fn matching(&self, pattern: &Pattern) -> Vec<EndpointId> {
         self.matching_in(pattern, 0..u32::MAX).collect()
+    }
+
+    /// The same, with all the relays that there could be.
+    pub fn possible(&self, pattern: &Pattern) -> Vec<EndpointId> {
+        let idle = |id: &EndpointId| self[*id].connections.is_empty();
+        let relays =
+            self.relays.clone().map(EndpointId).filter(|_| pattern.relays() == Some(Means::WithOthers));
+        let mut possible = self.matching(pattern);
+        possible.extend(relays.filter(idle));
+        possible.sort_unstable();
+        possible
     }
 
     /// The one endpoint that a pattern without wildcard names.
     pub fn one(&self, pattern: &Pattern) -> Option<EndpointId> {
         debug_assert_eq!(pattern.wildcard, Wildcard::None, "a wildcard names many");
+        if pattern.relays() == Some(Means::ByName) {
+            return self.relay(pattern.last()?);
+        }
+        if pattern.has_gateway() {
+            return self.gateway();
+        }
         let row = &self.spans[*self.keys.get(&pattern.span_key()?)?];
-        let timeslot = Timeslot::new(u8::try_from(pattern.timeslot()?).ok()?)?;
+        let timeslot = Timeslot::new(u8::try_from(pattern.last()?).ok()?)?;
         let known = row.is_meant(pattern) && row.place.carrier.has(timeslot);
-        known.then(|| EndpointId(row.endpoints.start + u32::from(timeslot.number()) - 1))
+        known.then(|| row.at(timeslot))
+    }
+
+    /// The relay of a number, from 1.
+    fn relay(&self, number: u32) -> Option<EndpointId> {
+        let id = self.relays.start.checked_add(number.checked_sub(1)?)?;
+        self.relays.contains(&id).then_some(EndpointId(id))
+    }
+
+    /// The endpoint that stands for the gateway: the last one, if there is one.
+    fn gateway(&self) -> Option<EndpointId> {
+        let id = EndpointId(self.relays.end);
+        self.endpoints.get(id.0 as usize).map(|_| id)
+    }
+
+    /// A relay's number in names, from 1.
+    fn number_of(&self, relay: EndpointId) -> u32 {
+        relay.0 - self.relays.start + 1
     }
 
     /// The endpoints of a span.
-    pub fn of_span(&self, span: SpanId) -> impl Iterator<Item = EndpointId> + use<> {
-        let rows = self.spans.iter().filter(|row| row.place.span == span);
-        rows.flat_map(|row| row.endpoints.clone()).map(EndpointId).collect::<Vec<_>>().into_iter()
+    pub fn of_span(&self, span: SpanId) -> impl Iterator<Item = EndpointId> + Clone + use<> {
+        let row = self.spans.get(usize::from(span.0)).map(|row| row.endpoints.clone());
+        row.unwrap_or_default().map(EndpointId)
     }
 
     /// The endpoint of a circuit.
     pub fn at(&self, ds0: Ds0) -> Option<EndpointId> {
-        self.of_span(ds0.span).find(|id| self[*id].ds0 == ds0)
+        let row = self.spans.get(usize::from(ds0.span.0))?;
+        row.place.carrier.has(ds0.timeslot).then(|| row.at(ds0.timeslot))
+    }
+
+    /// Endpoints that are no DS0s: the relays, and then the gateway if it is one.
+    pub fn without_line(&self) -> (impl Iterator<Item = EndpointId> + Clone + use<>, Option<EndpointId>) {
+        (self.relays.clone().map(EndpointId), self.gateway())
     }
 
     /// All endpoints.
@@ -116,12 +182,16 @@ impl Table {
     /// The local name of an endpoint, a span or everything, in a form.
     pub fn name(&self, form: Form, named: Named) -> Vec<Term> {
         match named {
-            Named::Endpoint(id) => {
-                let endpoint = &self[id];
-                let row = self.row_of(id);
-                local_name(form, &row.place, Some(endpoint.ds0.timeslot.number()))
-            }
+            Named::Endpoint(id) => match self[id].kind {
+                Kind::Ds0(ds0) => {
+                    let row = &self.spans[usize::from(ds0.span.0)];
+                    local_name(form, &row.place, Some(ds0.timeslot.number()))
+                }
+                Kind::Relay(_) => relay_name(Some(self.number_of(id))),
+                Kind::Gateway => gateway_name(),
+            },
             Named::Span(index) => local_name(form, &self.spans[index].place, None),
+            Named::Relays => relay_name(None),
             Named::Gateway => vec![Term::All],
         }
     }
@@ -138,20 +208,32 @@ impl Table {
             None => 0..self.spans.len(),
         };
         let rows = self.spans[spans].iter().filter(|row| row.is_meant(pattern));
-        let part = move |row: &SpanRow| row.endpoints.start.max(ids.start)..row.endpoints.end.min(ids.end);
-        let timeslot = |id: EndpointId| u32::from(self[id].ds0.timeslot.number());
-        rows.flat_map(part).map(EndpointId).filter(move |id| pattern.has_timeslot(timeslot(*id)))
-    }
-
-    fn row_of(&self, id: EndpointId) -> &SpanRow {
-        let index = self.spans.partition_point(|row| row.endpoints.end <= id.0);
-        &self.spans[index]
+        let part = move |range: &Range<u32>| range.start.max(ids.start)..range.end.min(ids.end);
+        let gateway =
+            self.gateway().filter(|id| pattern.has_gateway() && !part(&(id.0..id.0 + 1)).is_empty());
+        let relays = match pattern.relays() {
+            None => 0..0,
+            Some(Means::ByName | Means::WithOthers) => part(&self.relays),
+        };
+        let is_meant = |id: &EndpointId| match pattern.relays() {
+            Some(Means::ByName) => pattern.has_relay(self.number_of(*id)),
+            Some(Means::WithOthers) | None => !self[*id].connections.is_empty(),
+        };
+        let ds0s = rows.flat_map(move |row| {
+            part(&row.endpoints).filter(move |id| pattern.has_timeslot(id - row.endpoints.start + 1))
+        });
+        ds0s.map(EndpointId).chain(relays.map(EndpointId).filter(is_meant)).chain(gateway)
     }
 }
 
 impl SpanRow {
     fn is_meant(&self, pattern: &Pattern) -> bool {
         pattern.has_span(&self.place, self.by_number)
+    }
+
+    /// The endpoint of a timeslot that the carrier has.
+    fn at(&self, timeslot: Timeslot) -> EndpointId {
+        EndpointId(self.endpoints.start + u32::from(timeslot.number()) - 1)
     }
 }
 
@@ -178,7 +260,6 @@ mod tests {
     use drivers::line::{Carrier, Law};
 
     use super::*;
-    use crate::topology::CoreId;
 
     fn place(span: u16, number: u32, slot: Option<u32>, carrier: Carrier) -> SpanPlace {
         SpanPlace { span: SpanId(span), core: CoreId(0), number, slot, carrier, law: Law::A }
@@ -191,7 +272,7 @@ mod tests {
             place(1, 2, None, Carrier::E1),
             place(2, 3, Some(7), Carrier::T1),
         ];
-        Table::new(&Topology { spans, ports: Vec::new() })
+        Table::new(&Topology { spans, ..Topology::default() })
     }
 
     fn terms(local: &str) -> Vec<Term> {
@@ -203,7 +284,7 @@ mod tests {
         let pattern = Pattern::parse(&terms(local))?;
         assert_eq!(pattern.wildcard, Wildcard::None);
         assert_eq!(table.matching(&pattern), Vec::from_iter(table.one(&pattern)));
-        table.one(&pattern).map(|id| table[id].ds0)
+        table.one(&pattern).and_then(|id| table[id].ds0())
     }
 
     fn count(local: &str) -> usize {
@@ -305,7 +386,7 @@ mod tests {
             place(2, 1, Some(0), Carrier::E1),
             place(3, 2, None, Carrier::E1),
         ];
-        Table::new(&Topology { spans, ports: Vec::new() })
+        Table::new(&Topology { spans, ..Topology::default() })
     }
 
     fn spans_of(table: &Table, local: &str) -> Vec<u16> {
@@ -314,7 +395,7 @@ mod tests {
         for id in &matching {
             assert!(table.round(&pattern).any(|other| other == *id));
         }
-        matching.iter().map(|id| table[*id].ds0.span.0).collect()
+        matching.iter().map(|id| table[*id].ds0().expect("a circuit").span.0).collect()
     }
 
     #[test]
@@ -344,7 +425,10 @@ mod tests {
                 let name = table.name(Form::Usual, Named::Span(index));
                 let pattern = Pattern::parse(&name).expect("a name");
                 let found = table.matching(&pattern);
-                assert!(found.iter().all(|id| usize::from(table[*id].ds0.span.0) == index), "{name:?}");
+                assert!(
+                    found.iter().all(|id| usize::from(table[*id].ds0().expect("a circuit").span.0) == index),
+                    "{name:?}"
+                );
                 assert!(!found.is_empty(), "{name:?}");
             }
         }

@@ -117,7 +117,7 @@ pub(super) fn endpoints(config: &CallAgentConfig, table: &Table) -> Arc<[bool]> 
     let mut own = vec![config.endpoints.is_empty(); table.ids().count()];
     for name in &config.endpoints {
         let terms: Option<Vec<Term>> = name.split('/').map(|term| term.parse().ok()).collect();
-        let found = terms.and_then(|terms| Pattern::parse(&terms)).map(|pattern| table.matching(&pattern));
+        let found = terms.and_then(|terms| Pattern::parse(&terms)).map(|pattern| table.possible(&pattern));
         if found.as_ref().is_none_or(Vec::is_empty) {
             warn!(name, "a call agent's endpoints: there are none of that name");
         }

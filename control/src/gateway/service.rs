@@ -11,7 +11,7 @@
 //!
 //! A span that is in service by its operator is out of it all the same while its line has failed.
 
-use drivers::line::{SpanId, Timeslot};
+use drivers::line::{Ds0, SpanId, Timeslot};
 use drivers::time::Instant;
 use tracing::info;
 
@@ -146,16 +146,15 @@ impl Gateway {
 
     /// Why an endpoint is out of service, if it is, but for what nobody can mend.
     fn cause(&self, id: EndpointId) -> Option<Outage> {
-        let (service, span) = self.service_of(id)?;
-        let timeslot = self.state.endpoints[id].ds0.timeslot;
-        if service.state == State::Out || service.out.contains(&timeslot) {
+        let (service, ds0) = self.service_of(id)?;
+        if service.state == State::Out || service.out.contains(&ds0.timeslot) {
             return Some(Outage::Operator);
         }
-        self.lines[usize::from(span.0)].has_failed().then_some(Outage::Alarm)
+        self.lines[usize::from(ds0.span.0)].has_failed().then_some(Outage::Alarm)
     }
 
-    fn service_of(&self, id: EndpointId) -> Option<(&SpanService, SpanId)> {
-        let span = self.state.endpoints[id].ds0.span;
-        self.services.get(usize::from(span.0)).map(|service| (service, span))
+    fn service_of(&self, id: EndpointId) -> Option<(&SpanService, Ds0)> {
+        let ds0 = self.state.endpoints[id].ds0()?;
+        self.services.get(usize::from(ds0.span.0)).map(|service| (service, ds0))
     }
 }

@@ -10,6 +10,7 @@ mod journal;
 mod notifications;
 mod redirect;
 mod refusals;
+mod relays;
 mod restart;
 mod service;
 mod transactions;

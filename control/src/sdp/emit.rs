@@ -42,15 +42,7 @@ impl LocalDescription {
 
     fn write(&self, into: &mut Vec<u8>) -> std::io::Result<()> {
         let Self { session_id, version, rtp, formats, ptime_ms } = self;
-        let (address, port) = (rtp.ip(), rtp.port());
-        let family = match address {
-            IpAddr::V4(_) => "IP4",
-            IpAddr::V6(_) => "IP6",
-        };
-        // RFC 3435 §3.4: o=, s= and t= are of little use and must be there; user and session are
-        // a hyphen, the address is that of c=, the times are zero.
-        write!(into, "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\n")?;
-        write!(into, "c=IN {family} {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP")?;
+        write_head(into, Head { session_id: *session_id, version: *version, rtp: *rtp })?;
         for format in formats.iter() {
             write!(into, " {}", format.payload_type)?;
         }
@@ -60,6 +52,28 @@ impl LocalDescription {
         }
         write!(into, "\r\na=ptime:{ptime_ms}\r\n")
     }
+}
+
+/// What each description begins with.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    pub(super) session_id: u64,
+    pub(super) version: u64,
+    pub(super) rtp: SocketAddr,
+}
+
+/// Writes all lines up to the formats of the `m=` line.
+pub(super) fn write_head(into: &mut Vec<u8>, head: Head) -> std::io::Result<()> {
+    let Head { session_id, version, rtp } = head;
+    let (address, port) = (rtp.ip(), rtp.port());
+    let family = match address {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    };
+    // RFC 3435 §3.4: o=, s= and t= are of little use and must be there; user and session are
+    // a hyphen, the address is that of c=, the times are zero.
+    write!(into, "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\n")?;
+    write!(into, "c=IN {family} {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP")
 }
 
 #[cfg(test)]

@@ -124,7 +124,8 @@ impl std::error::Error for Refusal {}
 /// If `addresses` is empty.
 pub fn negotiate(terms: &Terms<'_>) -> Result<Negotiated, Refusal> {
     let peer = terms.remote.map(Peer::read).transpose()?;
-    let local = local_address(terms, peer.as_ref())?;
+    let current = terms.current.map(|current| current.local);
+    let local = local_address(terms.addresses, current, peer.as_ref().and_then(|peer| peer.remote))?;
     let bandwidth = Bandwidth { options: terms.options, v6: local.is_ipv6() };
     let approved = approved(terms)?;
     let codecs = common(terms, approved, peer.as_ref())?;
@@ -157,6 +158,28 @@ struct Peer {
 
 impl Peer {
     fn read(description: &Description<'_>) -> Result<Self, Refusal> {
+        let Where { remote, media } = Where::find(description)?;
+        Ok(Self {
+            remote,
+            wanted: media.port != Some(0),
+            formats: formats(media),
+            ptime_ms: media.ptime_ms,
+            maxptime_ms: media.maxptime_ms,
+        })
+    }
+}
+
+/// Where a remote description wants media.
+pub(super) struct Where<'d, 'a> {
+    /// `None`: it wants none now.
+    pub(super) remote: Option<Remote>,
+    /// The audio.
+    pub(super) media: &'d Media<'a>,
+}
+
+impl<'d, 'a> Where<'d, 'a> {
+    /// Finds the audio of a description.
+    pub(super) fn find(description: &'d Description<'a>) -> Result<Self, Refusal> {
         let mut usable = description
             .media
             .iter()
@@ -166,13 +189,8 @@ impl Peer {
         let Some(media) = wanted.or_else(|| usable.next()) else {
             return Err(Refusal::Unsupported("no audio over RTP/AVP"));
         };
-        Ok(Self {
-            remote: if wanted.is_some() { remote(description, media)? } else { None },
-            wanted: wanted.is_some(),
-            formats: formats(media),
-            ptime_ms: media.ptime_ms,
-            maxptime_ms: media.maxptime_ms,
-        })
+        let remote = if wanted.is_some() { remote(description, media)? } else { None };
+        Ok(Self { remote, media })
     }
 }
 
@@ -255,13 +273,17 @@ const fn static_payload_type(codec: Codec) -> Option<u8> {
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// The address that the peer can reach: of its family, the one in use if that will do.
-fn local_address(terms: &Terms<'_>, peer: Option<&Peer>) -> Result<IpAddr, Refusal> {
-    let first = *terms.addresses.first().expect("the configuration has an RTP address");
-    let usual = terms.current.map_or(first, |current| current.local);
-    let Some(remote) = peer.and_then(|peer| peer.remote) else { return Ok(usual) };
+pub(super) fn local_address(
+    addresses: &[IpAddr],
+    current: Option<IpAddr>,
+    remote: Option<Remote>,
+) -> Result<IpAddr, Refusal> {
+    let first = *addresses.first().expect("the configuration has an RTP address");
+    let usual = current.unwrap_or(first);
+    let Some(remote) = remote else { return Ok(usual) };
     [usual]
         .iter()
-        .chain(terms.addresses)
+        .chain(addresses)
         .find(|address| address.is_ipv4() == remote.rtp.is_ipv4())
         .copied()
         .ok_or(Refusal::Unsupported("no RTP address of that family here"))

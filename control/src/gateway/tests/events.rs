@@ -16,7 +16,7 @@ impl Bench {
     /// The circuit of `ds/e1-1/1`.
     pub(super) fn line(&self) -> Side {
         let id = self.gateway.state.endpoints.ids().next().expect("an endpoint");
-        Side::Line(self.gateway.state.endpoints[id].ds0)
+        Side::Line(self.gateway.state.endpoints[id].ds0().expect("a circuit"))
     }
 
     pub(super) fn observe(&mut self, side: Side, what: Observation) -> Vec<String> {

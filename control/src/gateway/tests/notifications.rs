@@ -268,7 +268,8 @@ fn notifications_beyond_the_most_that_can_be_under_way_wait_for_the_others() {
     });
     bench.gateway.state.packages = command::notification::tests::PACKAGES;
     assert_code(&bench.ask("RQNT *@gw", "X: 1\nQ: loop\nR: D/1(N)\n"), 200);
-    let lines: Vec<_> = bench.gateway.state.endpoints.iter().map(|(_, endpoint)| endpoint.ds0).collect();
+    let lines: Vec<_> =
+        bench.gateway.state.endpoints.iter().filter_map(|(_, endpoint)| endpoint.ds0()).collect();
     assert!(lines.len() > OUTGOING_MAX);
     let digit = dataplane::link::Digit::new('1').expect("a digit");
     let mut told = Vec::new();

@@ -7,7 +7,7 @@ use super::*;
 fn busy(bench: &Bench) -> Vec<u8> {
     let endpoints = bench.gateway.state.endpoints.iter();
     let busy = endpoints.filter(|(_, endpoint)| !endpoint.connections.is_empty());
-    busy.map(|(_, endpoint)| endpoint.ds0.timeslot.number()).collect()
+    busy.filter_map(|(_, endpoint)| Some(endpoint.ds0()?.timeslot.number())).collect()
 }
 
 fn notified(bench: &mut Bench, endpoint: &str) -> (String, String) {

@@ -1,0 +1,125 @@
+//! What a connection's media are to be: of a DS0 what is agreed on, of a relay what its peer calls things.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dataplane::link::RelayId;
+use drivers::line::{Ds0, Law};
+use tracing::debug;
+
+use super::{State, options};
+use crate::endpoint::{EndpointId, Kind, Media};
+use crate::mgcp::code::ReturnCode;
+use crate::mgcp::message::LocalConnectionOptions;
+use crate::sdp::{Codecs, Description, LocalDescription, Negotiated, Refusal, RelayTerms, Relayed, relay};
+
+/// What there is to agree on, and what has been.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Agreed {
+    /// With a DS0.
+    Ds0(Ds0, Negotiated),
+    /// With a relay, whose codecs are these then.
+    Relay(RelayId, Relayed, Codecs),
+}
+
+/// What a command says of media.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said<'a> {
+    /// The law of the DS0 then.
+    pub(super) law: Law,
+    /// L
+    pub(super) options: Option<&'a LocalConnectionOptions<'a>>,
+    /// The remote description.
+    pub(super) remote: Option<&'a [u8]>,
+}
+
+impl Agreed {
+    /// Agrees with what a command says of a connection, whose media are these now if it is there already.
+    ///
+    /// # Errors
+    /// The return code for why not.
+    pub(super) fn plan(
+        state: &State,
+        id: EndpointId,
+        said: Said<'_>,
+        current: Option<&Media>,
+    ) -> Result<Self, ReturnCode> {
+        let Said { law, options, remote } = said;
+        let endpoint = &state.endpoints[id];
+        match endpoint.kind {
+            Kind::Ds0(ds0) => {
+                let current = match current {
+                    Some(Media::Ds0 { agreed, .. }) => Some(agreed),
+                    Some(Media::Relay { .. }) | None => None,
+                };
+                options::agree(&state.settings, law, options, remote, current)
+                    .map(|agreed| Self::Ds0(ds0, agreed))
+            }
+            Kind::Relay(id) => {
+                let current = match current {
+                    Some(Media::Relay { relayed, .. }) => Some(relayed),
+                    Some(Media::Ds0 { .. }) | None => None,
+                };
+                let is_new = endpoint.connections.is_empty();
+                let mut codecs = if is_new { Codecs::default() } else { endpoint.codecs.clone() };
+                let description = remote.map(Description::parse).transpose().map_err(Refusal::from);
+                let relayed = description.and_then(|description| {
+                    let terms = RelayTerms {
+                        ptime_default_ms: state.settings.ptime_ms.get().into(),
+                        addresses: &state.settings.addresses,
+                        options,
+                        remote: description.as_ref(),
+                        current,
+                    };
+                    relay(&terms, &mut codecs)
+                });
+                let relayed = relayed.inspect_err(|refusal| debug!(%refusal, "no agreement"));
+                Ok(Self::Relay(id, relayed.map_err(Refusal::code)?, codecs))
+            }
+            Kind::Gateway => Err(ReturnCode::CONNECTION_LIMIT),
+        }
+    }
+
+    /// Which of the gateway's addresses is to be used.
+    pub(super) const fn local(&self) -> IpAddr {
+        match self {
+            Self::Ds0(_, agreed) => agreed.local,
+            Self::Relay(_, relayed, _) => relayed.local,
+        }
+    }
+
+    /// The media of a new connection that receives at `rtp`, and the codecs of its relay if it is of one.
+    pub(super) fn begin(self, session_id: u64, rtp: SocketAddr) -> (Media, Option<Codecs>) {
+        match self {
+            Self::Ds0(ds0, agreed) => {
+                let local = LocalDescription::new(session_id, rtp, &agreed);
+                (Media::Ds0 { ds0, agreed, local }, None)
+            }
+            Self::Relay(relay, relayed, codecs) => {
+                let local = relayed.description(session_id, rtp);
+                (Media::Relay { relay, relayed, local }, Some(codecs))
+            }
+        }
+    }
+
+    /// The same for one that there is, and whether there is anything new to say of it.
+    ///
+    /// # Panics
+    /// If the connection is of another kind of endpoint.
+    pub(super) fn go_on(self, before: &Media, rtp: SocketAddr) -> (Media, Option<Codecs>, bool) {
+        match (self, before) {
+            (Self::Ds0(ds0, agreed), Media::Ds0 { local, .. }) => {
+                let revised = local.revised(rtp, &agreed);
+                let (is_new, local) = (revised.is_some(), revised.unwrap_or(*local));
+                (Media::Ds0 { ds0, agreed, local }, None, is_new)
+            }
+            (Self::Relay(relay, relayed, codecs), Media::Relay { local, .. }) => {
+                let revised = local.revised(rtp, &relayed);
+                let (is_new, local) = (revised.is_some(), revised.unwrap_or_else(|| local.clone()));
+                (Media::Relay { relay, relayed, local }, Some(codecs), is_new)
+            }
+            (Self::Ds0(..), Media::Relay { .. }) | (Self::Relay(..), Media::Ds0 { .. }) => {
+                panic!("an endpoint's connections are of its own kind")
+            }
+        }
+    }
+}
