@@ -234,7 +234,7 @@ impl Directory {
     // RFC 3991 §2.1: at Max2 only the last name is looked up.
     pub fn give_up(&mut self, now: Instant, target: &Target) {
         if let Target::Names(names) = target {
-            names.iter().next_back().into_iter().for_each(|name| self.look_up_again(now, name));
+            names.last().into_iter().for_each(|name| self.look_up_again(now, name));
         }
     }
 

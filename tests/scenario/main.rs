@@ -11,6 +11,7 @@ mod hostile_stream;
 mod impaired_network;
 mod mode_changes;
 mod modes;
+mod notifications;
 mod rtcp;
 mod span_alarm;
 mod transparency;

@@ -8,6 +8,7 @@ mod failover;
 mod hostile;
 mod journal;
 mod notifications;
+mod quarantine;
 mod redirect;
 mod refusals;
 mod relays;

@@ -371,3 +371,38 @@ fn signals_of_one_list_sound_together_as_far_as_can_be() {
     assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\nS: G/rt,G/cg\n"), 513);
     assert_eq!(bench.actions(), []);
 }
+
+// RFC 3435 §4.4.3: until a command has succeeded, events are processed by the request that is in place.
+#[test]
+fn events_meet_the_old_request_until_the_new_one_is_granted() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nQ: loop\nR: D/1(N)\n"), 200);
+    let digit = |bench: &mut Bench, written| {
+        let what = Observation::Began(Sound::Digit(Digit::new(written).expect("a digit")));
+        let report = Report::Observed { side: bench.line(), at: bench.now, what };
+        bench.gateway.handle(bench.now, Input::Report { core: CoreId(0), report });
+        bench.sent()
+    };
+    let create = "CRCX 900 ds/e1-1/1@gw MGCP 1.0\nC: A1\nM: recvonly\nX: 2\nR: D/2(N)\n";
+    assert_eq!(bench.say_only(create), [""; 0]);
+    let told = one(digit(&mut bench, '1'));
+    assert_eq!((header(&told, "X").as_deref(), header(&told, "O").as_deref()), (Some("1"), Some("D/1")));
+    assert_eq!(digit(&mut bench, '2'), [""; 0], "nobody asks for it yet");
+    assert_code(&bench.carry_out()[0], 200);
+    // That took the endpoint out of the notification state.
+    let both = one(digit(&mut bench, '2'));
+    assert!(both.starts_with(&told), "{both}");
+    assert_eq!(digit(&mut bench, '1'), [""; 0]);
+}
+
+// RFC 3435 §B.2.1: persistent events are part of each request.
+#[test]
+fn persistent_events_of_a_connection_that_is_gone_have_requests_refused() {
+    let mut bench = bench();
+    let id = bench.crcx("ds/e1-1/1@gw", "A1");
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", &format!("X: 1\nB/PR: D/1@{id}(N)\n")), 200);
+    assert_code(&bench.ask("DLCX ds/e1-1/1@gw", ""), 250);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\n"), 515);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nB/PR:\n"), 200);
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\n"), 200);
+}
