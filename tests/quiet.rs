@@ -204,7 +204,7 @@ fn listening_and_playing_allocate_nothing() {
     let stats = Arc::new(Stats::default());
     let mut engine = Engine::new(&limits, &[shape], 1, epoch, Arc::clone(&stats));
     let (mut tx, mut rx) = (Block::new(40, Law::A), Block::new(40, Law::A));
-    let all = [DetectorSet::FAX_CALLING, DetectorSet::ANSWER, DetectorSet::CHECK, DetectorSet::MILLIWATT];
+    let all = [DetectorSet::FAX, DetectorSet::ANSWER, DetectorSet::CHECK, DetectorSet::MILLIWATT];
     let detectors = all.into_iter().fold(DetectorSet::DTMF, DetectorSet::with);
     let mut observed = 0;
     seal(true);

@@ -233,6 +233,8 @@ pub struct CallAgentConfig {
     pub piggyback: bool,
     /// Whether it is sent RSIP.
     pub rsip: bool,
+    /// Whether what takes a telephone (package L) is granted to it, though there is none.
+    pub telephones: bool,
 }
 
 /// A gateway's MGCP port (RFC 3435 §3.5).

@@ -401,6 +401,7 @@ impl Gateway {
     fn messages(&mut self, now: Instant, path: Path, octets: &[u8], mut begun: Vec<ExecutionId>) {
         let agent = self.agents.of(path.remote.ip());
         self.state.scope = agent.and_then(|agent| agent.endpoints.clone());
+        self.state.packages.set_telephones(agent.is_some_and(|agent| agent.telephones));
         let mut parts = parse_datagram(octets);
         loop {
             let rest = parts.rest();

@@ -18,7 +18,9 @@ mod base;
 mod bulk_audit;
 mod digit_map_extension;
 mod dtmf;
+mod fax;
 mod generic;
+mod line;
 mod lockstep;
 pub mod parameter;
 mod redirect;
@@ -42,6 +44,8 @@ const ALL: &[&Package] = &[
     &generic::PACKAGE,
     &dtmf::PACKAGE,
     &rtp::PACKAGE,
+    &line::PACKAGE,
+    &fax::PACKAGE,
     &base::PACKAGE,
     &signal_list::PACKAGE,
     &digit_map_extension::PACKAGE,
@@ -284,6 +288,11 @@ impl SignalKind {
         Self::TimeOut(TimeOut::After(Duration::from_secs(n)))
     }
 
+    /// TO, for so many milliseconds by default.
+    const fn milliseconds(n: u64) -> Self {
+        Self::TimeOut(TimeOut::After(Duration::from_millis(n)))
+    }
+
     /// TO, without end by default.
     const ENDLESS: Self = Self::TimeOut(TimeOut::Never);
 }
@@ -414,6 +423,11 @@ impl Packages {
     /// Those for which it has the abilities: [`OFFERED`], but for tests.
     pub const fn new(abilities: Abilities) -> Self {
         Self { abilities }
+    }
+
+    /// Has what takes a telephone, or has it no longer.
+    pub fn set_telephones(&mut self, are_there: bool) {
+        self.abilities = self.abilities.with(Ability::Telephones, are_there);
     }
 
     /// The value of PL (RFC 3435 §3.2.2.13): names and versions, the default package first.

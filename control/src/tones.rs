@@ -1,21 +1,25 @@
-//! What signals sound like: the tones of ITU-T E.180, E.182 and Q.23.
+//! What signals sound like.
 //!
-//! Frequencies are those that E.180 recommends (425 Hz), cadences those of ETSI TR 101 041-2; for
-//! tones that are North American alone, those of Telcordia GR-506.
+//! Which tone is heard for what differs by country. A line of A-law has the tones that ITU-T E.180
+//! recommends to all; one of µ-law those of North America, which RFC 3660 gives itself where it gives any:
+//! the precise tone plan of Telcordia GR-506 and the special information tones of SR-2275. Digits are
+//! those of ITU-T Q.23, continuity tones those of Q.724.
 
 use dataplane::link::{Blend, CheckTone, Digit, Frequency, Step, ToneSpec};
+use drivers::line::Law;
 
 use crate::endpoint::signal::Signal;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::package::ability::{Making, Tone};
 
-/// What a signal sounds like; nothing if it makes no sound.
-pub fn of(signal: &Signal) -> Option<ToneSpec> {
+/// What a signal sounds like on a line of this law; nothing if it makes no sound.
+pub fn of(signal: &Signal, law: Law) -> Option<ToneSpec> {
+    let parameters = &signal.asked.parameters;
     match signal.key.event.making()? {
-        Making::Tone(tone) => of_tone(tone, &signal.asked.parameters),
-        Making::RingbackOn => Some(RINGBACK),
+        Making::Tone(tone) => Some(of_tone(tone, parameters, law)),
+        Making::RingbackOn => Some(of_tone(Tone::Ringback, parameters, law)),
         Making::Digit(digit) => Some(ToneSpec::dtmf(digit, DIGIT_DBM0, DIGIT_MS, DIGIT_MS)),
-        Making::LongDigit => long_digit(&signal.asked.parameters),
+        Making::LongDigit => long_digit(parameters),
         Making::Continuity(tone) | Making::NetworkContinuity(tone) => Some(check_tone(tone)),
         // Not offered, or silent.
         Making::Nothing
@@ -25,28 +29,97 @@ pub fn of(signal: &Signal) -> Option<ToneSpec> {
         | Making::TestPattern
         | Making::Pattern
         | Making::Answer
-        | Making::Blocking => None,
+        | Making::Blocking
+        | Making::Telephone => None,
     }
 }
 
-fn of_tone(tone: Tone, parameters: &Parameters) -> Option<ToneSpec> {
-    Some(match tone {
-        Tone::Ringback => RINGBACK,
-        Tone::Busy => BUSY,
-        Tone::Congestion | Tone::Reorder => CONGESTION,
-        Tone::Confirmation => CONFIRMATION,
-        Tone::Intercept => INTERCEPT,
-        Tone::Preemption => PREEMPTION,
-        Tone::PermanentSignal => PERMANENT_SIGNAL,
-        Tone::SpecialInformation => special_information(parameters),
-        Tone::NoCircuit => SPECIAL_INFORMATION[2],
-        Tone::Milliwatt1000 => MILLIWATT_1000,
-        Tone::Milliwatt1004 => MILLIWATT_1004,
-        Tone::Milliwatt1013 => MILLIWATT_1013,
+fn of_tone(tone: Tone, parameters: &Parameters, law: Law) -> ToneSpec {
+    let plan = match law {
+        Law::A => &ITU,
+        Law::Mu => &NORTH_AMERICA,
+    };
+    let steady = |hz, dbm0| ToneSpec::steady(&[Frequency::hz(hz, dbm0)], Blend::Alone);
+    match tone {
+        Tone::Ringback => plan.ringback,
+        Tone::Busy => plan.busy,
+        Tone::Congestion | Tone::Reorder => plan.congestion,
+        Tone::Dial => ToneSpec::steady(plan.dial, Blend::Alone),
+        Tone::StutterDial => stutter(plan.dial, parameters),
+        Tone::Confirmation => bursts(plan.dial),
+        Tone::CallWaiting => plan.call_waiting,
+        Tone::Intercept => plan.intercept,
+        Tone::SpecialInformation => special_information(plan, parameters),
+        // RFC 3660 §2.3: by another name.
+        Tone::NoCircuit => plan.special_information[1],
+        Tone::Milliwatt1000 => steady(1_000, 0),
+        Tone::Milliwatt1004 => steady(1_004, 0),
+        Tone::Milliwatt1013 => ToneSpec::steady(&[Frequency { decihertz: 10_138, dbm0: 0 }], Blend::Alone),
+        // RFC 3660 §2.3: within 25 Hz, at -10 dBm0.
+        Tone::TestProgress => steady(2_225, -10),
+        // The precise tone plan's high tone.
+        Tone::PermanentSignal => steady(480, -17),
+        Tone::Preemption => {
+            ToneSpec::steady(&[Frequency::hz(440, -18), Frequency::hz(620, -18)], Blend::Alone)
+        }
+        Tone::OffHookWarning => OFF_HOOK_WARNING,
+        Tone::Prompt => ToneSpec::new(&[Frequency::hz(400, -13)], &[Step::first(1, 300)], None, Blend::Alone),
+        Tone::RecorderWarning => RECORDER_WARNING,
+        Tone::Alerting => ALERTING,
         Tone::Quiet => ToneSpec::QUIET,
-        Tone::TestProgress => TEST_PROGRESS,
-    })
+    }
 }
+
+/// The tones that are not the same everywhere.
+struct Plan {
+    ringback: ToneSpec,
+    busy: ToneSpec,
+    congestion: ToneSpec,
+    dial: &'static [Frequency],
+    call_waiting: ToneSpec,
+    intercept: ToneSpec,
+    /// By the parameter of `sit`, from 1.
+    special_information: [ToneSpec; 7],
+}
+
+/// ITU-T E.180, E.182: 425 Hz, with cadences in the middle of those that are recommended.
+const ITU: Plan = Plan {
+    ringback: cadence(HZ_425, 1_000, 4_000),
+    busy: cadence(HZ_425, 500, 500),
+    congestion: cadence(HZ_425, 250, 250),
+    dial: HZ_425,
+    call_waiting: now_and_then(HZ_425, 300, 10_000),
+    // There is but one special information tone, which also says that a number cannot be called.
+    intercept: SPECIAL_INFORMATION,
+    special_information: [SPECIAL_INFORMATION; 7],
+};
+
+/// Telcordia GR-506 and SR-2275, most of it also in RFC 3660 §2.1, §2.3 and §2.4.
+const NORTH_AMERICA: Plan = Plan {
+    ringback: cadence(&[Frequency::hz(440, -19), Frequency::hz(480, -19)], 2_000, 4_000),
+    busy: cadence(HZ_480_620, 500, 500),
+    congestion: cadence(HZ_480_620, 250, 250),
+    dial: &[Frequency::hz(350, -13), Frequency::hz(440, -13)],
+    call_waiting: now_and_then(&[Frequency::hz(440, -13)], 300, 10_000),
+    intercept: ToneSpec::new(
+        &[Frequency::hz(440, -13), Frequency::hz(620, -13)],
+        &[Step { sounding: 1, ms: 250 }, Step { sounding: 2, ms: 250 }],
+        Some(0),
+        Blend::Alone,
+    ),
+    special_information: [
+        special([LOW, HIGH], [SHORT, LONG]),
+        special([HIGH, LOW], [SHORT, LONG]),
+        special([HIGH, HIGH], [LONG, LONG]),
+        special([LOW, LOW], [LONG, LONG]),
+        special([LOW, LOW], [SHORT, SHORT]),
+        special([HIGH, LOW], [LONG, SHORT]),
+        special([LOW, HIGH], [LONG, SHORT]),
+    ],
+};
+
+const HZ_425: &[Frequency] = &[Frequency::hz(425, -13)];
+const HZ_480_620: &[Frequency] = &[Frequency::hz(480, -24), Frequency::hz(620, -24)];
 
 /// Of each of a digit's two frequencies, the low one (ITU-T Q.23, Q.24: well above -25 dBm).
 const DIGIT_DBM0: i8 = -10;
@@ -54,61 +127,48 @@ const DIGIT_DBM0: i8 = -10;
 /// A digit and the pause behind it: twice what Q.24 has receivers recognise.
 const DIGIT_MS: u16 = 80;
 
-const DBM0: i8 = -13;
-
-const RINGBACK: ToneSpec = cadence(&[Frequency::hz(425, DBM0)], 1_000, 4_000);
-const BUSY: ToneSpec = cadence(&[Frequency::hz(425, DBM0)], 500, 500);
-const CONGESTION: ToneSpec = cadence(&[Frequency::hz(425, DBM0)], 250, 250);
-const PREEMPTION: ToneSpec =
-    ToneSpec::steady(&[Frequency::hz(440, DBM0), Frequency::hz(620, DBM0)], Blend::Alone);
-const PERMANENT_SIGNAL: ToneSpec = ToneSpec::steady(&[Frequency::hz(480, DBM0)], Blend::Alone);
-const MILLIWATT_1000: ToneSpec = ToneSpec::steady(&[Frequency::hz(1_000, 0)], Blend::Alone);
-const MILLIWATT_1004: ToneSpec = ToneSpec::steady(&[Frequency::hz(1_004, 0)], Blend::Alone);
-const MILLIWATT_1013: ToneSpec = ToneSpec::steady(&[Frequency { decihertz: 10_138, dbm0: 0 }], Blend::Alone);
-const TEST_PROGRESS: ToneSpec = ToneSpec::steady(&[Frequency::hz(2_225, DBM0)], Blend::Alone);
-
-/// RFC 3660 §2.1: 0.1 s on, 0.1 s off, three times.
-const CONFIRMATION: ToneSpec = ToneSpec::new(
-    &[Frequency::hz(350, DBM0), Frequency::hz(440, DBM0)],
+/// RFC 3660 §2.4: four tones at once, loud; together below what a line can carry.
+const OFF_HOOK_WARNING: ToneSpec = cadence(
     &[
-        Step::first(2, 100),
-        Step::pause(100),
-        Step::first(2, 100),
-        Step::pause(100),
-        Step::first(2, 100),
-        Step::pause(100),
+        Frequency::hz(1_400, -10),
+        Frequency::hz(2_060, -10),
+        Frequency::hz(2_450, -10),
+        Frequency::hz(2_600, -10),
     ],
-    None,
-    Blend::Alone,
+    100,
+    100,
 );
 
-const INTERCEPT: ToneSpec = ToneSpec::new(
-    &[Frequency::hz(440, DBM0), Frequency::hz(620, DBM0)],
-    &[Step { sounding: 1, ms: 250 }, Step { sounding: 2, ms: 250 }],
-    Some(0),
-    Blend::Alone,
+/// RFC 3660 §2.4: half a second in every 15, over the conversation.
+const RECORDER_WARNING: ToneSpec = now_and_then(&[Frequency::hz(1_400, -20)], 500, 15_000);
+
+/// RFC 3660 §2.4: two seconds, then half a second in every 10, over the conversation.
+const ALERTING: ToneSpec = ToneSpec::new(
+    &[Frequency::hz(440, -20)],
+    &[Step::first(1, 2_000), Step::pause(10_000), Step::first(1, 500)],
+    Some(1),
+    Blend::Added,
 );
 
-/// By the parameter of `sit`, from 1 (RFC 3660 §2.3): high or low, long or short, each of the three.
-const SPECIAL_INFORMATION: [ToneSpec; 7] = [
-    special([LOW, HIGH, LOW], [276, 380, 380]),
-    special([HIGH, LOW, LOW], [276, 380, 380]),
-    special([HIGH, HIGH, LOW], [380, 380, 380]),
-    special([LOW, LOW, LOW], [380, 380, 380]),
-    special([LOW, LOW, LOW], [276, 276, 380]),
-    special([HIGH, LOW, LOW], [380, 276, 380]),
-    special([LOW, HIGH, LOW], [380, 276, 380]),
-];
+/// ITU-T E.180: three tones of a third of a second, then a second of silence.
+const SPECIAL_INFORMATION: ToneSpec = three([9_500, 14_000, 18_000], [330, 330, 330]);
 
 const LOW: usize = 0;
 const HIGH: usize = 1;
+const SHORT: u16 = 274;
+const LONG: u16 = 380;
 
-const fn special(pitch: [usize; 3], ms: [u16; 3]) -> ToneSpec {
-    const DECIHERTZ: [[u16; 2]; 3] = [[9_138, 9_852], [13_706, 14_285], [17_767, 17_767]];
+/// The third tone is low and long always.
+const fn special(pitch: [usize; 2], ms: [u16; 2]) -> ToneSpec {
+    const DECIHERTZ: [[u16; 2]; 2] = [[9_138, 9_852], [13_706, 14_285]];
+    three([DECIHERTZ[0][pitch[0]], DECIHERTZ[1][pitch[1]], 17_767], [ms[0], ms[1], LONG])
+}
+
+const fn three(decihertz: [u16; 3], ms: [u16; 3]) -> ToneSpec {
     let frequencies = [
-        Frequency { decihertz: DECIHERTZ[0][pitch[0]], dbm0: DBM0 },
-        Frequency { decihertz: DECIHERTZ[1][pitch[1]], dbm0: DBM0 },
-        Frequency { decihertz: DECIHERTZ[2][pitch[2]], dbm0: DBM0 },
+        Frequency { decihertz: decihertz[0], dbm0: -13 },
+        Frequency { decihertz: decihertz[1], dbm0: -13 },
+        Frequency { decihertz: decihertz[2], dbm0: -13 },
     ];
     let steps = [
         Step { sounding: 1, ms: ms[0] },
@@ -124,6 +184,28 @@ const fn cadence(frequencies: &[Frequency], on_ms: u16, off_ms: u16) -> ToneSpec
     ToneSpec::new(frequencies, &steps, Some(0), Blend::Alone)
 }
 
+/// RFC 3660 §2.1: 0.1 s on, 0.1 s off, three times.
+fn bursts(frequencies: &[Frequency]) -> ToneSpec {
+    let (on, off) = (Step::first(frequencies.len(), 100), Step::pause(100));
+    ToneSpec::new(frequencies, &[on, off, on, off, on, off], None, Blend::Alone)
+}
+
+/// RFC 3660 §2.4: the same, a pause of `del` to a tenth of a second, and dial tone.
+fn stutter(frequencies: &[Frequency], parameters: &Parameters) -> ToneSpec {
+    let del = parameters.named("del").and_then(Parameter::value).and_then(|del| del.parse::<u16>().ok());
+    let tenths = del.map_or(1, |del| del.saturating_add(50) / 100).max(1);
+    let (on, off) = (Step::first(frequencies.len(), 100), Step::pause(100));
+    let dial = Step::first(frequencies.len(), Step::FOREVER);
+    let steps = [on, off, on, off, on, Step::pause(tenths.min(100) * 100), dial];
+    ToneSpec::new(frequencies, &steps, None, Blend::Alone)
+}
+
+/// Beside other media.
+const fn now_and_then(frequencies: &[Frequency], on_ms: u16, off_ms: u16) -> ToneSpec {
+    let steps = [Step::first(frequencies.len(), on_ms), Step::pause(off_ms)];
+    ToneSpec::new(frequencies, &steps, Some(0), Blend::Added)
+}
+
 /// ITU-T Q.724 §7.3.1: -12 dBm0.
 const fn check_tone(tone: CheckTone) -> ToneSpec {
     let hz = match tone {
@@ -133,11 +215,11 @@ const fn check_tone(tone: CheckTone) -> ToneSpec {
     ToneSpec::steady(&[Frequency::hz(hz, -12)], Blend::Alone)
 }
 
-fn special_information(parameters: &Parameters) -> ToneSpec {
-    let value = parameters.0.iter().filter(|parameter| parameter.name().is_none());
-    let numbers = value.filter_map(|parameter| parameter.value()?.parse::<usize>().ok());
-    let index = numbers.into_iter().next().unwrap_or(1).saturating_sub(1);
-    SPECIAL_INFORMATION.get(index).copied().unwrap_or(SPECIAL_INFORMATION[0])
+/// By its number, 1 to 7; without one, NC' (RFC 3660 §2.4).
+fn special_information(plan: &Plan, parameters: &Parameters) -> ToneSpec {
+    let number = parameters.values().find_map(|value| value.parse::<usize>().ok());
+    let index = number.map_or(2, |number| number.saturating_sub(1));
+    plan.special_information[index.min(plan.special_information.len() - 1)]
 }
 
 /// The digit of `dg`, for as long as the signal lasts.
@@ -147,4 +229,66 @@ fn long_digit(parameters: &Parameters) -> Option<ToneSpec> {
     let (low, high) = digit.hz();
     let frequencies = [Frequency::hz(low, DIGIT_DBM0), Frequency::hz(high, DIGIT_DBM0 + 2)];
     Some(ToneSpec::steady(&frequencies, Blend::Alone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mgcp::event::Events;
+
+    /// What a tone is made of: its steps, as frequencies and ms.
+    fn steps(tone: &ToneSpec) -> String {
+        let mut text = Vec::new();
+        for index in 0..8 {
+            let Some(step) = tone.step(index) else { break };
+            let sounding =
+                tone.frequencies().iter().enumerate().filter(|(bit, _)| step.sounding >> bit & 1 != 0);
+            let hz: Vec<_> = sounding.map(|(_, one)| (f64::from(one.decihertz) / 10.0).to_string()).collect();
+            let ms = if step.ms == Step::FOREVER { "ever".to_owned() } else { step.ms.to_string() };
+            text.push(format!("{}/{ms}", hz.join("+")));
+        }
+        text.join(",")
+    }
+
+    fn tone(tone: Tone, parameters: &str, law: Law) -> String {
+        let Events(list) = format!("T/x{parameters}").parse().expect(parameters);
+        steps(&of_tone(tone, &list[0].parameters, law))
+    }
+
+    #[test]
+    fn tones_are_those_of_the_line_s_part_of_the_world() {
+        for (name, a, mu) in [
+            (Tone::Ringback, "425/1000,/4000", "440+480/2000,/4000"),
+            (Tone::Busy, "425/500,/500", "480+620/500,/500"),
+            (Tone::Reorder, "425/250,/250", "480+620/250,/250"),
+            (Tone::Dial, "425/ever", "350+440/ever"),
+            (Tone::Intercept, "950/330,1400/330,1800/330,/1000", "440/250,620/250"),
+            (Tone::NoCircuit, "950/330,1400/330,1800/330,/1000", "985.2/274,1370.6/380,1776.7/380,/1000"),
+        ] {
+            assert_eq!(tone(name, "", Law::A), a);
+            assert_eq!(tone(name, "", Law::Mu), mu);
+        }
+    }
+
+    #[test]
+    fn special_information_tones_have_their_numbers() {
+        for (parameters, expected) in [
+            ("(1)", "913.8/274,1428.5/380,1776.7/380,/1000"),
+            ("(to=3000,5)", "913.8/274,1370.6/274,1776.7/380,/1000"),
+            ("(6)", "985.2/380,1370.6/274,1776.7/380,/1000"),
+            ("", "985.2/380,1428.5/380,1776.7/380,/1000"),
+        ] {
+            assert_eq!(tone(Tone::SpecialInformation, parameters, Law::Mu), expected);
+        }
+    }
+
+    #[test]
+    fn dial_tone_stutters_for_as_long_as_is_asked() {
+        let stutter = |pause: &str| format!("425/100,/100,425/100,/100,425/100,/{pause},425/ever");
+        for (parameters, pause) in
+            [("", "100"), ("(del=1500)", "1500"), ("(del=20)", "100"), ("(del=10000)", "10000")]
+        {
+            assert_eq!(tone(Tone::StutterDial, parameters, Law::A), stutter(pause));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod concealment;
 pub mod dtmf;
+pub mod fax_preamble;
 pub mod player;
 pub mod steady_tone;
 pub mod tone;

@@ -17,6 +17,8 @@ pub enum Sound {
     Digit(Digit),
     /// A fax machine calls: CNG, 1,100 Hz (ITU-T T.30).
     FaxCalling,
+    /// A fax machine speaks: the flags before its first message (ITU-T T.30, V.21).
+    FaxPreamble,
     /// A modem or a fax machine answers: 2,100 Hz (ITU-T V.25, V.8).
     Answer,
     /// The same, and its phase has been seen to turn: echo cancellers are to stand aside.
@@ -123,8 +125,8 @@ impl DetectorSet {
     pub const NONE: Self = Self(0);
     /// [`Sound::Digit`].
     pub const DTMF: Self = Self(1);
-    /// [`Sound::FaxCalling`].
-    pub const FAX_CALLING: Self = Self(2);
+    /// [`Sound::FaxCalling`] and [`Sound::FaxPreamble`].
+    pub const FAX: Self = Self(2);
     /// [`Sound::Answer`] and [`Sound::AnswerTurning`].
     pub const ANSWER: Self = Self(4);
     /// [`Sound::Check`].

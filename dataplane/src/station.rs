@@ -7,6 +7,7 @@ use drivers::line::Law;
 use drivers::span::Block;
 
 use crate::dsp::dtmf::DtmfReceiver;
+use crate::dsp::fax_preamble::FaxPreamble;
 use crate::dsp::player::Player;
 use crate::dsp::steady_tone::SteadyTones;
 use crate::limits::PLAYS_PER_SIDE;
@@ -29,6 +30,7 @@ pub(crate) struct Ear {
     set: DetectorSet,
     dtmf: DtmfReceiver,
     tones: SteadyTones,
+    preamble: FaxPreamble,
 }
 
 /// The tones that are played to one side.
@@ -44,7 +46,12 @@ impl Station {
 
 impl Ear {
     const fn new() -> Self {
-        Self { set: DetectorSet::NONE, dtmf: DtmfReceiver::new(), tones: SteadyTones::new() }
+        Self {
+            set: DetectorSet::NONE,
+            dtmf: DtmfReceiver::new(),
+            tones: SteadyTones::new(),
+            preamble: FaxPreamble::new(),
+        }
     }
 
     /// Listens for these from now on. What is listened for already goes on undisturbed; what is new
@@ -53,6 +60,9 @@ impl Ear {
         let before = std::mem::replace(&mut self.set, set);
         if !before.has(DetectorSet::DTMF) {
             self.dtmf = DtmfReceiver::new();
+        }
+        if !before.has(DetectorSet::FAX) {
+            self.preamble = FaxPreamble::new();
         }
         self.tones.forget(set.without(before));
     }
@@ -70,6 +80,9 @@ impl Ear {
         let set = self.set.without(except);
         if set.has(DetectorSet::DTMF) {
             self.dtmf.hear(samples, &mut observe);
+        }
+        if set.has(DetectorSet::FAX) {
+            self.preamble.hear(samples, &mut observe);
         }
         let others = set.without(DetectorSet::DTMF);
         if !others.is_empty() {

@@ -64,7 +64,7 @@ const fn detector_of(source: Source) -> DetectorSet {
         Source::Digit(_) | Source::DigitTimer | Source::DigitHeld | Source::DigitDuration => {
             DetectorSet::DTMF
         }
-        Source::FaxTone => DetectorSet::FAX_CALLING,
+        Source::FaxTone | Source::PlainFax => DetectorSet::FAX,
         Source::ModemTone => DetectorSet::ANSWER,
         Source::Tone(Tone::Milliwatt1000 | Tone::Milliwatt1004 | Tone::Milliwatt1013) => {
             DetectorSet::MILLIWATT
@@ -77,6 +77,8 @@ const fn detector_of(source: Source) -> DetectorSet {
         | Source::ObservedEventsFull
         | Source::QuarantineOverflowed
         | Source::ConnectionAge
+        | Source::FaxProcedure
+        | Source::Hook
         // Of use in a test alone.
         | Source::Continuity(_)
         | Source::NetworkContinuity(_)

@@ -141,7 +141,7 @@ pub fn check_signals(
     };
     // Tones are heard beside others; a test is of nothing but its own.
     let takes = |event: EventId| match event.making() {
-        None | Some(Making::Nothing) => 0,
+        None | Some(Making::Nothing | Making::Telephone) => 0,
         Some(Making::Tone(_) | Making::RingbackOn | Making::Digit(_) | Making::LongDigit | Making::List) => 1,
         Some(_) => signal::AT_ONCE_MAX,
     };

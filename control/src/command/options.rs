@@ -93,18 +93,26 @@ pub fn check(
     if options.key.is_some() || !has_line && options.bandwidth_kbps.is_some() {
         return Err(ReturnCode::UNSUPPORTED_OPTION);
     }
-    options.others.iter().try_for_each(|(name, _)| extension(name))?;
+    options.others.iter().try_for_each(|(name, value)| extension(name, *value))?;
     options.type_of_service.map(mark).transpose()
 }
 
 /// RFC 3435 §3.2.2.10: unknown `x-` are ignored, unknown `x+` are not.
-fn extension(name: &str) -> Result<(), ReturnCode> {
+fn extension(name: &str, value: Option<&str>) -> Result<(), ReturnCode> {
     match name.get(..2) {
+        _ if name.eq_ignore_ascii_case("FXR/fx") => fax(value.unwrap_or_default()),
         Some(vendor) if vendor.eq_ignore_ascii_case("x-") => Ok(()),
         Some(vendor) if vendor.eq_ignore_ascii_case("x+") => Err(ReturnCode::UNKNOWN_OPTION_EXTENSION),
         _ if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),
         _ => Err(ReturnCode::UNSUPPORTED_OPTION),
     }
+}
+
+/// RFC 5347 §2.1: there is no T.38 here; to leave fax to the gateway, or alone, can always be had.
+fn fax(procedures: &str) -> Result<(), ReturnCode> {
+    let mut procedures = procedures.split(';').map(str::trim);
+    let is_had = procedures.any(|name| ["gw", "off"].iter().any(|had| had.eq_ignore_ascii_case(name)));
+    if is_had { Ok(()) } else { Err(ReturnCode::UNSUPPORTED_OPTION_VALUE) }
 }
 
 /// The upper six bits of the TOS octet. The lower two have become congestion notification since

@@ -78,7 +78,12 @@ impl State {
     pub fn forget_connection(&mut self, id: EndpointId, connection: ConnectionId, port: PortSlot) {
         let now = self.now;
         let control = &mut self.endpoints[id].control;
-        control.playing.retain(|(_, side)| *side != Side::Network(port));
+        let gone: Vec<_> = control.playing.extract_if(.., |(_, at)| *at == Side::Network(port)).collect();
+        for (play, _) in gone {
+            if !control.playing.iter().any(|(other, _)| *other == play) {
+                control.signals.handle_silent(now, signal::PlayId(play.0));
+            }
+        }
         control.watching.retain(|(side, _)| *side != Side::Network(port));
         control.continuity.forget(connection);
         control.signals.handle_disconnected(now, connection);
@@ -138,17 +143,21 @@ impl State {
         if let Some(Making::Continuity(_) | Making::NetworkContinuity(_)) = signal.key.event.making() {
             endpoint.control.continuity.start(play, scope);
         }
-        let Some(tone) = tones::of(signal) else { return 0 };
-        let play = PlayId(play.0);
         let mut sides = Vec::new();
-        if scope == Scope::Endpoint {
-            sides.extend(endpoint.ds0().map(Side::Line));
+        if let Some(tone) = tones::of(signal, endpoint.law) {
+            if scope == Scope::Endpoint {
+                sides.extend(endpoint.ds0().map(Side::Line));
+            }
+            let heard = endpoint.connections.iter().filter(|connection| scope.holds(Some(connection.id)));
+            sides.extend(heard.map(|connection| Side::Network(connection.port)));
+            for side in sides.iter().copied() {
+                let play = PlayId(play.0);
+                endpoint.control.playing.push((play, side));
+                self.orders.push(endpoint.core, Action::Play { side, play, tone }, owner);
+            }
         }
-        let heard = endpoint.connections.iter().filter(|connection| scope.holds(Some(connection.id)));
-        sides.extend(heard.map(|connection| Side::Network(connection.port)));
-        for side in sides.iter().copied() {
-            endpoint.control.playing.push((play, side));
-            self.orders.push(endpoint.core, Action::Play { side, play, tone }, owner);
+        if sides.is_empty() {
+            self.endpoints[id].control.signals.handle_silent(self.now, play);
         }
         sides.len()
     }

@@ -183,8 +183,9 @@ fn call_agent(mut section: Section<'_>) -> CallAgentConfig {
     let provisional = section.boolean("provisional", true);
     let piggyback = section.boolean("piggyback", true);
     let rsip = section.boolean("rsip", true);
+    let telephones = section.boolean("telephones", false);
     section.finish();
-    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip }
+    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip, telephones }
 }
 
 /// A local endpoint name, which can have wildcards and ranges.

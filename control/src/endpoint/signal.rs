@@ -210,6 +210,14 @@ impl Signals {
         }
     }
 
+    /// A signal sounds nowhere, or nowhere any more: a brief one is over with that.
+    pub fn handle_silent(&mut self, now: Instant, play: PlayId) {
+        let is_it = |active: &Active| active.play == play && active.signal.lasting == Lasting::Brief;
+        if self.active.iter().any(is_it) {
+            self.handle_ended(now, play);
+        }
+    }
+
     /// A signal has done what it was for, and ends with that: what has come of it is told otherwise.
     pub fn handle_done(&mut self, play: PlayId) {
         drop(self.take(play));

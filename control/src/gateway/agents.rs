@@ -46,6 +46,8 @@ pub(super) struct Agent {
     pub(super) piggyback: bool,
     /// Whether it understands RSIP.
     pub(super) rsip: bool,
+    /// Whether it takes circuits for telephone lines.
+    pub(super) telephones: bool,
 }
 
 /// What a source is.
@@ -108,6 +110,7 @@ impl Agent {
             provisional: config.provisional,
             piggyback: config.piggyback,
             rsip: config.rsip,
+            telephones: config.telephones,
         }
     }
 }

@@ -10,6 +10,7 @@ use drivers::time::Instant;
 use super::{Due, Gateway};
 use crate::endpoint::EndpointId;
 use crate::endpoint::notify::{Effect, Observed};
+use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
 use crate::package::ability::{Source, Tone};
 use crate::topology::CoreId;
@@ -37,8 +38,11 @@ impl Gateway {
 
     fn happened(&mut self, id: EndpointId, connection: Option<ConnectionId>, source: Source) {
         let now = self.state.now;
+        // RFC 5347 §2.2.2: `nopfax(start)`.
+        let start = (source == Source::PlainFax).then(|| Parameter::bare("start"));
+        let parameters = Parameters(start.into_iter().collect());
         for event in self.state.packages.caused_by(source) {
-            let observed = Observed { connection, ..Observed::new(event) };
+            let observed = Observed { event, connection, parameters: parameters.clone() };
             self.state.endpoints[id].control.notify.handle_event(now, observed);
         }
         self.state.stirred.push(id);
@@ -114,7 +118,8 @@ impl Gateway {
 fn sources_of(sound: Sound) -> Vec<Source> {
     match sound {
         Sound::Digit(digit) => vec![Source::Digit(digit)],
-        Sound::FaxCalling => vec![Source::FaxTone],
+        // RFC 3660 §2.1, RFC 5347 §2.1.5: by either.
+        Sound::FaxCalling | Sound::FaxPreamble => vec![Source::FaxTone, Source::PlainFax],
         // RFC 3660 §2.1: with or without phase reversals, which are seen later and are no second tone.
         Sound::Answer => vec![Source::ModemTone],
         Sound::AnswerTurning | Sound::Check(_) => Vec::new(),

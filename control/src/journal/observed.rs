@@ -53,6 +53,7 @@ fn write_sound(sound: Sound, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match sound {
         Sound::Digit(digit) => write!(f, "digit {digit}"),
         Sound::FaxCalling => f.write_str("fax-calling"),
+        Sound::FaxPreamble => f.write_str("fax-preamble"),
         Sound::Answer => f.write_str("answer"),
         Sound::AnswerTurning => f.write_str("answer-turning"),
         Sound::Check(CheckTone::Co1) => f.write_str("co1"),
@@ -66,6 +67,7 @@ fn read_sound<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Sound> {
     Some(match words.next()? {
         "digit" => Sound::Digit(Digit::new(words.next()?.parse().ok()?)?),
         "fax-calling" => Sound::FaxCalling,
+        "fax-preamble" => Sound::FaxPreamble,
         "answer" => Sound::Answer,
         "answer-turning" => Sound::AnswerTurning,
         "co1" => Sound::Check(CheckTone::Co1),
@@ -80,8 +82,9 @@ fn read_sound<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Sound> {
 mod tests {
     use super::*;
 
-    const OTHERS: [Sound; 7] = [
+    const OTHERS: [Sound; 8] = [
         Sound::FaxCalling,
+        Sound::FaxPreamble,
         Sound::Answer,
         Sound::AnswerTurning,
         Sound::Check(CheckTone::Co1),

@@ -47,6 +47,8 @@ pub enum Ability {
     NetworkContinuityTest,
     /// Answer and blocking are signalled by ABCD bits.
     LineSignalling,
+    /// What takes a telephone is taken for granted, though there is none.
+    Telephones,
     /// Patterns are detected and sent that are agreed on with the call agent.
     Patterns,
     /// The first packet of a connection is told.
@@ -76,6 +78,13 @@ impl Abilities {
             index += 1;
         }
         Self(bits)
+    }
+
+    /// These, and that one only if `is_there`.
+    #[must_use]
+    pub const fn with(self, ability: Ability, is_there: bool) -> Self {
+        let bit = 1 << ability as u32;
+        Self(if is_there { self.0 | bit } else { self.0 & !bit })
     }
 
     /// Whether this one is there.
@@ -111,6 +120,12 @@ pub enum Source {
     FaxTone,
     /// ANS, ANSam, with or without phase reversals.
     ModemTone,
+    /// The same, where that starts no procedure: the parameter says `start`.
+    PlainFax,
+    /// A procedure for fax has started or ended.
+    FaxProcedure,
+    /// A telephone's hook has moved.
+    Hook,
     /// A tone; special information tones have a parameter.
     Tone(Tone),
     /// The continuity test with this check tone has passed.
@@ -172,6 +187,8 @@ pub enum Making {
     Answer,
     /// Blocking, by ABCD bits.
     Blocking,
+    /// Something that a telephone does, or that its line does to it.
+    Telephone,
 }
 
 /// A tone, by what it is for (ITU-T E.180, E.182, Q.724).
@@ -189,6 +206,20 @@ pub enum Tone {
     Confirmation,
     /// The number cannot be called.
     Intercept,
+    /// Digits are awaited.
+    Dial,
+    /// The same, and something has been acknowledged.
+    StutterDial,
+    /// Another caller is there.
+    CallWaiting,
+    /// The conversation is being recorded.
+    RecorderWarning,
+    /// Somebody may be listening in.
+    Alerting,
+    /// Something is to be said or keyed in.
+    Prompt,
+    /// The telephone was not hung up.
+    OffHookWarning,
     /// The call gives way to one more urgent.
     Preemption,
     /// The line called is permanently off-hook.
@@ -220,7 +251,8 @@ impl Source {
             Self::ConnectionAge => Ability::ConnectionAge,
             Self::Digit(_) | Self::DigitTimer => Ability::DigitDetection,
             Self::DigitHeld | Self::DigitDuration => Ability::DigitDuration,
-            Self::FaxTone => Ability::FaxToneDetection,
+            Self::FaxTone | Self::PlainFax | Self::FaxProcedure => Ability::FaxToneDetection,
+            Self::Hook => Ability::Telephones,
             Self::ModemTone => Ability::ModemToneDetection,
             Self::Tone(tone) if tone.is_for_tests() => Ability::TestToneDetection,
             Self::Tone(_) => Ability::CallToneDetection,
@@ -254,6 +286,7 @@ impl Making {
             Self::TestPattern => Ability::TestPatterns,
             Self::Pattern => Ability::Patterns,
             Self::Answer | Self::Blocking => Ability::LineSignalling,
+            Self::Telephone => Ability::Telephones,
         }
     }
 }
@@ -267,6 +300,13 @@ impl Tone {
             | Self::Reorder
             | Self::Confirmation
             | Self::Intercept
+            | Self::Dial
+            | Self::StutterDial
+            | Self::CallWaiting
+            | Self::RecorderWarning
+            | Self::Alerting
+            | Self::Prompt
+            | Self::OffHookWarning
             | Self::Preemption
             | Self::PermanentSignal
             | Self::SpecialInformation

@@ -28,6 +28,8 @@ pub(super) enum Takes {
     Key { wildcard: bool },
     /// A connection, or all, or the current one.
     Connection,
+    /// Any text.
+    Text,
     /// Signals, any number but none.
     Signals,
 }
@@ -185,6 +187,7 @@ impl Takes {
                     || wildcard && value.eq_ignore_ascii_case("x")
             }
             Self::Connection => matches!(value, "*" | "$") || value.parse::<ConnectionId>().is_ok(),
+            Self::Text => true,
             Self::Signals => false,
         }
     }

@@ -30,6 +30,7 @@ const EVERY: Abilities = Abilities::of(&[
     Ability::ContinuityResponse,
     Ability::NetworkContinuityTest,
     Ability::LineSignalling,
+    Ability::Telephones,
     Ability::Patterns,
     Ability::MediaStart,
     Ability::MediaTimeout,
@@ -75,7 +76,7 @@ fn of_nothing_that_can_be_done_nothing_is_known() {
 #[test]
 fn each_code_is_due_where_rfc_3661_has_it() {
     let some = Packages::new(Abilities::of(&[Ability::FaxToneDetection, Ability::CallTones]));
-    assert_eq!(some.list(), "T:1,G:1");
+    assert_eq!(some.list(), "T:1,G:1,L:1,FXR:0");
     // Detected; known but not detected here; not in the package; a signal only; unknown package.
     assert_eq!(found(&some, "G/ft"), Ok("G/ft".to_owned()));
     assert_eq!(found(&some, "g/MT"), Err(512));
@@ -94,7 +95,7 @@ fn each_code_is_due_where_rfc_3661_has_it() {
 
 #[test]
 fn an_event_without_a_package_is_of_the_first_package() {
-    assert_eq!(ALL_ABLE.list(), "T:1,G:1,D:1,R:1,B:0,SL:0,DM1:0,BA:0,RED:0,LCK:0");
+    assert_eq!(ALL_ABLE.list(), "T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,SL:0,DM1:0,BA:0,RED:0,LCK:0");
     assert_eq!(found(&ALL_ABLE, "ro"), Ok("T/ro".to_owned()));
     assert_eq!(found(&ALL_ABLE, "ft"), Err(522));
     assert_eq!(ALL_ABLE.signal(&name("bz")).map(|id| id.to_string()), Ok("T/bz".to_owned()));
@@ -109,7 +110,7 @@ fn ranges_and_wildcards_are_the_events_they_stand_for() {
         ("D/*", "D/*"),
         ("D/#", "D/#"),
         ("*/ft", "G/ft"),
-        ("*/of", "T/of,G/of,D/of,R/of,SL/of"),
+        ("*/of", "T/of,G/of,D/of,R/of,L/of,SL/of"),
         ("B/all", "B/enf,B/oef,B/qbo"),
         ("G/all", "G/ft,G/mt,G/oc,G/of,G/pat"),
         ("G/all@*", "G/ld"),

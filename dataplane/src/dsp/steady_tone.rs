@@ -274,7 +274,7 @@ static TONES: [Known; 6] = [
     // ITU-T T.30: 1,100 Hz within 38, for half a second.
     Known {
         sound: Sound::FaxCalling,
-        detector: DetectorSet::FAX_CALLING,
+        detector: DetectorSet::FAX,
         hz: 1_100.0,
         peak_min: FAINT,
         share_min: 0.4,

@@ -11,6 +11,7 @@ fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
         provisional: true,
         piggyback: true,
         rsip: true,
+        telephones: false,
     }
 }
 
@@ -105,4 +106,17 @@ fn with_too_much_under_way_new_calls_are_refused_and_the_ends_of_calls_are_not()
     let said = bench.say_only(&format!("DLCX 31 ds/e1-1/9@gw MGCP 1.0\nC: A1\nI: {id}\n"));
     assert_eq!(said, ["101 31 Queued\n"]);
     assert!(bench.carry_out().iter().any(|answer| answer.starts_with("250 31 ")));
+}
+
+#[test]
+fn who_takes_circuits_for_telephone_lines_is_told_otherwise_or_left_in_its_belief() {
+    let mut bench = shared(|config| config.call_agents[0].telephones = true);
+    let request = "X: 1\nR: L/hd(N)\nS: L/rg,L/ci(11/22/07/02,1001,)\n";
+    let first = format!("RQNT 1 ds/e1-1/1@gw MGCP 1.0\n{request}");
+    assert!(said(&mut bench, "192.0.2.1:2727", &first).contains("\n200 1 OK"));
+    let second = format!("RQNT 1 ds/e1-2/1@gw MGCP 1.0\n{request}");
+    assert!(said(&mut bench, "192.0.2.2:2727", &second).contains("\n512 1 "));
+    let tones = "RQNT 2 ds/e1-2/1@gw MGCP 1.0\nX: 2\nS: L/dl\n";
+    assert_eq!(said(&mut bench, "192.0.2.2:2727", tones), "");
+    assert!(matches!(bench.actions().last(), Some(Action::Play { .. })));
 }

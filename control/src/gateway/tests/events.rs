@@ -239,6 +239,39 @@ fn digits_on_a_connection_are_told_by_its_name() {
     assert_eq!(bench.observe(*side, five), [""; 0]);
 }
 
+// RFC 3660 §2.1, RFC 5347 §2.2.2.
+#[test]
+fn a_fax_machine_is_told_and_that_nothing_is_done_for_it() {
+    let mut bench = Bench::new();
+    let line = bench.line();
+    let request = "X: 1\nR: G/ft(A),FXR/nopfax(N),fxr/t38,fxr/gwfax\n";
+    for (code, sound) in [(1, Sound::FaxCalling), (2, Sound::FaxPreamble)] {
+        assert_code(&bench.ask("RQNT ds/e1-1/1@gw", request), 200);
+        let told = one(bench.observe(line, Observation::Began(sound)));
+        assert_eq!(header(&told, "O").as_deref(), Some("G/ft,FXR/nopfax(start)"), "{code}");
+        bench.answer_to(&told);
+    }
+}
+
+// A brief signal that makes no sound would else keep those that come after it waiting for ever.
+#[test]
+fn what_is_played_nowhere_is_over_at_once() {
+    let mut bench = bench();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nS: D/5@*\n"), 200);
+    assert_eq!(bench.actions(), []);
+    let id = bench.crcx("ds/e1-1/1@gw", "A1");
+    bench.actions();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", &format!("X: 2\nS: D/6@{id}\n")), 200);
+    assert!(matches!(bench.actions()[..], [Action::Play { side: Side::Network(_), .. }]));
+    // The connection takes what is played on it with it.
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\nS: D/7@*\n"), 200);
+    assert_code(&bench.ask("DLCX ds/e1-1/1@gw", ""), 250);
+    let id = bench.crcx("ds/e1-1/1@gw", "A1");
+    bench.actions();
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", &format!("X: 4\nS: D/8@{id}\n")), 200);
+    assert!(matches!(bench.actions()[..], [Action::Play { side: Side::Network(_), .. }]));
+}
+
 // RFC 3660 §2.3.
 #[test]
 fn a_continuity_test_passes_when_the_return_tone_has_come_and_gone() {
@@ -295,9 +328,12 @@ fn an_outage_ends_requests_and_signals() {
 #[test]
 fn who_names_an_unknown_package_is_told_the_known() {
     let mut bench = Bench::new();
-    let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: L/hd(N)\n");
+    let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1\nR: H/hd(N)\n");
     assert_code(&answer, 518);
-    assert_eq!(header(&answer, "PL").as_deref(), Some("T:1,G:1,D:1,R:1,B:0,DM1:0,BA:0,RED:0,LCK:0"));
+    assert_eq!(
+        header(&answer, "PL").as_deref(),
+        Some("T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,DM1:0,BA:0,RED:0,LCK:0")
+    );
 }
 
 // RFC 3435 §4.4.1, §4.4.7: until the disconnected procedure is complete, what happens is quarantined.

@@ -74,9 +74,10 @@ fn commands_that_are_not_for_a_gateway() {
 #[test]
 fn events_that_are_not_supported() {
     let bench = &mut Bench::new();
-    refused(bench, 518, "RQNT ds/e1-1/1@gw", "X: A1\nR: D/[0-9#*](N),G/ft(N),fxr/t38\n");
+    refused(bench, 518, "RQNT ds/e1-1/1@gw", "X: A1\nR: D/[0-9#*](N),G/ft(N),nas/au\n");
     refused(bench, 522, "RQNT ds/e1-1/1@gw", "X: A1\nR: hd(N)\n");
-    refused(bench, 518, "RQNT ds/e1-1/1@gw", "X: A1\nS: L/rg\n");
+    refused(bench, 513, "RQNT ds/e1-1/1@gw", "X: A1\nS: L/rg\n");
+    refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: L/hd(N)\n");
     refused(bench, 508, "RQNT ds/e1-1/1@gw", "X: A1\nQ: loop,twice\n");
     refused(bench, 537, "RQNT ds/e1-1/1@gw", "X: A1\nD: (xxFx)\n");
     refused(bench, 523, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(Z)\n");
@@ -86,7 +87,7 @@ fn events_that_are_not_supported() {
     refused(bench, 511, "RQNT ds/e1-1/1@gw", "X: A1\nB/XY: 1\n");
     refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: D/L(N)\n");
     refused(bench, 513, "RQNT ds/e1-1/1@gw", "X: A1\nS: T/tp\n");
-    refused(bench, 518, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: A1\nR: L/hd(N)\n");
+    refused(bench, 518, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: A1\nR: H/hd(N)\n");
 }
 
 #[test]
@@ -119,11 +120,15 @@ fn local_options_that_cannot_be_had() {
         (525, "x+flower:daisy"),
         (518, "fm/t38:loose"),
         (541, "zz:1"),
+        (532, "fxr/fx:t38;t38-loose"),
     ];
     for (code, option) in options {
         refused(bench, code, "CRCX ds/e1-1/1@gw", &format!("C: A1\nL: {option}\nM: recvonly\n"));
     }
-    assert_code(&bench.ask("CRCX ds/e1-1/1@gw", "C: A1\nL: x-flower:daisy\nM: recvonly\n"), 200);
+    assert_code(
+        &bench.ask("CRCX ds/e1-1/1@gw", "C: A1\nL: x-flower:daisy, fxr/fx:t38;gw\nM: recvonly\n"),
+        200,
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 
 const ALL: DetectorSet = DetectorSet::CHECK
-    .with(DetectorSet::FAX_CALLING)
+    .with(DetectorSet::FAX)
     .with(DetectorSet::ANSWER)
     .with(DetectorSet::MILLIWATT)
     .with(DetectorSet::TEST_PROGRESS);
@@ -164,7 +164,5 @@ fn neither_speech_nor_noise_is_a_tone() {
 }
 
 /// A continuity tone of 30 ms must be taken, and speech has whistles as long.
-const ALL_BUT_CHECK: DetectorSet = DetectorSet::FAX_CALLING
-    .with(DetectorSet::ANSWER)
-    .with(DetectorSet::MILLIWATT)
-    .with(DetectorSet::TEST_PROGRESS);
+const ALL_BUT_CHECK: DetectorSet =
+    DetectorSet::FAX.with(DetectorSet::ANSWER).with(DetectorSet::MILLIWATT).with(DetectorSet::TEST_PROGRESS);

@@ -408,8 +408,8 @@ fn cost_of_listening() {
     for (name, detectors) in [
         ("nothing", DetectorSet::NONE),
         ("DTMF", DetectorSet::DTMF),
-        ("fax and modem", DetectorSet::FAX_CALLING.with(DetectorSet::ANSWER)),
-        ("all three", DetectorSet::DTMF.with(DetectorSet::FAX_CALLING).with(DetectorSet::ANSWER)),
+        ("fax and modem", DetectorSet::FAX.with(DetectorSet::ANSWER)),
+        ("all three", DetectorSet::DTMF.with(DetectorSet::FAX).with(DetectorSet::ANSWER)),
     ] {
         for is_speech in [true, false] {
             let mut core = Core::with_spans(16, BLOCK);
