@@ -103,6 +103,7 @@ fn imports_go_one_way_and_stay_in_their_lane() {
                 "dataplane::worker",
                 "net::uring",
                 "net::mmsg",
+                "net::xdp",
                 "net::sim",
                 "span::sim",
                 "std::thread::sleep",

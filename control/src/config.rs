@@ -18,7 +18,7 @@ use std::time::Duration;
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
 use dataplane::link::JitterBounds;
 use drivers::line::{Carrier, Law, Timeslot};
-use drivers::net::Dscp;
+use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
 pub use self::service::{Service, ServiceConfig};
@@ -312,12 +312,19 @@ impl MediaConfig {
 }
 
 /// How datagrams reach the network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaDriver {
     /// UDP sockets over io_uring.
     Uring,
     /// UDP sockets by plain calls.
     Mmsg,
+    /// Past the kernel's network stack, over AF_XDP.
+    Xdp {
+        /// The interface; the one that has the addresses if `None`.
+        interface: Option<String>,
+        /// What is used of it.
+        mode: XdpMode,
+    },
 }
 
 /// Packet relays (RFC 3435 §2.1.1.6, §E.3).
@@ -600,6 +607,29 @@ ptime_ms = 25
         let errors = errors("[media]\nptime_ms = = 20\n\n[log]\nlevel = \"loud\"\n");
         assert!(errors.iter().any(|error| error.starts_with("line 2: ")), "{errors:#?}");
         assert!(errors.iter().any(|error| error.starts_with("line 5: log.level: `loud`")), "{errors:#?}");
+    }
+
+    #[test]
+    fn a_driver_past_the_kernel_has_an_interface_and_a_mode() {
+        let driver = |text: &str| parse(text).unwrap().media.driver;
+        let xdp = |interface: Option<&str>, mode| MediaDriver::Xdp {
+            interface: interface.map(str::to_owned),
+            mode,
+        };
+        assert_eq!(driver("[media]\ndriver = \"xdp\"\n"), xdp(None, XdpMode::Auto));
+        assert_eq!(
+            driver("[media]\ndriver = \"xdp\"\nxdp_interface = \"eth1\"\nxdp_mode = \"zero-copy\"\n"),
+            xdp(Some("eth1"), XdpMode::ZeroCopy)
+        );
+        assert_eq!(driver("[media]\ndriver = \"mmsg\"\n"), MediaDriver::Mmsg);
+        assert_eq!(
+            errors("[media]\nxdp_mode = \"native\"\n"),
+            ["line 2: media.xdp_mode: only the driver \"xdp\" has it"]
+        );
+        assert_eq!(
+            errors("[media]\ndriver = \"xdp\"\nxdp_interface = \"a/b\"\n"),
+            ["line 3: media.xdp_interface: `a/b` is not the name of an interface, like `eth0`"]
+        );
     }
 
     #[test]

@@ -74,6 +74,12 @@ counters! {
     Truncated = "received_truncated",
     /// Receives that ended and were armed again.
     Rearmed = "receive_rearmed",
+    /// Datagrams dropped past the kernel because a checksum or a length in them was wrong.
+    Damaged = "received_damaged",
+    /// Datagrams dropped past the kernel because its queues to the core were full.
+    QueueDropped = "received_queue_dropped",
+    /// Datagrams that went through the kernel though the driver goes past it.
+    Around = "datagrams_around",
     /// Controlled slips of spans.
     Slips = "span_slips",
     /// Blocks exchanged with spans.

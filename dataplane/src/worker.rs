@@ -134,6 +134,9 @@ impl<N: RtpSockets> Worker<N> {
         self.stats.set(Counter::SendRefused, counters.refused);
         self.stats.set(Counter::Truncated, counters.truncated);
         self.stats.set(Counter::Rearmed, counters.rearmed);
+        self.stats.set(Counter::Damaged, counters.damaged);
+        self.stats.set(Counter::QueueDropped, counters.dropped);
+        self.stats.set(Counter::Around, counters.around);
     }
 
     /// When the next block of any span is due: what simulated time may move to.

@@ -12,6 +12,7 @@ mod pages;
 mod settings;
 pub mod sim;
 pub mod uring;
+pub mod xdp;
 
 use std::fmt;
 use std::io;
@@ -19,6 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use self::bind::{BindError, BoundSockets};
 pub use self::settings::Settings;
+pub use self::xdp::Mode as XdpMode;
 use crate::time::Instant;
 
 /// One bound UDP port of one core: RTP on the even slots, its RTCP on the next.
@@ -145,6 +147,13 @@ pub struct NetCounters {
     pub starved: u64,
     /// Times that more had completed than the completion queue holds.
     pub overflowed: u64,
+    /// Received datagrams dropped because a checksum or a length in them was wrong. Where the kernel
+    /// receives, it counts those itself.
+    pub damaged: u64,
+    /// Datagrams for which the driver's own queues had no room, dropped before they were received.
+    pub dropped: u64,
+    /// Those of `received` and `sent` that went around the driver's own way, through the kernel.
+    pub around: u64,
 }
 
 /// The RTP and RTCP sockets of one core.

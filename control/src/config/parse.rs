@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dataplane::link::JitterBounds;
-use drivers::net::Dscp;
+use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
 use super::reader::{Document, Section, Value};
@@ -271,8 +271,7 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
     }
     let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
     let dscp = Dscp::new(code_point).expect("the range was checked");
-    let drivers = [("uring", MediaDriver::Uring), ("mmsg", MediaDriver::Mmsg)];
-    let driver = section.word("driver", &drivers, default.driver);
+    let driver = media_driver(section, default.driver);
     let echo_cancellation = section.word(
         "echo_cancellation",
         &[("external", EchoCancellation::External), ("none", EchoCancellation::None)],
@@ -285,6 +284,44 @@ fn rtpbridge(mut section: Section<'_>) -> RtpBridgeConfig {
     let endpoints = section.integer("endpoints", 0..=32_256, RtpBridgeConfig::default().endpoints);
     section.finish();
     RtpBridgeConfig { endpoints }
+}
+
+fn media_driver(section: &mut Section<'_>, default: MediaDriver) -> MediaDriver {
+    #[derive(Clone, Copy)]
+    enum Name {
+        Default,
+        Uring,
+        Mmsg,
+        Xdp,
+    }
+    let names = [("uring", Name::Uring), ("mmsg", Name::Mmsg), ("xdp", Name::Xdp)];
+    let name = section.word("driver", &names, Name::Default);
+    let interface = section.value("xdp_interface").and_then(|value| interface(&value));
+    let modes = [XdpMode::Auto, XdpMode::ZeroCopy, XdpMode::Native, XdpMode::Generic];
+    let mode = section.word("xdp_mode", &modes.map(|mode| (mode.name(), mode)), XdpMode::Auto);
+    for key in ["xdp_interface", "xdp_mode"] {
+        if !matches!(name, Name::Xdp) && section.has(key) {
+            section.error(key, "only the driver \"xdp\" has it");
+        }
+    }
+    match name {
+        Name::Default => default,
+        Name::Uring => MediaDriver::Uring,
+        Name::Mmsg => MediaDriver::Mmsg,
+        Name::Xdp => MediaDriver::Xdp { interface, mode },
+    }
+}
+
+/// The name of a network interface: what Linux takes for one.
+fn interface(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let is_name = (1..=15).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':');
+    if !is_name {
+        value.error(format!("`{text}` is not the name of an interface, like `eth0`"));
+    }
+    is_name.then(|| text.to_owned())
 }
 
 fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {

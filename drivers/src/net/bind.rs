@@ -19,6 +19,8 @@ use super::{Dscp, Ports, Settings};
 /// thread that will use it, does the rest.
 #[derive(Debug)]
 pub struct BoundSockets {
+    /// What they are.
+    pub(super) ports: Ports,
     /// One socket a slot, in slot order, and whether it is of IPv6.
     pub(super) sockets: Vec<(OwnedFd, bool)>,
     pub(super) dscp: Dscp,
@@ -46,7 +48,7 @@ impl BoundSockets {
                     .map_err(|reason| BindError::Port { address, reason })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { sockets, dscp, settings })
+        Ok(Self { ports: ports.clone(), sockets, dscp, settings })
     }
 }
 

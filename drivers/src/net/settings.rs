@@ -7,7 +7,8 @@ use super::uring::BUFFER_STRIDE;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Datagrams that can have come and not yet been looked at, 1 to 32,768. More than these wait
-    /// in their sockets' own queues, which costs time, but loses nothing.
+    /// in their sockets' own queues, which costs time, but loses nothing; over AF_XDP there are none,
+    /// and they are lost.
     pub receive_buffers: u32,
     /// Datagrams that go to the kernel in one call, 1 to 32,768. More take more calls.
     pub sends: u32,

@@ -274,21 +274,19 @@ pub(super) fn flush_with_a_time_past_takes_in_what_has_come<G: Ground>(ground: &
 }
 
 pub(super) fn a_thousand_sockets_lose_nothing<G: Ground>(ground: &G) {
-    const ROUNDS: u32 = 8;
-    let (mut sockets, addresses) = sockets_at(ground, Family::V4, 500, SMALL);
+    let (mut sockets, addresses) = sockets_at(ground, Family::V4, 500, Settings::for_slots(1_000));
     let peer = peer(ground, Family::V4);
-    for round in 0..ROUNDS {
+    for round in 0..8 {
         for (slot, address) in addresses.iter().enumerate() {
             peer.send_to(format!("{slot}/{round}").as_bytes(), address).unwrap();
         }
+        let mut came: Vec<_> = receive(&mut sockets, addresses.len());
+        came.sort_by_key(|(slot, ..)| *slot);
+        for (index, (slot, _, _, octets)) in came.iter().enumerate() {
+            assert_eq!((slot.0 as usize, &octets[..]), (index, format!("{index}/{round}").as_bytes()));
+        }
+        assert_eq!(came.len(), addresses.len());
     }
-    let mut next = vec![0; addresses.len()];
-    for (slot, _, _, octets) in receive(&mut sockets, addresses.len() * ROUNDS as usize) {
-        let round = &mut next[slot.0 as usize];
-        assert_eq!(octets, format!("{}/{round}", slot.0).as_bytes());
-        *round += 1;
-    }
-    assert!(next.iter().all(|&rounds| rounds == ROUNDS));
 }
 
 pub(super) fn more_sends_than_there_is_room_for_go_all_the_same<G: Ground>(ground: &G) {
@@ -352,7 +350,18 @@ pub(super) fn every_port_is_free_as_soon_as_the_sockets_are_dropped<G: Ground>(g
         }
         receive(&mut sockets, 10);
         drop(sockets);
-        bound = BoundSockets::bind(&ports, Dscp::EF, SMALL).expect("all are free");
+        bound = bind_again(&ports);
+    }
+}
+
+/// Another test that starts a program holds all descriptors of the process for an instant.
+fn bind_again(ports: &Ports) -> BoundSockets {
+    let end = Clock.now() + Duration::from_millis(200);
+    loop {
+        match BoundSockets::bind(ports, Dscp::EF, SMALL) {
+            Err(_) if Clock.now() < end => thread::yield_now(),
+            bound => return bound.expect("all are free"),
+        }
     }
 }
 

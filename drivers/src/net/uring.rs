@@ -60,7 +60,7 @@ impl UringSockets {
     /// # Errors
     /// What the kernel says to the ring; where it is plain what it lacks, the text says so.
     pub fn new(bound: BoundSockets) -> io::Result<Self> {
-        let BoundSockets { sockets, dscp, settings } = bound;
+        let BoundSockets { sockets, dscp, settings, .. } = bound;
         let ring = make_ring(settings.submissions(), settings.completions(sockets.len()))?;
         let submitter = ring.submitter();
         let descriptors: Vec<_> = sockets.iter().map(|(fd, _)| fd.as_raw_fd()).collect();

@@ -22,6 +22,7 @@ use drivers::cpu;
 use drivers::line::SpanId;
 use drivers::net::mmsg::MmsgSockets;
 use drivers::net::uring::UringSockets;
+use drivers::net::xdp::{Interface, XdpSockets};
 use drivers::net::{BindError, BoundSockets, Dscp, Ports, RtpSockets, Settings};
 use drivers::span::Span;
 use drivers::time::{Clock, Epoch};
@@ -29,6 +30,7 @@ use nix::errno::Errno;
 use nix::poll::poll;
 use rand::TryRng;
 use rand::rngs::SysRng;
+use tracing::info;
 
 use crate::Failure;
 
@@ -39,7 +41,29 @@ pub(crate) struct Assembly {
     control: Control,
     cores: Vec<Core>,
     links: Vec<ControlEnd>,
+    media: Media,
     epoch: Epoch,
+}
+
+/// What the cores' sockets are made of.
+enum Media {
+    Uring,
+    Mmsg,
+    Xdp(Arc<Interface>),
+}
+
+impl Media {
+    /// # Errors
+    /// If the interface cannot be used.
+    fn new(driver: &MediaDriver, cores: &[Ports]) -> Result<Self, Failure> {
+        match driver {
+            MediaDriver::Uring => Ok(Self::Uring),
+            MediaDriver::Mmsg => Ok(Self::Mmsg),
+            MediaDriver::Xdp { interface, mode } => Interface::attach(interface.as_deref(), *mode, cores)
+                .map(Self::Xdp)
+                .map_err(|error| format!("RTP (media.driver = \"xdp\"): {error}").into()),
+        }
+    }
 }
 
 /// One core's part of it.
@@ -89,7 +113,8 @@ impl Assembly {
             cores.push(Core { cpu: core.cpu, parts, sockets });
             links.push(control_end);
         }
-        Ok(Self { config, topology, control, cores, links, epoch })
+        let media = Media::new(&config.media.driver, &topology.ports)?;
+        Ok(Self { config, topology, control, cores, links, media, epoch })
     }
 
     /// Has SIGHUP read what is in service from the configuration's file again.
@@ -113,9 +138,17 @@ impl Assembly {
     /// # Errors
     /// What one of them lacks; the others have ended again then.
     pub(crate) fn start(self) -> Result<Started, Failure> {
-        match self.config.media.driver {
-            MediaDriver::Uring => self.start_with(|bound, _| UringSockets::new(bound)),
-            MediaDriver::Mmsg => self.start_with(|bound, _| MmsgSockets::new(bound)),
+        match &self.media {
+            Media::Uring => self.start_with(|bound, _| UringSockets::new(bound)),
+            Media::Mmsg => self.start_with(|bound, _| MmsgSockets::new(bound)),
+            Media::Xdp(interface) => {
+                let (making, interface) = (Arc::clone(interface), Arc::clone(interface));
+                let make = move |bound, core: CoreId| XdpSockets::new(bound, &making, usize::from(core.0));
+                let started = self.start_with(make)?;
+                let (name, queues, mode) = (interface.name(), interface.queues(), interface.mode().name());
+                info!(interface = name, queues, mode, "media go past the kernel");
+                Ok(started)
+            }
         }
     }
 
@@ -125,7 +158,7 @@ impl Assembly {
         N: RtpSockets,
         F: FnOnce(BoundSockets, CoreId) -> io::Result<N> + Clone + Send + 'static,
     {
-        let Self { config, topology, control, cores, links, epoch } = self;
+        let Self { config, topology, control, cores, links, epoch, .. } = self;
         let gateway = Gateway::new(&config, &topology, seed()?, epoch, Clock.now());
         let (mut workers, mut stats) = (Vec::new(), Vec::new());
         for (place, Core { cpu, parts, sockets }) in cores.into_iter().enumerate() {
