@@ -41,7 +41,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::config::{Config, EchoCancellation};
 use crate::endpoint::table::Table;
-use crate::endpoint::{Control, Endpoint, EndpointId};
+use crate::endpoint::{Control, Endpoint, EndpointId, Kind};
 use crate::ledger::Ledger;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ConnectionParameters, Path, Response, TransactionId, Verb};
@@ -454,14 +454,18 @@ impl Common {
         // RFC 3991 §2.4: a reset brings back what was configured.
         let law = self.law.or(self.resets.then_some(endpoint.line_law));
         endpoint.law = law.unwrap_or(endpoint.law);
+        // Who controls relays knows no RSIP, so it has to name itself to get one.
+        let is_heard = !matches!(endpoint.kind, Kind::Relay(_));
         let Control { notified, set_by, .. } = &mut endpoint.control;
-        notified.heard(self.path);
+        if is_heard {
+            notified.heard(self.path);
+        }
         notified.take(&self.naming);
         let sets = [
             (Part::Law, law.is_some()),
             (Part::Name, self.naming.name.is_some()),
             (Part::List, self.naming.list.is_some()),
-            (Part::Heard, true),
+            (Part::Heard, is_heard),
         ];
         for (part, _) in sets.iter().filter(|(_, sets)| *sets) {
             set_by[*part as usize] = Some(by);

@@ -457,8 +457,8 @@ impl Gateway {
             }
         };
         self.counters.count(counter_of(command.verb));
-        let takes_none = self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional);
-        if takes_none || command::check::is_osmocoms(&command.endpoint) {
+        let is_osmocoms = command::check::is_osmocoms(&command.endpoint);
+        if is_osmocoms || self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
             self.incoming.promise_nothing(ticket);
         }
         // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
@@ -470,6 +470,8 @@ impl Gateway {
             return None;
         }
         let ahead = match self.announce_first(now, path, command) {
+            // Osmocom's call agents take the first message of a datagram for the response.
+            Ok(_) if is_osmocoms => Vec::new(),
             Ok(ahead) => ahead,
             Err(code) => {
                 let octets = command::octets_of(&Response::new(code, command.transaction));

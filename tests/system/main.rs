@@ -7,4 +7,5 @@ mod command_line;
 mod ffmpeg;
 mod harness;
 mod life;
+mod osmocom;
 mod tshark;

@@ -1,5 +1,6 @@
 //! tshark decodes everything that the gateway says, and finds nothing wrong with it.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,60 +9,91 @@ use nix::unistd::Pid;
 
 use crate::harness::{Running, has, left_out};
 
-/// What tshark prints for frames that match `filter`.
-fn decode(capture: &str, filter: &str) -> String {
-    let output = Command::new("tshark")
-        .args(["-n", "-r", capture, "-d", "udp.port==2427,mgcp", "-d", "udp.port==2727,mgcp", "-Y", filter])
-        .output()
-        .expect("tshark runs");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// What tshark captures of one gateway.
+pub(crate) struct Capture {
+    tshark: Child,
+    file: String,
 }
 
-/// Does something again and again until the capture holds a frame that matches `filter`; `false` if
-/// tshark, which is to write it, has ended.
-fn wait_for(tshark: &mut Child, capture: &str, filter: &str, mut again: impl FnMut()) -> bool {
-    for _ in 0..40 {
-        again();
-        // Decoding takes about half a second: that is the wait.
-        if !decode(capture, filter).is_empty() {
-            return true;
+impl Capture {
+    /// Captures all that a gateway gets and sends from now on; `None`, loudly, where that cannot be.
+    pub(crate) fn start(gateway: &mut Running) -> Option<Self> {
+        if !has("tshark") {
+            return None;
         }
-        if tshark.try_wait().expect("a child can be waited for").is_some() {
-            return false;
+        let file = gateway.folder.join("capture.pcapng");
+        let file = file.to_str().expect("the temporary folder's name is UTF-8").to_owned();
+        let mut tshark = Command::new("tshark")
+            .args(["-q", "-i", "lo", "-w", &file, "-f", &format!("host {}", gateway.address)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tshark starts");
+        // It says «Capturing on …» when it means to listen; without the right to capture it ends instead.
+        let mut stderr = BufReader::new(tshark.stderr.take().expect("its stderr is ours"));
+        let mut told = String::new();
+        while !told.contains("Capturing on") {
+            if stderr.read_line(&mut told).unwrap_or(0) == 0 {
+                break;
+            }
         }
+        let mut capture = Self { tshark, file };
+        // It says so a little early, and it writes a little late: words on the wire show when it is there.
+        let mut audit = || drop(gateway.ask("AUEP ds/e1-1/1@gw", ""));
+        if capture.waits_for("mgcp.req.verb == \"AUEP\"", &mut audit) {
+            return Some(capture);
+        }
+        left_out("tshark may not capture here; root may, and whoever is in the group wireshark");
+        None
     }
-    panic!("nothing that is {filter} was captured");
+
+    /// Ends it when it holds a frame that matches `last`. Then there must be no frame that tshark warns of.
+    pub(crate) fn end(mut self, last: &str) -> Self {
+        assert!(self.waits_for(last, || {}), "tshark ended early");
+        kill(Pid::from_raw(self.tshark.id() as i32), Signal::SIGINT).expect("tshark is running");
+        self.tshark.wait().expect("tshark ends");
+        let wrong = self.decode("_ws.malformed || _ws.expert.severity >= 0x600000");
+        assert!(wrong.is_empty(), "tshark warns of:\n{wrong}");
+        self
+    }
+
+    /// How many frames match `filter`.
+    pub(crate) fn count(&self, filter: &str) -> usize {
+        self.decode(filter).lines().count()
+    }
+
+    /// What tshark prints for frames that match `filter`.
+    fn decode(&self, filter: &str) -> String {
+        let ports = [2427, 2727, 2728].map(|port| format!("udp.port=={port},mgcp"));
+        let output = Command::new("tshark")
+            .args(["-n", "-r", &self.file, "-Y", filter])
+            .args(ports.iter().flat_map(|port| ["-d", port]))
+            .output()
+            .expect("tshark runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Does something again and again until there is a frame that matches `filter`; `false` if tshark,
+    /// which is to write it, has ended.
+    fn waits_for(&mut self, filter: &str, mut again: impl FnMut()) -> bool {
+        for _ in 0..40 {
+            again();
+            // Decoding takes about half a second: that is the wait.
+            if self.count(filter) > 0 {
+                return true;
+            }
+            if self.tshark.try_wait().expect("a child can be waited for").is_some() {
+                return false;
+            }
+        }
+        panic!("nothing that is {filter} was captured");
+    }
 }
 
 #[test]
 fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
-    if !has("tshark") {
-        return;
-    }
     let mut gateway = Running::start("");
-    let capture = gateway.folder.join("capture.pcapng");
-    let capture = capture.to_str().expect("the temporary folder's name is UTF-8").to_owned();
-    let mut tshark = Command::new("tshark")
-        .args(["-q", "-i", "lo", "-w", &capture, "-f", &format!("host {}", gateway.address)])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("tshark starts");
-    // It says «Capturing on …» when it means to listen; without the right to capture it ends instead.
-    let mut stderr = std::io::BufReader::new(tshark.stderr.take().expect("its stderr is ours"));
-    let mut told = String::new();
-    while !told.contains("Capturing on") {
-        if std::io::BufRead::read_line(&mut stderr, &mut told).unwrap_or(0) == 0 {
-            break;
-        }
-    }
-    // It says so a little early, and it writes a little late: words on the wire show when it is there.
-    let mut audit = || drop(gateway.ask("AUEP ds/e1-1/1@gw", ""));
-    if !wait_for(&mut tshark, &capture, "mgcp.req.verb == \"AUEP\"", &mut audit) {
-        left_out("tshark may not capture here; root may, and whoever is in the group wireshark");
-        return;
-    }
-
+    let Some(capture) = Capture::start(&mut gateway) else { return };
     let first = gateway.connect("ds/e1-1/1", "recvonly", "");
     let sdp = first.description().expect("a connection is described").to_owned();
     let second = gateway.connect("ds/e1-2/1", "sendrecv", &sdp);
@@ -80,18 +112,10 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     gateway.ask("DLCX ds/e1-2/1@gw", "C: A1\r\n");
     gateway.ask("DLCX *@gw", "");
     gateway.stop();
-    assert!(wait_for(&mut tshark, &capture, "mgcp.param.restartmethod == \"forced\"", || {}));
-    kill(Pid::from_raw(tshark.id() as i32), Signal::SIGINT).expect("tshark is running");
-    tshark.wait().expect("tshark ends");
-
-    let mut counts = Vec::new();
-    for protocol in ["mgcp", "sdp", "rtp", "rtcp"] {
-        let frames = decode(&capture, protocol).lines().count();
-        counts.push(format!("{protocol}: {frames}"));
-        let least = if protocol == "rtp" { 500 } else { 4 };
-        assert!(frames >= least, "{counts:?}");
-    }
+    let capture = capture.end("mgcp.param.restartmethod == \"forced\"");
+    let counts = ["mgcp", "sdp", "rtp", "rtcp"].map(|protocol| (protocol, capture.count(protocol)));
     println!("frames decoded: {counts:?}");
-    let wrong = decode(&capture, "_ws.malformed || _ws.expert.severity >= 0x600000");
-    assert!(wrong.is_empty(), "tshark warns of:\n{wrong}");
+    for (protocol, frames) in counts {
+        assert!(frames >= if protocol == "rtp" { 500 } else { 4 }, "{counts:?}");
+    }
 }

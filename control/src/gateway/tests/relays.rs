@@ -102,6 +102,19 @@ fn restarts_of_relays_are_told_with_a_wildcard() {
     assert!(!named.iter().any(|name| name.contains("rtpbridge/1")), "{named:?}");
 }
 
+/// Interop: Osmocom's call agents cannot read RSIP, and take the first message of a datagram for the response.
+#[test]
+fn nobody_who_has_not_asked_for_it_is_told_of_relays() {
+    let agent = |config: &mut Config| config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2999".to_owned());
+    let mut bench = Bench::with(agent);
+    let said = bench.say("CRCX 7 rtpbridge/*@mgw MGCP 1.0\nC: 1\nM: recvonly\n");
+    assert!(said.iter().any(|said| said.starts_with("200 7 OK\nI: ")), "{said:?}");
+    let mut bench = Bench::new();
+    bench.ask("CRCX rtpbridge/*@mgw", "C: 1\nM: recvonly\n");
+    bench.gateway.handle(bench.now, Input::Shutdown);
+    assert_eq!(bench.sent(), [""; 0]);
+}
+
 #[test]
 fn calls_on_one_relay_have_to_be_the_same_unless_that_is_no_matter() {
     let mut bench = Bench::new();
