@@ -5,10 +5,12 @@
 //! RFC; they also name tests that are elsewhere, beside the code or among the scenarios.
 
 mod agent;
+mod interop;
 mod rfc3435_audit;
 mod rfc3435_configuration;
 mod rfc3435_connections;
 mod rfc3435_deletion;
+mod rfc3435_example_events;
 mod rfc3435_examples;
 mod rfc3435_grammar;
 mod rfc3435_names;

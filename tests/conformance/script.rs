@@ -10,7 +10,7 @@
 //! < o=- * * IN IP4 10.0.0.1              any word, or any part of one
 //! ```
 //!
-//! An empty line ends a message. What stands behind `#` is for the reader.
+//! An empty line ends a message. A line that begins with `#` is for the reader, and empty to others.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) fn play(w: &mut World, script: &str) {
 fn messages(script: &str) -> Vec<(bool, String)> {
     let mut all: Vec<(bool, String)> = Vec::new();
     let mut goes_on = false;
-    for line in script.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+    for line in script.lines().map(str::trim).map(|line| if line.starts_with('#') { "" } else { line }) {
         let Some(side) = line.chars().next() else {
             goes_on = false;
             continue;

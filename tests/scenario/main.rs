@@ -13,5 +13,6 @@ mod mode_changes;
 mod modes;
 mod notifications;
 mod rtcp;
+mod signals;
 mod span_alarm;
 mod transparency;
