@@ -130,8 +130,13 @@ impl Ledger {
 
     /// The pair that would be taken next on a core, and its local RTP address.
     pub fn next_pair(&self, core: CoreId, family: Family) -> Option<(PortSlot, SocketAddr)> {
+        self.pair_behind(core, family, 0)
+    }
+
+    /// The pair that would be taken when `n` others have been.
+    pub fn pair_behind(&self, core: CoreId, family: Family, n: usize) -> Option<(PortSlot, SocketAddr)> {
         let core = &self.cores[usize::from(core.0)];
-        let port = *core.pool(family).free.front()?;
+        let port = *core.pool(family).free.get(n)?;
         Some((port, core.ports.address(port)?))
     }
 

@@ -9,11 +9,13 @@
 //! send, say which line is wrong, and leave the rest alone. `sdp-types` is the oracle of our tests.
 
 pub mod emit;
+pub mod local;
 pub mod negotiate;
 pub mod parse;
 pub mod relay;
 
 pub use emit::LocalDescription;
+pub use local::{Half, HalfDescription};
 pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
 pub use parse::{Description, Fault, ParseError};
 pub use relay::{Codecs, RelayDescription, RelayTerms, Relayed, relay};

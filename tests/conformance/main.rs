@@ -15,6 +15,7 @@ mod rfc3435_examples;
 mod rfc3435_grammar;
 mod rfc3435_names;
 mod rfc3435_notifications;
+mod rfc3435_options;
 mod rfc3435_order;
 mod rfc3435_restart;
 mod rfc3435_sdp;

@@ -18,6 +18,8 @@ pub struct Description<'a> {
     pub connection: Option<Connection<'a>>,
     /// The direction attribute of the session.
     pub direction: Option<Direction>,
+    /// `a=MGCPlocalcx` of the session: which connection of an endpoint is described (RFC 3435 §3.4.2).
+    pub local_connection: Option<&'a str>,
     /// The media, in order; at most [`MEDIA_MAX`].
     pub media: Vec<Media<'a>>,
 }
@@ -245,6 +247,10 @@ impl<'a> Reader<'a> {
         };
         let Some(media) = self.description.media.last_mut() else {
             self.description.direction = direction.or(self.description.direction);
+            if name == b"mgcplocalcx" {
+                let value = value.and_then(|value| str::from_utf8(value).ok()).map(str::trim_ascii);
+                self.description.local_connection = value.or(self.description.local_connection);
+            }
             return Ok(());
         };
         media.direction = direction.or(media.direction);
