@@ -16,6 +16,7 @@ pub mod crcx;
 pub mod dlcx;
 pub mod epcf;
 mod listen;
+pub mod local;
 pub mod mdcx;
 mod media;
 pub mod notification;
@@ -41,7 +42,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::config::{Config, EchoCancellation};
 use crate::endpoint::table::Table;
-use crate::endpoint::{Control, Endpoint, EndpointId, Kind};
+use crate::endpoint::{Connection, Control, Endpoint, EndpointId, Kind};
 use crate::ledger::Ledger;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ConnectionParameters, Path, Response, TransactionId, Verb};
@@ -53,6 +54,7 @@ use crate::package::{OFFERED, Packages};
 use crate::timer::TimerId;
 use crate::topology::{CoreId, Topology};
 
+use self::local::HalfId;
 use self::notification::{Asked, Described, as_they_are};
 use self::undo::{Configured, Part, Undo};
 
@@ -137,6 +139,8 @@ pub struct Execution {
     pub release: Vec<(CoreId, PortSlot)>,
     /// The endpoints it changes.
     pub endpoints: Vec<EndpointId>,
+    /// The endpoint whose connections it changes, and nothing else there.
+    pub second: Option<EndpointId>,
     /// The notification request that takes effect with its success.
     pub asked: Option<Arc<Asked>>,
     /// Whether it configures endpoints.
@@ -148,12 +152,23 @@ pub struct Execution {
 }
 
 /// What has been ended at an endpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Connections.
     pub connections: usize,
     /// The orders that took.
     pub orders: usize,
+    /// Connections of other endpoints that were joined to those.
+    pub halves: Vec<HalfId>,
+}
+
+/// The second connection that a command has made.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Second {
+    /// The connection.
+    pub id: ConnectionId,
+    /// The endpoint, if it was chosen by the gateway.
+    pub specific: Option<EndpointName>,
 }
 
 /// A response but for what its orders have yet to bring.
@@ -169,6 +184,8 @@ pub enum Reply {
         specific: Option<EndpointName>,
         /// What the gateway says of the connection.
         local: Vec<u8>,
+        /// Its other half, if that was made with it.
+        second: Option<Second>,
     },
     /// MDCX
     Modified {
@@ -280,11 +297,31 @@ impl State {
             self.orders.push(core, Action::Disconnect { port: connection.port }, owner);
             self.forget_connection(id, connection.id, connection.port);
         }
+        let halves = gone.iter().filter_map(|connection| self.part(connection)).collect();
         self.endpoints[id].control.signals.handle_restart();
         let stops = self.perform(id, owner);
         self.endpoints[id].control.notify.handle_restart();
         self.stirred.push(id);
-        Ended { connections: gone.len(), orders: gone.len() + stops }
+        Ended { connections: gone.len(), orders: gone.len() + stops, halves }
+    }
+
+    /// Takes one connection from its endpoint. Its core is yet to be told.
+    pub fn end_one(&mut self, half: HalfId) -> Option<Connection> {
+        let endpoint = &mut self.endpoints[half.endpoint];
+        let place = endpoint.connections.iter().position(|other| other.id == half.connection)?;
+        let gone = endpoint.connections.remove(place);
+        let core = endpoint.core;
+        self.ledger.give_pair(core, gone.port);
+        self.ledger.give_connection();
+        self.forget_connection(half.endpoint, gone.id, gone.port);
+        Some(gone)
+    }
+
+    /// A number for orders that are no command's.
+    pub fn take_execution_id(&mut self) -> ExecutionId {
+        let id = self.next_execution;
+        self.next_execution.0 += 1;
+        id
     }
 
     /// The commands under way that make or change connections of an endpoint.
@@ -311,7 +348,7 @@ impl State {
 
     fn forget(&mut self, id: ExecutionId) -> Option<Execution> {
         let execution = self.executions.remove(&id)?;
-        for endpoint in &execution.endpoints {
+        for endpoint in execution.endpoints.iter().chain(&execution.second) {
             self.endpoints[*endpoint].executing.retain(|other| *other != id);
         }
         Some(execution)
@@ -373,6 +410,7 @@ pub struct Commit<'a> {
     undo: Vec<Undo>,
     release: Vec<(CoreId, PortSlot)>,
     endpoints: Vec<EndpointId>,
+    second: Option<EndpointId>,
     asked: Option<Arc<Asked>>,
     configures: bool,
     lockstep: Option<Option<Duration>>,
@@ -380,8 +418,7 @@ pub struct Commit<'a> {
 
 impl<'a> Commit<'a> {
     fn new(state: &'a mut State, now: Instant) -> Self {
-        let id = state.next_execution;
-        state.next_execution.0 += 1;
+        let id = state.take_execution_id();
         Self {
             state,
             now,
@@ -390,6 +427,7 @@ impl<'a> Commit<'a> {
             undo: Vec::new(),
             release: Vec::new(),
             endpoints: Vec::new(),
+            second: None,
             asked: None,
             configures: false,
             lockstep: None,
@@ -433,6 +471,18 @@ impl<'a> Commit<'a> {
         {
             self.order(core, Action::Encode { ds0, law });
         }
+    }
+
+    /// Has the command change connections of a second endpoint, and nothing else there.
+    pub fn involve(&mut self, id: EndpointId) {
+        self.second = Some(id);
+        self.state.endpoints[id].executing.push(self.id);
+    }
+
+    /// Plays on a second endpoint's connections what is played on all of them.
+    pub fn signal_second(&mut self, id: EndpointId) {
+        self.orders += self.state.perform(id, Some(self.id));
+        self.state.stirred.push(id);
     }
 
     /// Applies the signals of a command's notification request, if it has one, once its connections are
@@ -585,7 +635,17 @@ pub fn commit(
         Plan::Answer(octets) => return Committed::Done(octets),
     };
     let Commit {
-        state, id, orders: outstanding, undo, release, endpoints, asked, configures, lockstep, ..
+        state,
+        id,
+        orders: outstanding,
+        undo,
+        release,
+        endpoints,
+        second,
+        asked,
+        configures,
+        lockstep,
+        ..
     } = commit;
     let execution = Execution {
         ticket,
@@ -597,6 +657,7 @@ pub fn commit(
         undo,
         release,
         endpoints,
+        second,
         asked,
         configures: configures || verb == Verb::EndpointConfiguration,
         lockstep,
@@ -653,13 +714,21 @@ pub fn conflicts(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
     ids
 }
 
+/// The endpoints that a command is for, with the second one that it names.
+pub fn concerned(state: &State, command: &Command<'_>) -> Vec<EndpointId> {
+    let mut concerned = redirect::affected(state, command);
+    let second = command.parameters.second_endpoint.as_ref().map(|name| check::meant(state, name));
+    concerned.extend(second.into_iter().flatten());
+    concerned
+}
+
 /// One of these commands that is still under way at an endpoint that a new one names.
 pub fn still_at(state: &State, command: &Command<'_>, begun: &[ExecutionId]) -> Option<ExecutionId> {
     let under_way: Vec<_> = begun.iter().filter(|id| state.executions.contains_key(id)).collect();
     if under_way.is_empty() {
         return None;
     }
-    let meant = redirect::affected(state, command);
+    let meant = concerned(state, command);
     let mut executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
     executing.find(|id| under_way.contains(id)).copied()
 }
@@ -703,8 +772,12 @@ impl Execution {
         let mut description: &[u8] = &[];
         let mut response = response;
         match &self.reply {
-            Reply::Created { id, specific, local } => {
+            Reply::Created { id, specific, local, second } => {
                 response.parameters.connections = Some(vec![*id]);
+                // RFC 3435 §2.3.5: the second connection's name, and its endpoint's if that was left open.
+                response.parameters.second_connection = second.as_ref().map(|second| second.id);
+                response.parameters.second_endpoint =
+                    second.as_ref().and_then(|second| second.specific.clone());
                 response.parameters.specific_endpoints.extend(specific.clone());
                 description = local;
             }

@@ -23,11 +23,12 @@ use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
 
 use crate::command::ExecutionId;
+use crate::command::local::HalfId;
 use crate::command::options::Options;
 use crate::command::undo::Part;
 use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::{Naming, NotifiedEntity};
-use crate::sdp::{Codecs, LocalDescription, Negotiated, RelayDescription, Relayed};
+use crate::sdp::{Codecs, HalfDescription, LocalDescription, Negotiated, RelayDescription, Relayed};
 use crate::topology::CoreId;
 
 /// An endpoint, by its place in the [`table`].
@@ -151,6 +152,32 @@ pub enum Media {
         /// What was said.
         local: RelayDescription,
     },
+    /// Those of a DS0 that is connected to another of the gateway.
+    Local(LocalMedia),
+}
+
+/// One half of a connection between two DS0s of the gateway (RFC 3435 §2.1.3.4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LocalMedia {
+    /// The circuit.
+    pub ds0: Ds0,
+    /// What was agreed on.
+    pub agreed: Negotiated,
+    /// Where it receives, if the other half is another core's.
+    pub rtp: SocketAddr,
+    /// What was said.
+    pub said: HalfDescription,
+    /// The other half, as long as there is one. It names this one in turn.
+    pub other: Option<OtherHalf>,
+}
+
+/// The half that another is joined to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OtherHalf {
+    /// Which it is.
+    pub id: HalfId,
+    /// How it is reached.
+    pub peer: Peer,
 }
 
 impl Media {
@@ -159,6 +186,7 @@ impl Media {
         match self {
             Self::Ds0 { local, .. } => local.rtp,
             Self::Relay { local, .. } => local.rtp,
+            Self::Local(local) => local.rtp,
         }
     }
 
@@ -167,6 +195,7 @@ impl Media {
         match self {
             Self::Ds0 { local, .. } => local.emit(into),
             Self::Relay { local, .. } => local.emit(into),
+            Self::Local(local) => local.said.emit(into),
         }
     }
 
@@ -174,6 +203,7 @@ impl Media {
         match self {
             Self::Ds0 { agreed, .. } => agreed.remote,
             Self::Relay { relayed, .. } => relayed.remote,
+            Self::Local(_) => None,
         }
     }
 }
@@ -256,6 +286,9 @@ impl Connection {
             Media::Relay { relay, relayed, .. } => {
                 Action::ConnectRelay { relay: *relay, port, leg: self.relay_leg(relayed) }
             }
+            Media::Local(LocalMedia { ds0, agreed, .. }) => {
+                Action::Connect { ds0: *ds0, port, identity, leg: self.leg(agreed, jitter) }
+            }
         }
     }
 
@@ -263,7 +296,9 @@ impl Connection {
     pub fn modify(&self, jitter: JitterBounds) -> Action {
         let port = self.port;
         match &self.media {
-            Media::Ds0 { agreed, .. } => Action::Modify { port, leg: self.leg(agreed, jitter) },
+            Media::Ds0 { agreed, .. } | Media::Local(LocalMedia { agreed, .. }) => {
+                Action::Modify { port, leg: self.leg(agreed, jitter) }
+            }
             Media::Relay { relayed, .. } => Action::ModifyRelay { port, leg: self.relay_leg(relayed) },
         }
     }
@@ -290,6 +325,9 @@ impl Connection {
     }
 
     fn peer(&self) -> Peer {
+        if let Media::Local(local) = &self.media {
+            return local.other.as_ref().map_or(Peer::OnHold, |other| other.peer);
+        }
         match (self.media.remote(), &self.remote) {
             (Some(remote), _) => Peer::At(remote),
             (None, Some(_)) => Peer::OnHold,

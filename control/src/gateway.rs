@@ -7,6 +7,7 @@
 mod agents;
 mod announce;
 mod events;
+mod farewell;
 mod line_watch;
 mod notifications;
 mod reconnect;
@@ -43,6 +44,7 @@ use crate::topology::{CoreId, Topology};
 
 use self::agents::{Agents, Source};
 use self::announce::Announcer;
+use self::farewell::Farewell;
 use self::line_watch::LineWatch;
 use self::notifications::Teller;
 use self::reconnect::{ReconnectSettings, Silence};
@@ -122,6 +124,8 @@ pub struct Gateway {
     directory: Directory,
     announcer: Announcer,
     teller: Teller,
+    /// Connections that the gateway is ending, by the order that does it.
+    farewells: BTreeMap<ExecutionId, Farewell>,
     /// What the timers of endpoints are set for.
     endpoint_timers: BTreeMap<EndpointId, (Instant, TimerId)>,
     /// Call agents that some endpoints cannot reach.
@@ -232,6 +236,7 @@ impl Gateway {
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
             teller: Teller::default(),
+            farewells: BTreeMap::new(),
             endpoint_timers: BTreeMap::new(),
             silences: Vec::new(),
             silence_number: 0,
@@ -626,6 +631,10 @@ impl Gateway {
 
     fn done(&mut self, now: Instant, core: CoreId, id: OrderId, outcome: &Outcome) {
         let Some(id) = self.state.orders.done(core, id) else { return };
+        if self.farewells.contains_key(&id) {
+            let seen = if let Outcome::Seen(stats) = outcome { Some(*stats) } else { None };
+            return self.said_farewell(now, id, seen);
+        }
         // An aborted command is gone; its orders come in all the same.
         let Some(execution) = self.state.executions.get_mut(&id) else { return };
         if let Outcome::Seen(stats) = outcome {

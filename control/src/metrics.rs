@@ -69,6 +69,8 @@ counters! {
     Announced = "mgcp_rsip_sent",
     /// NTFY commands sent.
     Notified = "mgcp_ntfy_sent",
+    /// DLCX commands sent.
+    Farewells = "mgcp_dlcx_sent",
     /// Notifications that never reached a call agent.
     NotificationsLost = "mgcp_ntfy_lost",
     /// Commands of ours that were sent again.

@@ -13,6 +13,7 @@ mod rfc3435_deletion;
 mod rfc3435_example_events;
 mod rfc3435_examples;
 mod rfc3435_grammar;
+mod rfc3435_local;
 mod rfc3435_names;
 mod rfc3435_notifications;
 mod rfc3435_options;

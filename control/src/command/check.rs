@@ -131,11 +131,10 @@ fn present(parameters: &Parameters<'_>) -> impl Iterator<Item = Code> {
 
 /// The table of RFC 3435 §3.2.2, for commands that a gateway receives.
 fn allowed(verb: Verb, code: Code) -> bool {
-    use Code::{B, C, D, E, F, I, K, L, M, N, Q, R, S, T, X};
+    use Code::{B, C, D, E, F, I, K, L, M, N, Q, R, S, T, X, Z2};
     match verb {
         Verb::EndpointConfiguration => matches!(code, B | K),
-        // Z2 would be allowed; connections between two endpoints of the gateway are not supported yet.
-        Verb::CreateConnection => matches!(code, B | C | D | K | L | M | N | Q | R | S | T | X),
+        Verb::CreateConnection => matches!(code, Z2 | B | C | D | K | L | M | N | Q | R | S | T | X),
         Verb::ModifyConnection => matches!(code, B | C | D | I | K | L | M | N | Q | R | S | T | X),
         Verb::DeleteConnection => matches!(code, B | C | D | E | I | K | N | Q | R | S | T | X),
         Verb::NotificationRequest => matches!(code, B | D | K | N | Q | R | S | T | X),

@@ -8,21 +8,31 @@ use drivers::net::{Dscp, PortSlot};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::media::{Agreed, Said};
+use super::local::HalfId;
+use super::media::{Agreed, Said, Whose};
 use super::notification::as_they_are;
 use super::options::{self, Options};
 use super::undo::Undo;
-use super::{Commit, Common, Reply, State, check};
-use crate::endpoint::naming::{Means, Named, Pattern, Wildcard};
-use crate::endpoint::{Connection, EndpointId};
+use super::{Commit, Common, Reply, Second, State, check};
+use crate::endpoint::naming::{Form, Means, Named, Pattern, Wildcard};
+use crate::endpoint::{Connection, Endpoint, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
 use crate::mgcp::name::{CallId, EndpointName};
 
-/// A connection to be made, with all it needs seen to be there.
+/// What is to be made, with all it needs seen to be there.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
+    new: New,
+    /// Its other half, if that is made with it.
+    second: Option<New>,
+    common: Common,
+}
+
+/// A connection to be made.
+#[derive(Clone, PartialEq, Debug)]
+struct New {
     endpoint: EndpointId,
     /// The endpoint's name, if the gateway has chosen it.
     specific: Option<EndpointName>,
@@ -35,7 +45,6 @@ pub struct Plan {
     remote: Option<Box<[u8]>>,
     options: Options,
     ignores_call: bool,
-    common: Common,
 }
 
 /// Plans a connection.
@@ -44,7 +53,7 @@ pub struct Plan {
 /// The return code for what is wrong or missing.
 pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
-    let (endpoint, specific) = choose(state, &command.endpoint)?;
+    let (endpoint, specific) = choose(state, &command.endpoint, None)?;
     // RFC 3435 §3.2.2: C and M are mandatory. No code says that a parameter is missing.
     let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
     let mode = check::mode(parameters.mode.ok_or(ReturnCode::PROTOCOL_ERROR)?)?;
@@ -52,47 +61,145 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let common = check::common(state, path, command, Some(id))?;
     check::in_service(state, endpoint)?;
     let remote = command.descriptions.first().copied();
-    check::mode_fits(state, endpoint, mode, remote.is_some())?;
+    // RFC 3435 §2.3.5: a second endpoint comes instead of a remote description.
+    let second = parameters.second_endpoint.as_ref();
+    if second.is_some() && remote.is_some() {
+        return Err(ReturnCode::PROTOCOL_ERROR);
+    }
+    let is_described = second.is_some() || remote.is_some();
+    check::mode_fits(state, endpoint, mode, is_described)?;
 
     let as_is = as_they_are(&state.endpoints[endpoint]);
-    let described = |connection| if connection == id { Some(remote.is_some()) } else { as_is(connection) };
+    let described = |connection| if connection == id { Some(is_described) } else { as_is(connection) };
     common.check(state, endpoint, &described)?;
 
     let options = parameters.local_options.as_ref();
-    let kind = state.endpoints[endpoint].kind;
-    let dscp = options.map(|options| options::check(&state.settings, kind, options)).transpose()?.flatten();
     let law = common.law.unwrap_or(state.endpoints[endpoint].law);
-    let agreed = Agreed::plan(state, endpoint, Said { law, options, remote }, None)?;
+    let said = Said { law, options, remote, has_second: second.is_some() };
+    let ignores_call = check::ignores_call(command);
+    let wanted = Wanted { call, mode, said, ignores_call };
+    let new = New::plan(state, endpoint, specific, wanted, 0)?;
+    let second = second.map(|name| New::plan_second(state, &new, name, wanted)).transpose()?;
 
-    let (core, connections) = (state.endpoints[endpoint].core, state.endpoints[endpoint].connections.len());
-    if connections >= state.endpoints[endpoint].connections_max() {
-        return Err(ReturnCode::CONNECTION_LIMIT);
-    }
-    let pair = state.ledger.next_pair(core, Family::of(agreed.local()));
-    let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
-    if !state.orders.has_room(core, 2 + common.orders(&state.endpoints[endpoint])) {
+    // Two orders at most for each connection, and one for the half that the new one is joined to.
+    let mut wanted = vec![(state.endpoints[endpoint].core, 2 + common.orders(&state.endpoints[endpoint]))];
+    wanted.extend(second.as_ref().map(|second| {
+        let endpoint = &state.endpoints[second.endpoint];
+        (endpoint.core, 2 + endpoint.control.playing.len())
+    }));
+    wanted.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
+    let all_of = |core| wanted.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();
+    if wanted.iter().any(|(core, _)| !state.orders.has_room(*core, all_of(*core))) {
         return Err(ReturnCode::OVERLOAD);
     }
-    let mut kept = Options::default();
-    options.into_iter().for_each(|given| kept.merge(given));
-    Ok(Plan {
-        endpoint,
-        specific,
-        call,
-        mode,
-        port,
-        rtp,
-        agreed,
-        dscp: dscp.unwrap_or(state.settings.dscp),
-        remote: remote.map(Into::into),
-        options: kept,
-        ignores_call: check::ignores_call(command),
-        common,
-    })
+    Ok(Plan { new, second, common })
+}
+
+/// What a command wants of a connection.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    call: CallId,
+    mode: Mode,
+    said: Said<'a>,
+    ignores_call: bool,
+}
+
+impl New {
+    /// Plans a connection that gets its pair behind `n` others.
+    fn plan(
+        state: &State,
+        endpoint: EndpointId,
+        specific: Option<EndpointName>,
+        wanted: Wanted<'_>,
+        n: usize,
+    ) -> Result<Self, ReturnCode> {
+        let Wanted { call, mode, said, ignores_call } = wanted;
+        let Endpoint { kind, core, connections, .. } = &state.endpoints[endpoint];
+        let check = |options| options::check(&state.settings, *kind, options);
+        let dscp = said.options.map(check).transpose()?.flatten();
+        let agreed = Agreed::plan(state, endpoint, said, None)?;
+        agreed.half().map_or(Ok(()), |half| state.can_join(half, None))?;
+        if connections.len() >= state.endpoints[endpoint].connections_max() {
+            return Err(ReturnCode::CONNECTION_LIMIT);
+        }
+        let pair = state.ledger.pair_behind(*core, Family::of(agreed.local()), n);
+        let (port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
+        let mut kept = Options::default();
+        said.options.into_iter().for_each(|given| kept.merge(given));
+        Ok(Self {
+            endpoint,
+            specific,
+            call,
+            mode,
+            port,
+            rtp,
+            agreed,
+            dscp: dscp.unwrap_or(state.settings.dscp),
+            remote: said.remote.map(Into::into),
+            options: kept,
+            ignores_call,
+        })
+    }
+
+    /// Plans the other half of one, at the second endpoint.
+    // RFC 3435 §2.3.5: it is in send/receive mode.
+    fn plan_second(
+        state: &State,
+        first: &Self,
+        name: &EndpointName,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, ReturnCode> {
+        let (endpoint, specific) = choose(state, name, Some(first.endpoint))?;
+        if endpoint == first.endpoint {
+            return Err(ReturnCode::PROTOCOL_ERROR);
+        }
+        check::in_service(state, endpoint)?;
+        let said = Said { law: state.endpoints[endpoint].law, ..wanted.said };
+        let is_same_core = state.endpoints[endpoint].core == state.endpoints[first.endpoint].core;
+        let wanted = Wanted { mode: Mode::SendReceive, said, ..wanted };
+        Self::plan(state, endpoint, specific, wanted, usize::from(is_same_core))
+    }
+
+    /// Puts the connection in its place; nothing is ordered yet.
+    fn make(self, commit: &mut Commit<'_>) -> HalfId {
+        let session_id = commit.state.session_id(commit.now);
+        let id = commit.state.take_connection_name();
+        let local = commit.state.endpoints.name(Form::Usual, Named::Endpoint(self.endpoint));
+        let local: Vec<_> = local.iter().map(ToString::to_string).collect();
+        let whose = Whose { endpoint: local.join("/"), connection: id };
+        let (media, codecs) = self.agreed.begin(session_id, self.rtp, whose);
+        let connection = Connection {
+            id,
+            call: self.call,
+            port: self.port,
+            identity: draw_identity(&mut commit.state.rng),
+            mode: self.mode,
+            dscp: self.dscp,
+            media,
+            remote: self.remote,
+            options: self.options,
+            ignores_call: self.ignores_call,
+        };
+        let endpoint = &mut commit.state.endpoints[self.endpoint];
+        endpoint.connections.push(connection);
+        endpoint.codecs = codecs.unwrap_or_default();
+        let core = endpoint.core;
+        if self.specific.is_some() {
+            commit.state.endpoints.seized(self.endpoint);
+        }
+        commit.state.ledger.take_pair(core, self.port, self.endpoint);
+        commit.state.ledger.take_connection();
+        commit.can_undo(Undo::Created(self.endpoint, id));
+        HalfId { endpoint: self.endpoint, connection: id }
+    }
 }
 
 /// The endpoint that is meant, and its name if it was left to the gateway.
-fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<EndpointName>), ReturnCode> {
+fn choose(
+    state: &State,
+    name: &EndpointName,
+    not: Option<EndpointId>,
+) -> Result<(EndpointId, Option<EndpointName>), ReturnCode> {
     let pattern = check::pattern(state, name)?;
     match pattern.wildcard {
         Wildcard::None => check::one(state, name).map(|id| (id, None)),
@@ -100,7 +207,7 @@ fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<Endp
         // it means what they mean by it: any-of.
         Wildcard::All if pattern.relays() != Some(Means::ByName) => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
         Wildcard::All | Wildcard::Any => {
-            let id = any_idle(state, &pattern)?;
+            let id = any_idle(state, &pattern, not)?;
             let local = state.endpoints.name(pattern.form, Named::Endpoint(id));
             Ok((id, Some(EndpointName { local, domain: domain_of(name) })))
         }
@@ -109,7 +216,7 @@ fn choose(state: &State, name: &EndpointName) -> Result<(EndpointId, Option<Endp
 
 /// Any one of those that are meant; one whose core has ports left, if there is one.
 // RFC 3435 §2.3.5: any-of means one that is in service and without connections.
-fn any_idle(state: &State, pattern: &Pattern) -> Result<EndpointId, ReturnCode> {
+fn any_idle(state: &State, pattern: &Pattern, not: Option<EndpointId>) -> Result<EndpointId, ReturnCode> {
     let has_pair = |core| {
         let mut pairs =
             [Family::V4, Family::V6].into_iter().map(|family| state.ledger.next_pair(core, family));
@@ -118,7 +225,7 @@ fn any_idle(state: &State, pattern: &Pattern) -> Result<EndpointId, ReturnCode> 
     let mut found = Err(ReturnCode::ENDPOINT_UNKNOWN);
     for id in state.endpoints.round(pattern).filter(|id| state.may_control(*id)) {
         let endpoint = &state.endpoints[id];
-        if endpoint.connections_max() == 0 {
+        if endpoint.connections_max() == 0 || not == Some(id) {
             continue;
         }
         if endpoint.outage.is_some() || !endpoint.connections.is_empty() {
@@ -138,41 +245,38 @@ pub fn domain_of(name: &EndpointName) -> String {
 }
 
 impl Plan {
-    /// Makes the connection.
+    /// Makes the connection, and its other half.
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
-        commit.apply(self.endpoint, &self.common);
-        let session_id = commit.state.session_id(commit.now);
-        let id = commit.state.take_connection_name();
-        let (media, codecs) = self.agreed.begin(session_id, self.rtp);
-        let connection = Connection {
-            id,
-            call: self.call,
-            port: self.port,
-            identity: draw_identity(&mut commit.state.rng),
-            mode: self.mode,
-            dscp: self.dscp,
-            media,
-            remote: self.remote,
-            options: self.options,
-            ignores_call: self.ignores_call,
-        };
-        let mut local = Vec::new();
-        connection.media.describe(&mut local);
-        let connect = connection.connect(commit.state.settings.jitter);
-        let endpoint = &mut commit.state.endpoints[self.endpoint];
-        endpoint.connections.push(connection);
-        endpoint.codecs = codecs.unwrap_or_default();
-        let core = endpoint.core;
-        if self.specific.is_some() {
-            commit.state.endpoints.seized(self.endpoint);
+        let Self { new, second, common } = self;
+        let (specific, to_join) = (new.specific.clone(), new.agreed.half());
+        commit.apply(new.endpoint, &common);
+        let made = new.make(commit);
+        let mut reply_second = None;
+        if let Some(second) = second {
+            commit.involve(second.endpoint);
+            let specific = second.specific.clone();
+            let other = second.make(commit);
+            commit.join(made, other);
+            for (half, other) in [(made, other), (other, made)] {
+                let remote = commit.describe(other);
+                commit.connection_mut(half).remote = Some(remote.into());
+            }
+            commit.connect(other);
+            commit.state.endpoints[other.endpoint].control.signals.handle_connected(other.connection);
+            reply_second = Some((Second { id: other.connection, specific }, other.endpoint));
+        } else if let Some(half) = to_join {
+            commit.join(made, half);
+            commit.modify(half);
         }
-        commit.state.ledger.take_pair(core, self.port, self.endpoint);
-        commit.state.ledger.take_connection();
-        commit.can_undo(Undo::Created(self.endpoint, id));
-        commit.order(core, connect);
-        commit.state.endpoints[self.endpoint].control.signals.handle_connected(id);
-        commit.signal(self.endpoint, &self.common);
-        Reply::Created { id, specific: self.specific, local }
+        commit.connect(made);
+        let control = &mut commit.state.endpoints[made.endpoint].control;
+        control.signals.handle_connected(made.connection);
+        commit.signal(made.endpoint, &common);
+        let second = reply_second.map(|(second, endpoint)| {
+            commit.signal_second(endpoint);
+            second
+        });
+        Reply::Created { id: made.connection, specific, local: commit.describe(made), second }
     }
 }
 

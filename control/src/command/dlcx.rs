@@ -93,12 +93,14 @@ impl Plan {
             let endpoint = &mut commit.state.endpoints[*id];
             let core = endpoint.core;
             let gone = endpoint.connections.extract_if(.., |connection| self.which.means(connection));
-            let gone: Vec<_> = gone.map(|connection| (connection.id, connection.port)).collect();
-            for (connection, port) in gone {
+            for connection in gone.collect::<Vec<_>>() {
+                let port = connection.port;
                 commit.state.ledger.give_pair(core, port);
                 commit.state.ledger.give_connection();
                 commit.order(core, Action::Disconnect { port });
-                commit.state.forget_connection(*id, connection, port);
+                commit.state.forget_connection(*id, connection.id, port);
+                // RFC 3435 §2.3.5: the other half is a connection of its own, and stays.
+                commit.state.part(&connection);
             }
             commit.signal(*id, &self.common);
         }

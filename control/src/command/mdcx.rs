@@ -3,6 +3,7 @@
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
+use super::local::HalfId;
 use super::media::{Agreed, Said};
 use super::notification::as_they_are;
 use super::undo::Undo;
@@ -22,6 +23,8 @@ pub struct Plan {
     moved_from: Option<PortSlot>,
     /// The codecs of its relay from then on, if it is of one and they change.
     codecs: Option<Codecs>,
+    /// The half that it is joined to, if it is by this.
+    joins: Option<HalfId>,
     /// What there is to say of it, if that is new.
     local: Option<Vec<u8>>,
     common: Common,
@@ -69,9 +72,25 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     }
     let law = common.law.unwrap_or(state.endpoints[endpoint].law);
     let agreed = match options.is_some() || remote.is_some() {
-        true => Some(Agreed::plan(state, endpoint, Said { law, options, remote }, Some(&before.media))?),
+        true => Some(Agreed::plan(
+            state,
+            endpoint,
+            Said { law, options, remote, has_second: false },
+            Some(&before.media),
+        )?),
         false => None,
     };
+
+    let joins = agreed.as_ref().and_then(Agreed::half);
+    if let Some(half) = joins {
+        let this = HalfId { endpoint, connection: id };
+        if half == this {
+            return Err(ReturnCode::REMOTE_ERROR);
+        }
+        state.can_join(half, Some(this))?;
+        state.can_join(this, Some(half))?;
+    }
+    let joins = joins.filter(|half| state.is_alone(*half));
 
     let core = state.endpoints[endpoint].core;
     let mut rtp = before.media.rtp();
@@ -81,7 +100,10 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         let pair = state.ledger.next_pair(core, family);
         (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     }
-    if !state.orders.has_room(core, 1 + usize::from(moves) + common.orders(&state.endpoints[endpoint])) {
+    let other = joins.map(|half| state.endpoints[half.endpoint].core);
+    let orders = 1 + usize::from(moves) + usize::from(other == Some(core));
+    let is_full = !state.orders.has_room(core, orders + common.orders(&state.endpoints[endpoint]));
+    if is_full || other.is_some_and(|core| !state.orders.has_room(core, 1)) {
         return Err(ReturnCode::OVERLOAD);
     }
     let (mut codecs, mut local) = (None, None);
@@ -93,7 +115,7 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
             after.media.describe(local.insert(Vec::new()));
         }
     }
-    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, local, common })
+    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, joins, local, common })
 }
 
 impl Plan {
@@ -101,8 +123,8 @@ impl Plan {
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
         commit.apply(self.endpoint, &self.common);
         let jitter = commit.state.settings.jitter;
-        let (modify, connect) = (self.after.modify(jitter), self.after.connect(jitter));
-        let port = self.after.port;
+        let connect = self.after.connect(jitter);
+        let (port, this) = (self.after.port, HalfId { endpoint: self.endpoint, connection: self.after.id });
         let endpoint = &mut commit.state.endpoints[self.endpoint];
         let core = endpoint.core;
         if let Some(codecs) = self.codecs {
@@ -112,7 +134,13 @@ impl Plan {
         let before = std::mem::replace(connection, self.after);
         commit.can_undo(Undo::Modified(self.endpoint, Box::new(before)));
         match self.moved_from {
-            None => commit.order(core, modify),
+            None => {
+                if let Some(half) = self.joins {
+                    commit.join(this, half);
+                    commit.modify(half);
+                }
+                commit.modify(this);
+            }
             Some(old) => {
                 commit.state.ledger.take_pair(core, port, self.endpoint);
                 commit.release(core, old);

@@ -6,11 +6,15 @@ use dataplane::link::RelayId;
 use drivers::line::{Ds0, Law};
 use tracing::debug;
 
+use super::local::{HalfId, Network};
 use super::{State, options};
-use crate::endpoint::{EndpointId, Kind, Media};
+use crate::endpoint::{EndpointId, Kind, LocalMedia, Media};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::LocalConnectionOptions;
-use crate::sdp::{Codecs, Description, LocalDescription, Negotiated, Refusal, RelayTerms, Relayed, relay};
+use crate::mgcp::name::ConnectionId;
+use crate::sdp::{
+    Codecs, Description, HalfDescription, LocalDescription, Negotiated, Refusal, RelayTerms, Relayed, relay,
+};
 
 /// What there is to agree on, and what has been.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,6 +23,8 @@ pub(super) enum Agreed {
     Ds0(Ds0, Negotiated),
     /// With a relay, whose codecs are these then.
     Relay(RelayId, Relayed, Codecs),
+    /// With a DS0 that is to be joined to another of the gateway: to this half, if it is known.
+    Local(Ds0, Negotiated, Option<HalfId>),
 }
 
 /// What a command says of media.
@@ -30,6 +36,17 @@ pub(super) struct Said<'a> {
     pub(super) options: Option<&'a LocalConnectionOptions<'a>>,
     /// The remote description.
     pub(super) remote: Option<&'a [u8]>,
+    /// Whether there is a second endpoint instead of one.
+    pub(super) has_second: bool,
+}
+
+/// Whose a new connection is.
+#[derive(Clone, Debug)]
+pub(super) struct Whose {
+    /// The local name of its endpoint.
+    pub(super) endpoint: String,
+    /// Its name.
+    pub(super) connection: ConnectionId,
 }
 
 impl Agreed {
@@ -43,21 +60,29 @@ impl Agreed {
         said: Said<'_>,
         current: Option<&Media>,
     ) -> Result<Self, ReturnCode> {
-        let Said { law, options, remote } = said;
+        let Said { law, options, remote, has_second } = said;
         let endpoint = &state.endpoints[id];
         match endpoint.kind {
             Kind::Ds0(ds0) => {
+                let network = Network::of(state, said, current)?;
                 let current = match current {
-                    Some(Media::Ds0 { agreed, .. }) => Some(agreed),
+                    Some(Media::Ds0 { agreed, .. } | Media::Local(LocalMedia { agreed, .. })) => Some(agreed),
                     Some(Media::Relay { .. }) | None => None,
                 };
-                options::agree(&state.settings, law, options, remote, current)
-                    .map(|agreed| Self::Ds0(ds0, agreed))
+                // What is said of a half's media is said by the lines at both ends.
+                let remote = remote.filter(|_| network == Network::Internet);
+                let agreed = options::agree(&state.settings, law, options, remote, current)?;
+                Ok(match network {
+                    Network::Internet => Self::Ds0(ds0, agreed),
+                    Network::Local(half) => Self::Local(ds0, agreed, half),
+                })
             }
+            // A relay knows nothing but packets.
+            Kind::Relay(_) if has_second => Err(ReturnCode::UNSUPPORTED_PARAMETER),
             Kind::Relay(id) => {
                 let current = match current {
                     Some(Media::Relay { relayed, .. }) => Some(relayed),
-                    Some(Media::Ds0 { .. }) | None => None,
+                    Some(Media::Ds0 { .. } | Media::Local(_)) | None => None,
                 };
                 let is_new = endpoint.connections.is_empty();
                 let mut codecs = if is_new { Codecs::default() } else { endpoint.codecs.clone() };
@@ -82,13 +107,13 @@ impl Agreed {
     /// Which of the gateway's addresses is to be used.
     pub(super) const fn local(&self) -> IpAddr {
         match self {
-            Self::Ds0(_, agreed) => agreed.local,
+            Self::Ds0(_, agreed) | Self::Local(_, agreed, _) => agreed.local,
             Self::Relay(_, relayed, _) => relayed.local,
         }
     }
 
     /// The media of a new connection that receives at `rtp`, and the codecs of its relay if it is of one.
-    pub(super) fn begin(self, session_id: u64, rtp: SocketAddr) -> (Media, Option<Codecs>) {
+    pub(super) fn begin(self, session_id: u64, rtp: SocketAddr, whose: Whose) -> (Media, Option<Codecs>) {
         match self {
             Self::Ds0(ds0, agreed) => {
                 let local = LocalDescription::new(session_id, rtp, &agreed);
@@ -98,6 +123,20 @@ impl Agreed {
                 let local = relayed.description(session_id, rtp);
                 (Media::Relay { relay, relayed, local }, Some(codecs))
             }
+            Self::Local(ds0, agreed, _) => {
+                let Whose { endpoint, connection } = whose;
+                let format = agreed.send;
+                let said = HalfDescription { session_id, version: 0, endpoint, connection, format };
+                (Media::Local(LocalMedia { ds0, agreed, rtp, said, other: None }), None)
+            }
+        }
+    }
+
+    /// The half that it is to be joined to.
+    pub(super) const fn half(&self) -> Option<HalfId> {
+        match self {
+            Self::Local(_, _, half) => *half,
+            Self::Ds0(..) | Self::Relay(..) => None,
         }
     }
 
@@ -117,8 +156,14 @@ impl Agreed {
                 let (is_new, local) = (revised.is_some(), revised.unwrap_or_else(|| local.clone()));
                 (Media::Relay { relay, relayed, local }, Some(codecs), is_new)
             }
-            (Self::Ds0(..), Media::Relay { .. }) | (Self::Relay(..), Media::Ds0 { .. }) => {
-                panic!("an endpoint's connections are of its own kind")
+            (Self::Local(ds0, agreed, _), Media::Local(before)) => {
+                let revised = before.said.revised(agreed.send);
+                let is_new = revised.is_some();
+                let said = revised.unwrap_or_else(|| before.said.clone());
+                (Media::Local(LocalMedia { ds0, agreed, said, ..before.clone() }), None, is_new)
+            }
+            (Self::Ds0(..) | Self::Relay(..) | Self::Local(..), _) => {
+                panic!("a connection stays of its endpoint's kind, and in its network")
             }
         }
     }

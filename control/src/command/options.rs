@@ -84,7 +84,9 @@ pub fn check(
         options.gain_control.is_some_and(|gain| gain != GainControl::Decibels(0)),
         options.reservation.is_some_and(|service| !service.eq_ignore_ascii_case("be")),
         !options.network_types.is_empty()
-            && !options.network_types.iter().any(|network| network.eq_ignore_ascii_case("IN")),
+            && !options.network_types.iter().any(|network| {
+                network.eq_ignore_ascii_case("IN") || has_line && network.eq_ignore_ascii_case("LOCAL")
+            }),
     ];
     if asks_otherwise.contains(&true) {
         return Err(ReturnCode::UNSUPPORTED_OPTION_VALUE);

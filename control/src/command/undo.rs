@@ -6,8 +6,9 @@
 use dataplane::link::Action;
 use drivers::line::Law;
 
+use super::local::HalfId;
 use super::{ExecutionId, State};
-use crate::endpoint::{Connection, Control, Endpoint, EndpointId, signal};
+use crate::endpoint::{Connection, Control, Endpoint, EndpointId, Media, signal};
 use crate::mgcp::name::ConnectionId;
 use crate::notified_entity::NotifiedEntity;
 
@@ -74,13 +75,11 @@ impl State {
     pub(super) fn undo(&mut self, by: ExecutionId, undo: Undo) {
         match undo {
             Undo::Created(id, connection) => {
-                let endpoint = &mut self.endpoints[id];
-                let place = endpoint.connections.iter().position(|other| other.id == connection);
-                let gone = endpoint.connections.remove(place.expect("what is under way is there"));
-                self.ledger.give_pair(endpoint.core, gone.port);
-                self.ledger.give_connection();
-                self.orders.push(endpoint.core, Action::Disconnect { port: gone.port }, None);
-                self.forget_connection(id, connection, gone.port);
+                let gone = self.end_one(HalfId { endpoint: id, connection });
+                let gone = gone.expect("what is under way is there");
+                let core = self.endpoints[id].core;
+                self.orders.push(core, Action::Disconnect { port: gone.port }, None);
+                self.part(&gone);
             }
             Undo::Modified(id, before) => self.restore(id, *before),
             Undo::Endpoint(id, before) => self.reconfigure(by, id, &before),
@@ -127,7 +126,14 @@ impl State {
 
     fn restore(&mut self, id: EndpointId, before: Connection) {
         let jitter = self.settings.jitter;
+        let mut before = before;
         let endpoint = &mut self.endpoints[id];
+        let now = endpoint.connection(before.id).map(|connection| &connection.media);
+        // It may have lost its other half meanwhile; or the command has given it one, which it gives up.
+        if let (Media::Local(before), Some(Media::Local(now))) = (&mut before.media, now) {
+            before.other = before.other.and(now.other);
+        }
+        let was_alone = matches!(&before.media, Media::Local(local) if local.other.is_none());
         let (core, port) = (endpoint.core, before.port);
         let (modify, connect) = (before.modify(jitter), before.connect(jitter));
         let connection = endpoint.connection_mut(before.id).expect("what is under way is there");
@@ -139,6 +145,9 @@ impl State {
             self.ledger.give_pair(core, after.port);
             self.orders.push(core, Action::Disconnect { port: after.port }, None);
             self.orders.push(core, connect, None);
+        }
+        if was_alone {
+            self.part(&after);
         }
     }
 }

@@ -8,7 +8,7 @@ use rand::RngExt;
 use tracing::{info, warn};
 
 use super::{Due, Gateway, agents};
-use crate::command::{DATAGRAM_MAX, auep, redirect};
+use crate::command::{self, DATAGRAM_MAX, auep, redirect};
 use crate::config::Config;
 use crate::endpoint::naming::Form;
 use crate::endpoint::restart::{Announcement, News, Notice, owed};
@@ -104,6 +104,7 @@ impl Gateway {
     /// Changes endpoints' service state. Out of service, all that went on there is lost (§2.3.12).
     pub(super) fn set_outage(&mut self, now: Instant, endpoints: &[EndpointId], outage: Option<Outage>) {
         let mut lost = 0;
+        let mut halves = Vec::new();
         for id in endpoints.iter().copied() {
             // A span whose driver has failed does not come back.
             let before = self.state.endpoints[id].outage;
@@ -114,7 +115,9 @@ impl Gateway {
                 for execution in self.state.making(id) {
                     self.abort(now, execution, ReturnCode::ENDPOINT_NOT_READY);
                 }
-                lost += self.state.end_all(id, None).connections;
+                let ended = self.state.end_all(id, None);
+                lost += ended.connections;
+                halves.extend(ended.halves);
             }
             let endpoint = &mut self.state.endpoints[id];
             endpoint.outage = outage;
@@ -125,6 +128,9 @@ impl Gateway {
             }
         }
         self.counters.add(Counter::ConnectionsLost, lost as u64);
+        if let Some(outage) = outage {
+            self.end_halves(now, &halves, outage);
+        }
     }
 
     /// There is the same to tell of those of these endpoints that are in service.
@@ -158,7 +164,7 @@ impl Gateway {
         if audits || !self.announcer.restless {
             return Ok(Vec::new());
         }
-        let meant = redirect::affected(&self.state, command);
+        let meant = command::concerned(&self.state, command);
         let mut owed = false;
         let mut deaf: Vec<Target> = Vec::new();
         for id in meant.iter().copied() {

@@ -1,4 +1,5 @@
-//! Sending what endpoints have to tell: NTFY (RFC 3435 §2.3.4, §4.4.1), and RSIP of lockstep (RFC 3992 §2.2).
+//! Sending what endpoints have to tell: NTFY (RFC 3435 §2.3.4, §4.4.1), RSIP of lockstep (RFC 3992 §2.2), and
+//! DLCX of connections that the gateway has ended (RFC 3435 §2.3.8).
 //!
 //! What is to be told waits until all else has been sent, so that the answer to a request comes before the
 //! notification that follows from it. What cannot be sent yet is held, and tried again when something has
@@ -6,19 +7,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use dataplane::link::ConnectionStats;
 use drivers::time::Instant;
 use tracing::{debug, warn};
 
 use super::Gateway;
 use super::announce::naming_in;
-use crate::command::{DATAGRAM_MAX, State, notification, redirect};
+use super::farewell::Farewell;
+use crate::command::{DATAGRAM_MAX, State, notification, parameters_of, redirect};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Form, Named};
 use crate::endpoint::notify::{Notification, NotificationId};
 use crate::endpoint::restart::Announcement;
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, Path, Response, RestartMethod, TransactionId, Verb};
+use crate::mgcp::message::{Command, Path, Reason, Response, RestartMethod, TransactionId, Verb};
 use crate::mgcp::name::EndpointName;
 use crate::notified_entity::{Route, Target};
 
@@ -52,6 +55,8 @@ struct Item {
 enum What {
     Events(Notification),
     Lockstep,
+    /// A connection that the gateway has ended, and what it had seen.
+    Farewell(Farewell, Box<ConnectionStats>),
 }
 
 #[derive(Debug)]
@@ -85,6 +90,12 @@ impl Teller {
     /// Takes the news that an endpoint has been in lockstep for long.
     pub(super) fn report_lockstep(&mut self, now: Instant, endpoint: EndpointId) {
         self.wait(Item { endpoint, what: What::Lockstep, since: now, redirections: 0 });
+    }
+
+    /// Takes the news that a connection has been ended.
+    pub(super) fn farewell(&mut self, now: Instant, farewell: Farewell, stats: ConnectionStats) {
+        let (endpoint, what) = (farewell.endpoint, What::Farewell(farewell, Box::new(stats)));
+        self.wait(Item { endpoint, what, since: now, redirections: 0 });
     }
 
     /// Tries again what is held.
@@ -275,6 +286,9 @@ impl Gateway {
         let counter = match &item.what {
             What::Events(_) => Counter::Notified,
             What::Lockstep => Counter::Announced,
+            // Who cannot take commands of the gateway's finds it out by itself.
+            What::Farewell(..) if self.agents.of(to.ip()).is_some_and(|agent| !agent.rsip) => return,
+            What::Farewell(..) => Counter::Farewells,
         };
         let Self { state, outgoing, .. } = self;
         let sent = with_command(state, &item, |command| {
@@ -316,6 +330,16 @@ fn with_command<T>(state: &State, item: &Item, then: impl FnOnce(Command<'_>) ->
         What::Lockstep => {
             let mut command = Command::new(Verb::RestartInProgress, TransactionId(0), name);
             command.parameters.restart_method = Some(RestartMethod::Other("LCK/lockstep"));
+            then(command)
+        }
+        // RFC 3435 §2.3.8: the endpoint's whole name; call, connection, why, and what it has seen.
+        What::Farewell(farewell, stats) => {
+            let mut command = Command::new(Verb::DeleteConnection, TransactionId(0), name);
+            let code = farewell.reason;
+            command.parameters.call = Some(farewell.call);
+            command.parameters.connections = Some(vec![farewell.connection]);
+            command.parameters.reason = Some(Reason { code, package: None, text: code.commentary() });
+            command.parameters.connection_parameters = Some(parameters_of(stats));
             then(command)
         }
     }

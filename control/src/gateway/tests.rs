@@ -7,6 +7,7 @@ mod events;
 mod failover;
 mod hostile;
 mod journal;
+mod local;
 mod notifications;
 mod quarantine;
 mod redirect;

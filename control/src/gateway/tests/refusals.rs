@@ -49,7 +49,6 @@ fn parameters_that_are_missing_or_out_of_place() {
     refused(bench, 510, "RQNT ds/e1-1/1@gw", "R: \n");
     refused(bench, 510, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nR: \n");
     refused(bench, 539, "CRCX ds/e1-1/1@gw", "C: A1\nI: B2\nM: recvonly\n");
-    refused(bench, 539, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nZ2: ds/e1-1/2@gw\n");
     refused(bench, 539, "AUEP ds/e1-1/1@gw", "F: A\nM: recvonly\n");
     refused(bench, 539, "DLCX ds/e1-1/1@gw", &format!("\n{REMOTE}"));
 }
@@ -112,7 +111,6 @@ fn local_options_that_cannot_be_had() {
         (532, "gc:-3"),
         (532, "r:g"),
         (532, "nt:ATM"),
-        (532, "nt:LOCAL"),
         (532, "t:01"),
         (541, "k:clear:secret"),
         (534, "a:G729"),
