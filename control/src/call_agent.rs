@@ -25,7 +25,9 @@ use crate::mgcp::message::{
 };
 use crate::mgcp::name::{CallId, ConnectionId, EndpointName, EntityName, NameError, RequestId};
 use crate::mgcp::parse::{ParseError, parse_datagram};
-use crate::mgcp::transaction::{Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings};
+use crate::mgcp::transaction::{
+    Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, PaceSettings,
+};
 
 /// A call agent of one gateway.
 #[derive(Debug)]
@@ -186,6 +188,7 @@ impl CallAgent {
             suspicion: u32::MAX - 1,
             disconnection: u32::MAX,
             transactions_max,
+            pace: PaceSettings::NONE,
         };
         Self {
             entity,

@@ -171,6 +171,9 @@ pub struct MgcpConfig {
     pub suspicion_look_up: bool,
     /// Whether it is looked up again after Max2.
     pub disconnection_look_up: bool,
+    /// Tdmin: how long a disconnected endpoint has told nothing, at least, before its events have it try
+    /// again (RFC 3435 §4.4.7).
+    pub disconnected_wait_min: Duration,
     /// Tdinit: the upper bound of the first random wait of a disconnected endpoint (RFC 3435 §4.4.7).
     pub disconnected_wait_first: Duration,
     /// Tdmax: what that wait doubles to at most.
@@ -183,6 +186,13 @@ pub struct MgcpConfig {
     pub transactions_max: usize,
     /// Commands under way above which CRCX is refused (RFC 3435 §4.4.8).
     pub executing_max: usize,
+    /// Commands of ours that wait for a call agent's answer at a time, as long as it is not overloaded (RFC
+    /// 3435 §4.4.8).
+    pub outstanding_max: usize,
+    /// The same, at worst.
+    pub outstanding_min: usize,
+    /// The average time to an answer above which a call agent is overloaded.
+    pub slow_answer: Duration,
     /// Datagrams a second that are taken from one address; any number if 0.
     pub source_rate_max: u32,
 }
@@ -205,7 +215,8 @@ impl Default for MgcpConfig {
             disconnection_repetitions: 7,
             suspicion_look_up: true,
             disconnection_look_up: true,
-            // RFC 3435 §4.4.7: the defaults of Tdinit and Tdmax.
+            // RFC 3435 §4.4.7: the defaults of Tdmin, Tdinit and Tdmax.
+            disconnected_wait_min: Duration::from_secs(15),
             disconnected_wait_first: Duration::from_secs(15),
             disconnected_wait_max: Duration::from_secs(600),
             graceful_stop_max: None,
@@ -213,6 +224,9 @@ impl Default for MgcpConfig {
             restart_wait_max: Duration::from_millis(500),
             transactions_max: 1_048_576,
             executing_max: 4_096,
+            outstanding_max: 1_024,
+            outstanding_min: 8,
+            slow_answer: Duration::from_secs(1),
             source_rate_max: 0,
         }
     }

@@ -82,6 +82,18 @@ pub enum Outage {
     Shutdown,
 }
 
+impl Outage {
+    /// Why, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alarm => "alarm",
+            Self::Failure => "failure",
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// What MGCP keeps of an endpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Control {

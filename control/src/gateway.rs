@@ -36,7 +36,7 @@ use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Message, Path, Response, Verb};
 use crate::mgcp::parse::{ParseError, parse_datagram};
 use crate::mgcp::transaction::{
-    Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, Ticket,
+    Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, PaceSettings, Ticket,
 };
 use crate::notified_entity::Directory;
 use crate::timer::{TimerId, Timers};
@@ -54,8 +54,9 @@ use self::service::SpanService;
 /// only what is really slow says so.
 const PROVISIONAL_AFTER: Duration = Duration::from_millis(200);
 
-/// Commands of ours that can be under way at a time. There are no more than spans in most cases.
-const OUTGOING_MAX: usize = 1_024;
+/// Commands of ours that can be under way at a time, beside two of each endpoint: what is told of its service
+/// state, and of its events.
+const OUTGOING_MORE: usize = 1_024;
 
 /// What is sent at the end is waited for no longer than this.
 const SHUTDOWN_MAX: Duration = Duration::from_millis(400);
@@ -218,7 +219,12 @@ impl Gateway {
             response_history: mgcp.response_history,
             suspicion: mgcp.suspicion_repetitions,
             disconnection: mgcp.disconnection_repetitions,
-            transactions_max: OUTGOING_MAX,
+            transactions_max: state.endpoints.ids().count() * 2 + OUTGOING_MORE,
+            pace: PaceSettings {
+                window_max: mgcp.outstanding_max,
+                window_min: mgcp.outstanding_min,
+                slow_after: mgcp.slow_answer,
+            },
         };
         // RFC 3435 §3.5.6: a transaction runs no longer than about T-HIST less T-MAX.
         let execution_max = mgcp.response_history.saturating_sub(mgcp.transaction_max);
@@ -243,6 +249,7 @@ impl Gateway {
             reconnect: ReconnectSettings {
                 suspicion_look_up: mgcp.suspicion_look_up,
                 disconnection_look_up: mgcp.disconnection_look_up,
+                wait_min: mgcp.disconnected_wait_min,
                 wait_first: mgcp.disconnected_wait_first,
                 wait_max: mgcp.disconnected_wait_max,
             },

@@ -24,6 +24,9 @@ const HOSTS_MAX: usize = 1_024;
 /// A name that was looked up so recently is not in doubt (RFC 3435 §4.3).
 const RECENT: Duration = Duration::from_secs(5);
 
+/// How long addresses hold at least: for what they were looked up for (RFC 1035 §3.2.1).
+const HOLD_MIN: Duration = Duration::from_secs(1);
+
 /// How long a look-up that failed is not tried again, at least.
 const FAILED_FOR_MIN: Duration = Duration::from_secs(5);
 
@@ -212,14 +215,18 @@ impl Directory {
 
     /// A look-up has ended; in vain if there are no addresses.
     pub fn resolved(&mut self, now: Instant, host: &str, addresses: Vec<IpAddr>, ttl: Duration) {
-        let Some(known) = self.hosts.get_mut(host) else { return };
-        known.is_asked = false;
-        // A resolver that fails does not make us forget what holds.
-        if addresses.is_empty() && known.holds(now).is_some() {
+        let Some(host) = self.hosts.get_mut(host) else { return };
+        host.is_asked = false;
+        if !addresses.is_empty() {
+            host.known = Some(Known { addresses, at: now, until: now + ttl.max(HOLD_MIN) });
             return;
         }
-        let ttl = if addresses.is_empty() { ttl.max(FAILED_FOR_MIN) } else { ttl };
-        known.known = Some(Known { addresses, at: now, until: now + ttl });
+        // A resolver that fails does not make us forget where a call agent was.
+        let ttl = ttl.max(FAILED_FOR_MIN);
+        match &mut host.known {
+            Some(known) => known.until = known.until.max(now + ttl),
+            None => host.known = Some(Known { addresses, at: now, until: now + ttl }),
+        }
     }
 
     /// Looks up again where someone is who does not answer, unless that was done recently, or is being
@@ -345,6 +352,31 @@ mod tests {
         directory.resolved(NOW, "ca.example.net", addresses, Duration::from_secs(60));
         assert_eq!(directory.route(NOW, &target, None), way("192.0.2.1:2427"));
         assert_eq!(directory.route(NOW + Duration::from_secs(61), &target, None), Route::Asked);
+    }
+
+    #[test]
+    fn addresses_that_do_not_hold_at_all_do_for_the_moment() {
+        let mut directory = directory();
+        let target = named("ca@ca.example.net:2427");
+        directory.route(NOW, &target, None);
+        let addresses = vec!["192.0.2.1".parse().expect("v4")];
+        directory.resolved(NOW, "ca.example.net", addresses, Duration::ZERO);
+        assert_eq!(directory.route(NOW, &target, None), way("192.0.2.1:2427"));
+        assert_eq!(directory.route(NOW + Duration::from_secs(1), &target, None), Route::Asked);
+    }
+
+    #[test]
+    fn a_resolver_that_fails_leaves_what_was_known() {
+        let mut directory = directory();
+        let target = named("ca@ca.example.net:2427");
+        directory.route(NOW, &target, None);
+        let addresses = vec!["192.0.2.1".parse().expect("v4")];
+        directory.resolved(NOW, "ca.example.net", addresses, Duration::from_secs(5));
+        let later = NOW + Duration::from_secs(100);
+        assert_eq!(directory.route(later, &target, None), Route::Asked);
+        directory.resolved(later, "ca.example.net", Vec::new(), Duration::ZERO);
+        assert_eq!(directory.route(later, &target, None), way("192.0.2.1:2427"));
+        assert_eq!(directory.route(later + Duration::from_secs(6), &target, None), Route::Asked);
     }
 
     #[test]

@@ -134,6 +134,8 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
     }
     let suspicion_look_up = section.boolean("suspicion_look_up", default.suspicion_look_up);
     let disconnection_look_up = section.boolean("disconnection_look_up", default.disconnection_look_up);
+    let least_default = default.disconnected_wait_min.as_secs();
+    let disconnected_wait_min = seconds(section.integer("disconnected_wait_min_s", 0..=3_600, least_default));
     let first_default = default.disconnected_wait_first.as_secs();
     let disconnected_wait_first =
         seconds(section.integer("disconnected_wait_first_s", 1..=3_600, first_default));
@@ -149,6 +151,13 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         Duration::from_millis(section.integer("restart_wait_max_ms", 0..=600_000, wait_default));
     let transactions_max = section.integer("transactions_max", 1_024..=4_194_304, default.transactions_max);
     let executing_max = section.integer("executing_max", 16..=1_048_576, default.executing_max);
+    let outstanding_max = section.integer("outstanding_max", 1..=65_536, default.outstanding_max);
+    let outstanding_min = section.integer("outstanding_min", 1..=65_536, default.outstanding_min);
+    if outstanding_min > outstanding_max {
+        section.error("outstanding_min", "more than outstanding_max");
+    }
+    let slow_default = default.slow_answer.as_millis() as u64;
+    let slow_answer = Duration::from_millis(section.integer("slow_answer_ms", 10..=20_000, slow_default));
     let source_rate_max = section.integer("source_rate_max", 0..=1_000_000, default.source_rate_max);
     section.finish();
     MgcpConfig {
@@ -161,12 +170,16 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         disconnection_repetitions,
         suspicion_look_up,
         disconnection_look_up,
+        disconnected_wait_min,
         disconnected_wait_first,
         disconnected_wait_max,
         graceful_stop_max,
         restart_wait_max,
         transactions_max,
         executing_max,
+        outstanding_max,
+        outstanding_min,
+        slow_answer,
         source_rate_max,
     }
 }

@@ -244,7 +244,7 @@ impl Gateway {
             self.timers.cancel(timer);
         }
         self.announcer.has_begun = true;
-        let mut again = false;
+        let (mut again, mut told) = (false, false);
         for notice in owed(&self.state.endpoints) {
             // RSIP of endpoints that are another call agent's does not go to this one.
             let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
@@ -269,6 +269,11 @@ impl Gateway {
                 again = true;
                 break;
             }
+            told = true;
+        }
+        // What was kept while its endpoint was disconnected goes behind that.
+        if told {
+            self.teller.retry();
         }
         if again {
             self.announce_later(now);
@@ -345,11 +350,12 @@ impl Gateway {
         command.parameters.restart_method = Some(notice.news.method());
         command.parameters.restart_delay_s = notice.news.delay_s(now);
         command.parameters.reason = notice.outage.map(|outage| auep::reason(Some(outage)));
-        self.forget_told(&notice.endpoints);
+        self.forget_told(now, &notice.endpoints);
         let endpoint = command.endpoint.to_string();
         let to = ways[0].remote;
         let Ok(transaction) = self.outgoing.send(now, ways, command) else { return false };
-        info!(%endpoint, %to, method = notice.news.method().name(), outage = ?notice.outage, "RSIP");
+        let outage = notice.outage.map(Outage::name);
+        info!(%endpoint, %to, method = notice.news.method().name(), outage, "RSIP");
         self.counters.count(Counter::Announced);
         for id in &notice.endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);
@@ -361,12 +367,12 @@ impl Gateway {
 
     /// What was told of these endpoints before is out of date: it is no longer repeated, once all that
     /// it tells of has changed.
-    pub(super) fn forget_told(&mut self, endpoints: &[EndpointId]) {
+    pub(super) fn forget_told(&mut self, now: Instant, endpoints: &[EndpointId]) {
         let outgoing = &mut self.outgoing;
         self.announcer.sent.retain(|transaction, told| {
             told.endpoints.retain(|id| endpoints.binary_search(id).is_err());
             if told.endpoints.is_empty() {
-                outgoing.cancel(*transaction);
+                outgoing.cancel(now, *transaction);
             }
             !told.endpoints.is_empty()
         });

@@ -38,6 +38,7 @@ impl Gateway {
 
     fn happened(&mut self, id: EndpointId, connection: Option<ConnectionId>, source: Source) {
         let now = self.state.now;
+        self.stir(now, id);
         // RFC 5347 §2.2.2: `nopfax(start)`.
         let start = (source == Source::PlainFax).then(|| Parameter::bare("start"));
         let parameters = Parameters(start.into_iter().collect());

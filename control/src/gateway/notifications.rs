@@ -139,14 +139,21 @@ impl Gateway {
     pub(super) fn send_notifications(&mut self) {
         let now = self.state.now;
         while let Some(item) = self.teller.waiting.pop_front() {
-            match self.way_for(now, &item) {
+            let way = match self.way_for(now, &item) {
+                // RFC 3435 §4.4.7: what is older is of no use to anybody.
+                _ if now.since(item.since) >= self.transaction_max => Err(Obstacle::Never),
+                way => way,
+            };
+            match way {
                 Ok(way) => self.send_on(now, way, item),
-                Err(Obstacle::Later) if now.since(item.since) < self.transaction_max => {
-                    self.teller.held.push_back(item);
-                }
-                Err(Obstacle::Later | Obstacle::Never) => {
+                Err(Obstacle::Later) => self.teller.held.push_back(item),
+                Err(Obstacle::Never) => {
                     let id = self.undelivered(&item);
-                    self.disconnected(now, &[id]);
+                    // Who is disconnected already keeps to its procedure.
+                    let announcement = self.state.endpoints[id].control.announcement;
+                    if matches!(announcement, Announcement::Settled | Announcement::Refused) {
+                        self.disconnected(now, &[id]);
+                    }
                 }
             }
         }
@@ -216,7 +223,7 @@ impl Gateway {
                 self.outgoing.redirect(now, transaction, ways);
             }
             Route::Asked => {
-                self.outgoing.cancel(transaction);
+                self.outgoing.cancel(now, transaction);
                 let taken = self.teller.take(transaction);
                 self.teller.held.extend(taken.map(|sent| sent.item));
             }
@@ -232,9 +239,10 @@ impl Gateway {
             self.announce(now, None);
         }
         let control = &self.state.endpoints[id].control;
-        // RFC 3435 §4.4.1: what is told while disconnected is lost.
+        // RFC 3435 §4.4.7: what is to be told while disconnected is not dropped for T-MAX. There is no more
+        // than one such of an endpoint, because it stays in the notification state meanwhile.
         if control.announcement == Announcement::Unheard {
-            return Err(Obstacle::Never);
+            return Err(Obstacle::Later);
         }
         let behind = self.behind(item)?;
         let target = control.notified.target().ok_or(Obstacle::Never)?;

@@ -29,6 +29,8 @@ pub(super) struct ReconnectSettings {
     pub(super) suspicion_look_up: bool,
     /// Whether Max2 do.
     pub(super) disconnection_look_up: bool,
+    /// Tdmin
+    pub(super) wait_min: Duration,
     /// Tdinit
     pub(super) wait_first: Duration,
     /// Tdmax
@@ -45,6 +47,8 @@ pub(super) struct Silence {
     wait: Duration,
     /// The wait under way.
     timer: Option<TimerId>,
+    /// Since when: the end of the last attempt.
+    since: Instant,
 }
 
 impl Gateway {
@@ -98,10 +102,11 @@ impl Gateway {
             let wait = Duration::from_nanos(u64::try_from(nanos / 2).unwrap_or(u64::MAX));
             self.silence_number += 1;
             let number = self.silence_number;
-            self.silences.push(Silence { target, number, wait, timer: None });
+            self.silences.push(Silence { target, number, wait, timer: None, since: now });
             self.silences.len() - 1
         });
         let silence = &mut self.silences[place];
+        silence.since = now;
         if silence.timer.is_some() || self.phase == Phase::Stopping {
             return;
         }
@@ -122,6 +127,21 @@ impl Gateway {
             self.announce(now, None);
         } else {
             self.silences.retain(|silence| silence.number != number);
+        }
+    }
+
+    /// Something has happened on the line of an endpoint: if it is disconnected, it may try again.
+    // RFC 3435 §4.4.7: not before Tdmin has passed since it became so, or since its last attempt ended.
+    pub(super) fn stir(&mut self, now: Instant, id: EndpointId) {
+        let control = &self.state.endpoints[id].control;
+        if control.announcement != Announcement::Unheard {
+            return;
+        }
+        let Some(target) = control.notified.target() else { return };
+        let silence = self.silences.iter().find(|silence| silence.target == target);
+        let may_try = silence.is_none_or(|silence| now.since(silence.since) >= self.reconnect.wait_min);
+        if may_try && self.owe_again(&[target]) {
+            self.announce(now, None);
         }
     }
 
@@ -211,7 +231,7 @@ impl Gateway {
         for id in endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Owed;
         }
-        self.forget_told(endpoints);
+        self.forget_told(now, endpoints);
         self.announce(now, None);
     }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod audits;
 mod calls;
+mod disconnected;
 mod events;
 mod failover;
 mod hostile;

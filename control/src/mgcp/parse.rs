@@ -88,8 +88,7 @@ impl<'a> Iterator for Parts<'a> {
         let is_first = !self.started;
         self.started = true;
         if octets.len() > DATAGRAM_OCTETS_MAX {
-            let error = ParseError::silent(DATAGRAM_OCTETS_MAX, "MGCPMessage");
-            return is_first.then_some(Part { octets, message: Err(error) });
+            return is_first.then(|| Part { octets, message: Err(too_long(octets)) });
         }
         while self.lines.at < octets.len() {
             self.lines.end = None;
@@ -102,6 +101,21 @@ impl<'a> Iterator for Parts<'a> {
         let error = ParseError::silent(0, "MGCPMessage");
         is_first.then_some(Part { octets, message: Err(error) })
     }
+}
+
+/// What is wrong with a datagram that is too long to be looked at: its first command is told so.
+fn too_long(octets: &[u8]) -> ParseError {
+    let mut lines = Lines { octets: &octets[..DATAGRAM_OCTETS_MAX], at: 0, end: None };
+    let first = lines
+        .next_not_blank()
+        .map(|first| parse_message(first, &mut Lines { octets: b"", at: 0, end: None }));
+    let found = match first {
+        Some(Ok(Message::Command(command))) => Some((command.transaction, Some(command.verb))),
+        Some(Err(error)) => error.transaction.map(|transaction| (transaction, error.verb)),
+        Some(Ok(Message::Response(_))) | None => None,
+    };
+    let silent = ParseError::silent(DATAGRAM_OCTETS_MAX, "MGCPMessage");
+    found.map_or(silent, |(transaction, verb)| ParseError { transaction: Some(transaction), verb, ..silent })
 }
 
 fn parse_message<'a>(first: Line<'a>, lines: &mut Lines<'a>) -> Result<Message<'a>, ParseError> {

@@ -6,7 +6,9 @@
 
 mod incoming;
 mod outgoing;
+mod pace;
 mod repetition;
 
 pub use incoming::{Disposition, Incoming, IncomingCounters, IncomingSettings, Promise, Ticket};
 pub use outgoing::{Answer, Doubt, Full, Outgoing, OutgoingCounters, OutgoingSettings};
+pub use pace::PaceSettings;

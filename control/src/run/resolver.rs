@@ -9,8 +9,10 @@ use std::time::Duration;
 /// Look-ups that can wait at a time.
 const QUEUE: usize = 64;
 
-/// How long an answer holds. The host's resolver does not tell a record's own time.
-pub(super) const TTL: Duration = Duration::from_secs(60);
+/// How long an answer holds.
+// RFC 3435 §2.1.4: no longer than its record does. The host's resolver keeps track of that and does not tell,
+// so it is asked again for whatever is sent later than this; §4.3 calls an answer of that age recent.
+pub(super) const TTL: Duration = Duration::from_secs(5);
 
 /// The thread's two queues. It ends when this is dropped, after the look-up it is at.
 pub(super) struct Resolver {

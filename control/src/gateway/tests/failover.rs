@@ -248,6 +248,7 @@ fn what_cannot_be_told_yet_is_answered_405() {
             suspicion: 5,
             disconnection: 7,
             transactions_max: 0,
+            pace: PaceSettings::NONE,
         },
         1,
     );

@@ -271,14 +271,14 @@ fn notifications_beyond_the_most_that_can_be_under_way_wait_for_the_others() {
     assert_code(&bench.ask("RQNT *@gw", "X: 1\nQ: loop\nR: D/1(N)\n"), 200);
     let lines: Vec<_> =
         bench.gateway.state.endpoints.iter().filter_map(|(_, endpoint)| endpoint.ds0()).collect();
-    assert!(lines.len() > OUTGOING_MAX);
+    assert!(lines.len() > bench.config.mgcp.outstanding_max);
     let digit = dataplane::link::Digit::new('1').expect("a digit");
     let mut told = Vec::new();
     for ds0 in &lines {
         let what = dataplane::link::Observation::Began(dataplane::link::Sound::Digit(digit));
         told.extend(bench.observe(dataplane::link::Side::Line(*ds0), what));
     }
-    assert_eq!(told.len(), OUTGOING_MAX);
+    assert_eq!(told.len(), bench.config.mgcp.outstanding_max);
     let more: Vec<_> = told.iter().flat_map(|told| bench.answer_to(told)).collect();
     assert_eq!(told.len() + more.len(), lines.len());
     assert_eq!(bench.count(Counter::NotificationsLost), 0);

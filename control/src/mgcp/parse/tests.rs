@@ -194,6 +194,16 @@ fn noise_is_met_with_silence() {
 }
 
 #[test]
+fn a_command_that_is_too_long_is_told_so() {
+    let mut long = b"RQNT 7 1@gw MGCP 1.0\r\n".to_vec();
+    long.resize(65_507, b'x');
+    let error = one(&long).expect_err("too long");
+    assert_eq!((error.transaction, error.code.0), (Some(TransactionId(7)), 510));
+    long[..7].copy_from_slice(b"200 7 O");
+    assert_eq!(one(&long).map_err(|error| error.transaction), Err(None));
+}
+
+#[test]
 fn header_lines_are_utf8_and_of_bounded_length_and_number() {
     let octets = b"CRCX 7 1@gw MGCP 1.0\nS: \xff\n";
     assert_eq!(one(octets).map_err(|error| error.rule), Err("VCHAR"));

@@ -7,6 +7,8 @@
 //!                  └─┘ at RTO            └─┘ at LONGTRAN
 //! ```
 //!
+//! A command waits before that, in its call agent's queue, while that has enough of them (§4.4.8).
+//!
 //! A command can go several ways, one after the other (RFC 3435 §4.3): Max1 repetitions on each but the
 //! last, Max2 on that, and none later than T-MAX. Whoever owns this is told when a way is in doubt, may
 //! find more of them meanwhile, and may send what is under way to another call agent.
@@ -21,6 +23,7 @@ use drivers::time::Instant;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::pace::{Pace, PaceSettings};
 use super::repetition::{Repetition, RoundTrip};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::emit::Piggyback;
@@ -48,6 +51,8 @@ pub struct OutgoingSettings {
     pub disconnection: u32,
     /// Commands that can be under way at a time.
     pub transactions_max: usize,
+    /// How many of them a peer gets at a time.
+    pub pace: PaceSettings,
 }
 
 /// There are as many commands under way as there may be.
@@ -89,6 +94,10 @@ pub struct Outgoing {
     /// When there is something to repeat or to give up; perhaps no longer.
     timers: BinaryHeap<Reverse<(Instant, TransactionId)>>,
     peers: HashMap<SocketAddr, RoundTrip>,
+    paces: HashMap<SocketAddr, Pace>,
+    /// Peers that may have got room for what waits, and the time.
+    roomy: VecDeque<SocketAddr>,
+    now: Instant,
     transmit: VecDeque<(Path, Arc<[u8]>)>,
     lost: VecDeque<TransactionId>,
     doubted: VecDeque<(TransactionId, Doubt)>,
@@ -120,6 +129,8 @@ struct Transaction {
     repetition: Repetition,
     /// Set once all ways were tried often enough, or for long enough: it is only waited for.
     is_spent: bool,
+    /// Whose window it takes room in.
+    paced_by: Option<SocketAddr>,
 }
 
 impl Transaction {
@@ -130,6 +141,8 @@ impl Transaction {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
+    /// It has not been sent, because its peer has enough to do.
+    Queued,
     Waiting,
     Promised,
 }
@@ -145,6 +158,9 @@ impl Outgoing {
             under_way: HashMap::new(),
             timers: BinaryHeap::new(),
             peers: HashMap::new(),
+            paces: HashMap::new(),
+            roomy: VecDeque::new(),
+            now: Instant::ZERO,
             transmit: VecDeque::new(),
             lost: VecDeque::new(),
             doubted: VecDeque::new(),
@@ -187,18 +203,26 @@ impl Outgoing {
         let id = self.next_id();
         command.transaction = id;
         let octets: Arc<[u8]> = command.to_octets().into();
+        let remote = ways[0].remote;
         let transaction = Transaction {
-            repetition: Repetition::start(now, self.timeout(ways[0])),
+            repetition: Repetition::start(now, Duration::ZERO),
             ways,
             way: 0,
             octets,
             behind,
-            state: State::Waiting,
+            state: State::Queued,
             first_at: now,
             is_spent: false,
+            paced_by: None,
         };
         self.under_way.insert(id, transaction);
-        self.set_out(id);
+        let pace = self.pace(remote);
+        pace.queue.push_back(id);
+        if pace.has_room() {
+            self.make_room_for(now, remote);
+        } else {
+            self.queue_up(id);
+        }
         Ok(id)
     }
 
@@ -242,12 +266,20 @@ impl Outgoing {
             return Answer::Stray;
         };
         let (to, repetition) = (transaction.path().remote, transaction.repetition);
+        let (is_first, delay) = (transaction.state == State::Waiting, now.since(transaction.first_at));
         // Which sending was answered is only certain on the first way, or if that address answers.
         if transaction.state == State::Waiting && (transaction.way == 0 || path.remote == to) {
             self.peer(to).answered(now, &repetition);
         }
+        // RFC 3435 §4.4.8: late answers, 101 and 409 say that there is too much to do.
+        let pace = self.settings.pace;
+        if [ReturnCode::QUEUED, ReturnCode::OVERLOAD].contains(&response.code) {
+            self.pace(to).overloaded(now, &pace);
+        } else if is_first {
+            self.pace(to).answered(now, delay, &pace);
+        }
         if is_final {
-            self.under_way.remove(&id);
+            self.forget(now, id);
             return Answer::Final;
         }
         self.promise(now, id);
@@ -255,8 +287,8 @@ impl Outgoing {
     }
 
     /// Forgets a command: it is no longer repeated, and its response is a stray.
-    pub fn cancel(&mut self, id: TransactionId) {
-        self.under_way.remove(&id);
+    pub fn cancel(&mut self, now: Instant, id: TransactionId) {
+        self.forget(now, id);
     }
 
     /// A command that nobody answered in time (§4.3): whoever sent it may be disconnected.
@@ -274,6 +306,14 @@ impl Outgoing {
         self.under_way.get(&id).map(|transaction| &*transaction.octets)
     }
 
+    /// Sends commands that wait for room, where there is room now. Not before all that happened is known: what
+    /// waits may be cancelled.
+    pub fn send_queued(&mut self) {
+        while let Some(remote) = self.roomy.pop_front() {
+            self.fill(self.now, remote);
+        }
+    }
+
     /// Whether another command can be sent.
     pub fn has_room(&self) -> bool {
         self.under_way.len() < self.settings.transactions_max
@@ -286,6 +326,7 @@ impl Outgoing {
 
     /// A datagram to send, written over what `octets` held, and the way it goes.
     pub fn poll_transmit(&mut self, octets: &mut Vec<u8>) -> Option<Path> {
+        self.send_queued();
         let (path, datagram) = self.transmit.pop_front()?;
         octets.clear();
         octets.extend_from_slice(&datagram);
@@ -301,6 +342,7 @@ impl Outgoing {
             self.timers.pop();
             self.handle_timer(now, due, id);
         }
+        self.send_queued();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is wanted next.
@@ -320,17 +362,18 @@ impl Outgoing {
         }
         let end = end(&self.settings, transaction);
         if now >= end {
-            self.under_way.remove(&id);
+            self.forget(now, id);
             self.counters.lost += 1;
             self.lost.push_back(id);
             return;
         }
         // RFC 3435 §4.3: nothing is repeated once T-MAX is over.
         if now.since(transaction.first_at) >= self.settings.transaction_max {
-            return self.only_wait(id);
+            return self.only_wait(now, id);
         }
         let (count, has_next) = (transaction.repetition.count, transaction.way + 1 < transaction.ways.len());
         match transaction.state {
+            State::Queued => {}
             State::Promised => self.repeat(now, id),
             State::Waiting if has_next && count >= self.settings.suspicion => {
                 self.doubt_first(id);
@@ -339,7 +382,7 @@ impl Outgoing {
             }
             State::Waiting if count >= self.settings.disconnection => {
                 self.doubted.push_back((id, Doubt::Disconnection));
-                self.only_wait(id);
+                self.only_wait(now, id);
             }
             State::Waiting => {
                 if count == self.settings.suspicion {
@@ -373,12 +416,73 @@ impl Outgoing {
     fn go(&mut self, now: Instant, id: TransactionId, way: usize) {
         let Some(transaction) = self.under_way.get_mut(&id) else { return };
         transaction.way = way;
+        self.counters.repeated += u64::from(transaction.state != State::Queued);
+        self.make_room(now, id);
+        self.start(now, id);
+    }
+
+    /// Sees to it that a command that was not sent at once is given up like one that is not answered.
+    fn queue_up(&mut self, id: TransactionId) {
+        if let Some(transaction) = self.under_way.get_mut(&id)
+            && transaction.state == State::Queued
+        {
+            transaction.repetition.due = end(&self.settings, transaction);
+            self.timers.push(Reverse((transaction.repetition.due, id)));
+        }
+    }
+
+    /// Sends commands that wait for room, as far as their peer has it.
+    fn fill(&mut self, now: Instant, remote: SocketAddr) {
+        while let Some(pace) = self.paces.get_mut(&remote)
+            && pace.has_room()
+            && let Some(id) = pace.queue.pop_front()
+        {
+            // It may have gone elsewhere, or be over.
+            if let Some(transaction) = self.under_way.get_mut(&id)
+                && transaction.state == State::Queued
+                && transaction.path().remote == remote
+            {
+                transaction.first_at = now;
+                self.start(now, id);
+            }
+        }
+    }
+
+    /// Sends a command the way it goes, for the first time.
+    fn start(&mut self, now: Instant, id: TransactionId) {
+        let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        let path = transaction.path();
+        let peer = self.peers.get(&path.remote).copied().unwrap_or_default();
         transaction.state = State::Waiting;
         transaction.is_spent = false;
-        let peer = self.peers.get(&transaction.path().remote).copied().unwrap_or_default();
         transaction.repetition = Repetition::start(now, peer.timeout());
-        self.counters.repeated += 1;
+        transaction.paced_by = Some(path.remote);
+        self.pace(path.remote).under_way += 1;
         self.set_out(id);
+    }
+
+    /// A command is no longer repeated to its peer: another can be sent there.
+    fn make_room(&mut self, now: Instant, id: TransactionId) {
+        let paced_by = self.under_way.get_mut(&id).and_then(|transaction| transaction.paced_by.take());
+        self.leave(now, paced_by);
+    }
+
+    fn leave(&mut self, now: Instant, paced_by: Option<SocketAddr>) {
+        let Some(remote) = paced_by else { return };
+        self.pace(remote).under_way -= 1;
+        self.make_room_for(now, remote);
+    }
+
+    fn make_room_for(&mut self, now: Instant, remote: SocketAddr) {
+        self.now = now;
+        if !self.roomy.contains(&remote) {
+            self.roomy.push_back(remote);
+        }
+    }
+
+    fn forget(&mut self, now: Instant, id: TransactionId) {
+        let gone = self.under_way.remove(&id);
+        self.leave(now, gone.and_then(|transaction| transaction.paced_by));
     }
 
     /// Sends a command the way it goes, and sets its timer.
@@ -408,21 +512,22 @@ impl Outgoing {
     }
 
     /// A late response is all that can come of it now.
-    fn only_wait(&mut self, id: TransactionId) {
+    fn only_wait(&mut self, now: Instant, id: TransactionId) {
         let Some(transaction) = self.under_way.get_mut(&id) else { return };
         transaction.is_spent = true;
         transaction.repetition.due = end(&self.settings, transaction);
         self.timers.push(Reverse((transaction.repetition.due, id)));
-    }
-
-    fn timeout(&self, path: Path) -> Duration {
-        self.peers.get(&path.remote).copied().unwrap_or_default().timeout()
+        self.make_room(now, id);
     }
 
     /// A provisional response came: the final one may take its time.
     // RFC 3435 §3.5.6: from then on the command is repeated at LONGTRAN-TIMER.
     fn promise(&mut self, now: Instant, id: TransactionId) {
         let Some(transaction) = self.under_way.get_mut(&id) else { return };
+        // Who promises again and again does not put it off.
+        if transaction.state == State::Promised {
+            return;
+        }
         transaction.state = State::Promised;
         let end = end(&self.settings, transaction);
         transaction.repetition.due = (now + LONGTRAN).min(end);
@@ -445,6 +550,15 @@ impl Outgoing {
             self.peers.clear();
         }
         self.peers.entry(remote).or_default()
+    }
+
+    /// The commands of a peer.
+    fn pace(&mut self, remote: SocketAddr) -> &mut Pace {
+        if self.paces.len() >= PEERS_MAX && !self.paces.contains_key(&remote) {
+            // There are never more of the others than commands.
+            self.paces.retain(|_, pace| !pace.is_idle());
+        }
+        self.paces.entry(remote).or_insert_with(|| Pace::new(&self.settings.pace))
     }
 
     // RFC 3435 §3.2.1.2: an id is free again three minutes after its command is over. In order,

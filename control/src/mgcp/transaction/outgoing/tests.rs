@@ -17,6 +17,7 @@ fn settings() -> OutgoingSettings {
         suspicion: 5,
         disconnection: 7,
         transactions_max: 2,
+        pace: PaceSettings::NONE,
     }
 }
 
@@ -158,7 +159,7 @@ fn no_more_commands_are_under_way_than_may_be() {
     let (mut outgoing, first) = started();
     assert!(outgoing.send(at(0), vec![path()], rsip()).is_ok());
     assert_eq!(outgoing.send(at(0), vec![path()], rsip()), Err(Full));
-    outgoing.cancel(first);
+    outgoing.cancel(at(0), first);
     assert!(outgoing.send(at(0), vec![path()], rsip()).is_ok());
     assert_eq!(outgoing.counters().refused, 1);
 }
@@ -166,7 +167,7 @@ fn no_more_commands_are_under_way_than_may_be() {
 #[test]
 fn a_cancelled_command_is_neither_repeated_nor_lost() {
     let (mut outgoing, id) = started();
-    outgoing.cancel(id);
+    outgoing.cancel(at(0), id);
     outgoing.handle_timeout(at(60_000));
     assert_eq!((sent(&mut outgoing).len(), outgoing.poll_lost()), (0, None));
 }
@@ -196,4 +197,61 @@ fn what_is_repeated_is_what_was_sent() {
     let mut expected = rsip();
     expected.transaction = id;
     assert_eq!(part.message, Ok(crate::mgcp::message::Message::Command(expected)));
+}
+
+fn paced(window: usize) -> Outgoing {
+    let pace = PaceSettings { window_max: window, window_min: 1, slow_after: Duration::from_secs(1) };
+    Outgoing::new(OutgoingSettings { transactions_max: 100, pace, ..settings() }, 1)
+}
+
+fn send(outgoing: &mut Outgoing, ms: u64) -> TransactionId {
+    let id = outgoing.send(at(ms), vec![path()], rsip()).expect("there is room");
+    outgoing.send_queued();
+    id
+}
+
+#[test]
+fn commands_beyond_the_window_wait_for_answers() {
+    let mut outgoing = paced(2);
+    let ids: Vec<_> = (0..5).map(|_| send(&mut outgoing, 0)).collect();
+    assert_eq!(sent(&mut outgoing).len(), 2);
+    outgoing.receive(at(5), path(), &response(100, ids[0]));
+    assert_eq!(sent(&mut outgoing).len(), 0, "a promise is no answer");
+    outgoing.receive(at(10), path(), &response(200, ids[0]));
+    assert_eq!(sent(&mut outgoing).len(), 1);
+    outgoing.cancel(at(11), ids[1]);
+    assert_eq!(sent(&mut outgoing).len(), 1);
+    // One that waits can be forgotten like any other.
+    outgoing.cancel(at(12), ids[4]);
+    outgoing.receive(at(13), path(), &response(200, ids[2]));
+    outgoing.receive(at(13), path(), &response(200, ids[3]));
+    assert_eq!(sent(&mut outgoing).len(), 0);
+    assert!(outgoing.under_way.is_empty());
+}
+
+#[test]
+fn who_never_answers_gets_few_commands_and_all_are_lost_in_time() {
+    let mut outgoing = paced(1);
+    let ids: Vec<_> = (0..3).map(|_| send(&mut outgoing, 0)).collect();
+    let mut lost = Vec::new();
+    let mut last = at(0);
+    while let Some(now) = outgoing.poll_timeout() {
+        outgoing.handle_timeout(now);
+        lost.extend(std::iter::from_fn(|| outgoing.poll_lost()));
+        last = now;
+    }
+    assert_eq!(lost, ids);
+    // The second begins when the first is no longer repeated, and the third when that is not.
+    assert!(last <= at(60_000 + 2 * 20_000), "{last:?}");
+}
+
+#[test]
+fn promises_without_end_take_no_memory() {
+    let mut outgoing = paced(1);
+    let id = send(&mut outgoing, 0);
+    for ms in 1..1_000 {
+        outgoing.receive(at(ms), path(), &response(100, id));
+    }
+    assert!(outgoing.timers.len() <= 2, "{}", outgoing.timers.len());
+    assert_eq!(outgoing.poll_timeout(), Some(at(200)), "the timer that it had, which is none now");
 }
