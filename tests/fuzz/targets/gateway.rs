@@ -23,8 +23,10 @@ use control::mgcp::message::{Message, Path, Verb};
 use control::mgcp::parse::parse_datagram;
 use control::topology::{CoreId, Topology};
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
-use dataplane::link::{Action, ConnectionStats, Order, Outcome, Report, Side};
-use drivers::line::{Alarms, Carrier, Ds0, SpanId};
+use dataplane::link::{
+    Action, CheckTone, ConnectionStats, Digit, Observation, Order, Outcome, PlayId, Report, Side, Sound,
+};
+use drivers::line::{Alarms, Carrier, Ds0, SpanId, Timeslot};
 use drivers::net::PortSlot;
 use drivers::span::{Slip, SpanEvent};
 use drivers::time::{Epoch, Instant};
@@ -53,6 +55,9 @@ const ENDPOINTS: &[&str] = &[
     "ds/e1-1/s-2/su64-0",
     "ds/e1-9/1",
     "null",
+    "mg",
+    "rtpbridge/1",
+    "rtpbridge/*",
 ];
 
 const MODES: &[&str] = &[
@@ -91,6 +96,9 @@ const DESCRIPTIONS: &[&str] = &[
 
 const OTHERS: &[&str] = &[
     "R: D/[0-9#*](N),G/ft(N)",
+    "R: D/[0-9#*](D)\r\nD: (xx|0T)",
+    "R: D/X(N),G/mt(N,E(R(D/X(A)),S(D/5)))\r\nQ: loop",
+    "S: D/1,G/rt@FF",
     "R: ",
     "S: G/rt",
     "S: ",
@@ -156,6 +164,8 @@ fn config(number: u8) -> Config {
     }
     if has(3) {
         config.mgcp.transactions_max = 8;
+        (config.mgcp.outstanding_max, config.mgcp.outstanding_min) = (2, 1);
+        config.mgcp.executing_max = 16;
         config.journal.octets_max = 4_096;
     }
     config
@@ -196,8 +206,8 @@ struct Bench {
     now: Instant,
     /// By core: orders that it has not answered.
     rings: [VecDeque<Order>; 2],
-    /// The live pairs, and whose they are.
-    live: HashMap<(CoreId, PortSlot), Ds0>,
+    /// The live pairs, and whose they are: a DS0's, or a relay's.
+    live: HashMap<(CoreId, PortSlot), Option<Ds0>>,
     names: Vec<String>,
     asked: HashMap<(SocketAddr, u32), Asked>,
     /// What each command of ours was for.
@@ -275,9 +285,12 @@ impl Bench {
             16 | 17 => self.report_all(decide),
             18..=20 => self.wait(Duration::from_millis(decide.pick(STEPS_MS))),
             21 => self.span_event(decide),
-            22 => self.resolve(decide),
+            22 if decide.once_in(2) => self.resolve(decide),
+            22 => self.observe(decide),
             _ => match decide.octet() {
                 0xA5 => self.handle(Input::Shutdown),
+                0xA6 => self.handle(Input::Graceful),
+                0xA7 => self.handle(Input::CancelGraceful),
                 // One that is not due is of no effect.
                 _ => self.handle(Input::Timeout),
             },
@@ -400,6 +413,8 @@ impl Bench {
             }),
             Action::Connect { .. }
             | Action::Modify { .. }
+            | Action::ConnectRelay { .. }
+            | Action::ModifyRelay { .. }
             | Action::Encode { .. }
             | Action::Watch { .. }
             | Action::Play { .. }
@@ -428,6 +443,28 @@ impl Bench {
 
     fn tell_span(&mut self, span: u16, event: SpanEvent) {
         self.handle(Input::Report { core: CoreId(span), report: Report::Span { span: SpanId(span), event } });
+    }
+
+    /// Something is heard on a line, or on a connection that there is or has just been.
+    fn observe(&mut self, decide: &mut Decisions<'_>) {
+        let core = decide.below(2) as u16;
+        let timeslot = Timeslot::new(decide.pick(&[1, 2, 24])).expect("one of both lines");
+        let side = match decide.below(3) {
+            0 => Side::Network(PortSlot(u32::from(decide.octet()) & !1)),
+            _ => Side::Line(Ds0 { span: SpanId(core), timeslot }),
+        };
+        let sounds = [Sound::FaxCalling, Sound::Answer, Sound::Check(CheckTone::Co1), Sound::Milliwatt];
+        let sound = match decide.below(8) {
+            0..4 => Sound::Digit(decide.pick(&Digit::ALL)),
+            other => sounds[other - 4],
+        };
+        let what = match decide.below(4) {
+            0 => Observation::Ended { sound, ms: decide.word() },
+            1 => Observation::PlayEnded(PlayId(decide.octet().into())),
+            _ => Observation::Began(sound),
+        };
+        let report = Report::Observed { side, at: self.now, what };
+        self.handle(Input::Report { core: CoreId(core), report });
     }
 
     fn resolve(&mut self, decide: &mut Decisions<'_>) {
@@ -487,14 +524,18 @@ impl Bench {
             Action::Connect { ds0, port, .. } => {
                 assert!(port.is_rtp());
                 assert_eq!(ds0.span.0, core.0, "each span of this configuration is its core's");
-                let held = self.live.values().filter(|other| **other == ds0).count();
+                let held = self.live.values().filter(|other| **other == Some(ds0)).count();
                 assert!(held < CONNECTIONS_PER_ENDPOINT, "{ds0:?} has a place left");
-                assert_eq!(self.live.insert((core, port), ds0), None, "{port:?} is idle");
+                assert_eq!(self.live.insert((core, port), Some(ds0)), None, "{port:?} is idle");
+            }
+            Action::ConnectRelay { port, .. } => {
+                assert!(port.is_rtp());
+                assert_eq!(self.live.insert((core, port), None), None, "{port:?} is idle");
             }
             Action::Disconnect { port } => {
                 assert!(self.live.remove(&(core, port)).is_some(), "{port:?} is live");
             }
-            Action::Modify { port, .. } | Action::Survey { port } => {
+            Action::Modify { port, .. } | Action::ModifyRelay { port, .. } | Action::Survey { port } => {
                 assert!(self.live.contains_key(&(core, port)), "{port:?} is live");
             }
             Action::Encode { ds0, .. }
@@ -515,7 +556,7 @@ impl Bench {
             let said = part.octets.escape_ascii();
             let response = match part.message.unwrap_or_else(|error| panic!("{error:?} in {said}")) {
                 Message::Command(command) => {
-                    assert_eq!(command.verb, Verb::RestartInProgress, "{said}");
+                    assert!(matches!(command.verb, Verb::RestartInProgress | Verb::Notify), "{said}");
                     let told = (path, command.transaction.0);
                     if self.told.len() < 64 && !self.told.contains(&told) {
                         self.told.push(told);
@@ -599,10 +640,11 @@ fn is_agent(remote: SocketAddr) -> bool {
 fn request(is_good: bool, octets: &[u8]) -> (bool, Vec<u8>) {
     let mut words = octets.trim_ascii_start().splitn(3, |octet| matches!(octet, b' ' | b'\t'));
     let verb = words.next().unwrap_or_default();
-    let rest = if is_good { words.nth(1).unwrap_or_default() } else { octets };
-    let lines = std::iter::once(verb).chain(rest.split_inclusive(|octet| *octet == b'\n'));
+    let rest = if is_good { words.nth(1).unwrap_or_default().trim_ascii_end() } else { octets };
+    let lines = std::iter::once(verb).chain(rest.split(|octet| *octet == b'\n'));
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let counts = |line: &&[u8]| !is_good || !matches!(line, [b'K' | b'k', b':', ..]);
-    (is_good, lines.filter(counts).collect::<Vec<_>>().concat())
+    (is_good, lines.filter(counts).collect::<Vec<_>>().join(&b'\n'))
 }
 
 fn values(asked: &Asked) -> HashSet<String> {
