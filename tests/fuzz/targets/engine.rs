@@ -3,6 +3,7 @@
 //! * Each order is reported once, in order.
 //! * What is sent is RTP or RTCP as it should be, from a live pair (or, for a BYE, one that was), to
 //!   the peer that was named.
+//! * What a relay sends was sent to it, but for the payload type, and goes to the peer that was named.
 //! * A timeslot without a connection plays silence.
 #![no_main]
 
@@ -17,8 +18,8 @@ use dataplane::engine::{Engine, SpanShape};
 use dataplane::jitter_buffer::JitterBuffer;
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK};
 use dataplane::link::{
-    Action, Codec, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Outcome, Peer, Remote,
-    Report,
+    Action, Codec, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Outcome,
+    PayloadType, PayloadTypes, Peer, RelayId, RelayLeg, Remote, Report, Side,
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
@@ -56,11 +57,29 @@ fuzz_target!(|octets: &[u8]| {
     core.end();
 });
 
+/// A live pair is a DS0's or a relay's.
+#[derive(Clone, Copy)]
+enum Behaviour {
+    Leg(Leg),
+    Relay(RelayLeg),
+}
+
+impl Behaviour {
+    fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Leg(leg) => leg.peer.remote(),
+            Self::Relay(leg) => leg.peer.remote(),
+        }
+    }
+}
+
 /// The sockets: what is sent is looked at once, and there is room for so much a tick.
 struct Wire {
     room: usize,
     /// By pair: whether it is live, and how its leg behaves.
-    legs: [Option<Leg>; PAIRS],
+    legs: [Option<Behaviour>; PAIRS],
+    /// What came for relays in this tick, RTP without its payload type.
+    came: Vec<Vec<u8>>,
 }
 
 impl RtpSockets for Wire {
@@ -81,9 +100,23 @@ impl RtpSockets for Wire {
         if from.is_rtp() {
             let packet = Packet::new_checked(&octets).expect("RTP of ours is good");
             let leg = leg.expect("only live pairs send RTP");
-            assert_eq!(Some(to), leg.peer.remote().map(|remote| remote.rtp));
-            assert_eq!(packet.payload_type(), leg.send.payload_type);
-            assert_eq!(packet.payload().len(), usize::from(leg.ptime_ms.get()) * 8);
+            assert_eq!(Some(to), leg.remote().map(|remote| remote.rtp));
+            match leg {
+                Behaviour::Leg(leg) => {
+                    assert_eq!(packet.payload_type(), leg.send.payload_type);
+                    assert_eq!(packet.payload().len(), usize::from(leg.ptime_ms.get()) * 8);
+                }
+                Behaviour::Relay(_) => {
+                    octets[1] &= 0x80;
+                    assert!(self.came.contains(&octets), "it came like this in this tick");
+                }
+            }
+        } else if let Some(Behaviour::Relay(leg)) = leg {
+            // Or it is the last word of a DS0's leg that was here before.
+            let is_bye = Heard::parse(&octets, 0).is_ok_and(|heard| heard.bye);
+            let is_passed_on =
+                Some(to) == leg.peer.remote().map(|remote| remote.rtcp) && self.came.contains(&octets);
+            assert!(is_bye || is_passed_on);
         } else {
             let heard = Heard::parse(&octets, 0).expect("RTCP of ours is good");
             assert!(heard.bye || leg.is_some(), "only live pairs report");
@@ -112,13 +145,20 @@ struct End {
     tx: Block,
 }
 
+/// What a connection is of.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Ds0(Ds0),
+    Relay(RelayId),
+}
+
 /// An engine, its lines, and control's account of it.
 struct Core {
     engine: Engine,
     wire: Wire,
     lines: [End; 2],
     now: Instant,
-    live: [Option<Ds0>; PAIRS],
+    live: [Option<Place>; PAIRS],
     /// Orders that have not been reported.
     ordered: VecDeque<(OrderId, bool)>,
     orders: u64,
@@ -154,7 +194,7 @@ impl Core {
         let stats = Arc::new(Stats::default());
         Self {
             engine: Engine::new(&limits, &shapes, 42, epoch, stats),
-            wire: Wire { room: usize::MAX, legs: [None; PAIRS] },
+            wire: Wire { room: usize::MAX, legs: [None; PAIRS], came: Vec::new() },
             lines: [e1, t1],
             now,
             live: [None; PAIRS],
@@ -171,12 +211,13 @@ impl Core {
             8 => {
                 let len = usize::from(decide.word()) % (DATAGRAM_MAX + 1);
                 let slot = PortSlot(decide.below(2 * PAIRS + 2) as u32);
-                self.engine.receive(slot, address(decide), self.now, decide.octets(len));
+                let from = address(decide);
+                self.receive(slot, from, decide.octets(len));
             }
             9 => {
                 let (slot, from) = (PortSlot(decide.below(PAIRS) as u32 * 2 + 1), address(decide));
                 let report = sender_report(decide);
-                self.engine.receive(slot, from, self.now, &report);
+                self.receive(slot, from, &report);
             }
             10 => {
                 let event = match decide.below(4) {
@@ -195,10 +236,26 @@ impl Core {
         }
     }
 
+    fn receive(&mut self, slot: PortSlot, from: SocketAddr, octets: &[u8]) {
+        if let Some(Some(Behaviour::Relay(_))) = self.wire.legs.get(slot.pair()) {
+            let mut octets = octets.to_vec();
+            if let Some(second) = octets.get_mut(1).filter(|_| slot.is_rtp()) {
+                *second &= 0x80;
+            }
+            self.wire.came.push(octets);
+        }
+        self.engine.receive(slot, from, self.now, octets);
+    }
+
     fn order(&mut self, decide: &mut Decisions<'_>) {
         // What a tick takes at most.
         if self.ordered.len() >= ORDERS_PER_TICK {
             return;
+        }
+        // A worker takes its orders before it receives.
+        if !self.wire.came.is_empty() {
+            self.engine.transmit(self.now, &mut self.wire);
+            self.wire.came.clear();
         }
         let pair = decide.below(PAIRS);
         let port = PortSlot(pair as u32 * 2);
@@ -213,9 +270,18 @@ impl Core {
                 self.lines[line].law[timeslot.index()] = law;
                 Action::Encode { ds0, law }
             }
+            (7, None) => {
+                let relay = RelayId(decide.below(3) as u32);
+                if self.is_full(Place::Relay(relay)) {
+                    return;
+                }
+                let leg = relay_leg(decide);
+                self.live[pair] = Some(Place::Relay(relay));
+                self.wire.legs[pair] = Some(Behaviour::Relay(leg));
+                Action::ConnectRelay { relay, port, leg }
+            }
             (_, None) => {
-                if self.live.iter().flatten().filter(|held| **held == ds0).count() == CONNECTIONS_PER_ENDPOINT
-                {
+                if self.is_full(Place::Ds0(ds0)) {
                     return;
                 }
                 let identity = Identity {
@@ -224,14 +290,10 @@ impl Core {
                     timestamp: decide.long(),
                     cname: *b"abcdefghijklmnop",
                 };
-                self.live[pair] = Some(ds0);
-                self.wire.legs[pair] = Some(leg(decide));
-                Action::Connect {
-                    ds0,
-                    port,
-                    identity,
-                    leg: self.wire.legs[pair].expect("it was made just now"),
-                }
+                let leg = leg(decide);
+                self.live[pair] = Some(Place::Ds0(ds0));
+                self.wire.legs[pair] = Some(Behaviour::Leg(leg));
+                Action::Connect { ds0, port, identity, leg }
             }
             (1 | 2, Some(_)) => {
                 self.live[pair] = None;
@@ -239,10 +301,20 @@ impl Core {
                 Action::Disconnect { port }
             }
             (3, Some(_)) => Action::Survey { port },
-            (_, Some(_)) => {
+            (4, Some(Place::Ds0(_))) => {
+                let side = Side::Network(port);
+                let detectors = decide.pick(&[DetectorSet::NONE, DetectorSet::DTMF]);
+                Action::Watch { side, detectors }
+            }
+            (_, Some(Place::Ds0(_))) => {
                 let leg = leg(decide);
-                self.wire.legs[pair] = Some(leg);
+                self.wire.legs[pair] = Some(Behaviour::Leg(leg));
                 Action::Modify { port, leg }
+            }
+            (_, Some(Place::Relay(_))) => {
+                let leg = relay_leg(decide);
+                self.wire.legs[pair] = Some(Behaviour::Relay(leg));
+                Action::ModifyRelay { port, leg }
             }
         };
         let sees = matches!(action, Action::Disconnect { .. } | Action::Survey { .. });
@@ -252,11 +324,15 @@ impl Core {
         self.engine.apply(self.now, &Order { id, action });
     }
 
+    fn is_full(&self, place: Place) -> bool {
+        self.live.iter().flatten().filter(|held| **held == place).count() == CONNECTIONS_PER_ENDPOINT
+    }
+
     /// A packet of a peer's stream, as it should be but for a few.
     fn stream(&mut self, decide: &mut Decisions<'_>) {
         let pair = decide.below(PAIRS);
         let Some(leg) = self.wire.legs[pair] else { return };
-        let from = match leg.peer.remote() {
+        let from = match leg.remote() {
             Some(remote) if !decide.once_in(8) => remote.rtp,
             _ => address(decide),
         };
@@ -273,7 +349,7 @@ impl Core {
         };
         let mut octets = vec![decide.octet(); Header::LEN + payload];
         header.emit(&mut octets);
-        self.engine.receive(PortSlot(pair as u32 * 2), from, self.now, &octets);
+        self.receive(PortSlot(pair as u32 * 2), from, &octets);
     }
 
     /// One round of the worker's: a block of each line, then what is to be sent.
@@ -289,7 +365,7 @@ impl Core {
             for timeslot in line.carrier.timeslots() {
                 let ds0 = Ds0 { span: SpanId([3, 1][index]), timeslot };
                 let silence = line.law[timeslot.index()].silence();
-                if !self.live.contains(&Some(ds0)) {
+                if !self.live.contains(&Some(Place::Ds0(ds0))) {
                     let row = line.tx.timeslot(timeslot);
                     assert!(row.iter().all(|octet| *octet == silence), "{ds0:?} is idle: {row:x?}");
                 }
@@ -297,6 +373,7 @@ impl Core {
             self.engine.capture(self.now, index, &line.rx);
         }
         self.engine.transmit(self.now, &mut self.wire);
+        self.wire.came.clear();
         self.hear();
         self.now += Duration::from_millis(5);
     }
@@ -335,6 +412,7 @@ fn leg(decide: &mut Decisions<'_>) -> Leg {
     let peer = match decide.below(8) {
         0 => Peer::Undescribed,
         1 => Peer::OnHold,
+        2 => Peer::Local(PortSlot(decide.below(PAIRS) as u32 * 2)),
         _ => Peer::At(Remote { rtp, rtcp: SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)) }),
     };
     let first = decide.below(FORMATS.len());
@@ -352,6 +430,19 @@ fn leg(decide: &mut Decisions<'_>) -> Leg {
         },
         dscp: Dscp::EF,
     }
+}
+
+fn relay_leg(decide: &mut Decisions<'_>) -> RelayLeg {
+    let rtp = address(decide);
+    let peer = match decide.below(8) {
+        0 => Peer::Undescribed,
+        1 => Peer::OnHold,
+        _ => Peer::At(Remote { rtp, rtcp: SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1)) }),
+    };
+    let types = (0..decide.below(4))
+        .map(|_| PayloadType { theirs: decide.octet() & 63, common: decide.octet() & 63 })
+        .collect::<Vec<_>>();
+    RelayLeg { mode: decide.pick(&Mode::ALL), peer, types: PayloadTypes::new(types), dscp: Dscp::EF }
 }
 
 /// One of few, so that what is sent finds who is meant.
