@@ -92,12 +92,24 @@ pub struct JitterBuffer {
     blocks: u32,
     adjusted: bool,
     margins: Margins,
-    /// Makes up what is missing, if it is sounds that are carried.
-    concealment: Option<Concealment>,
-    /// What the line has heard last, if it is sounds: the ring has only what came.
-    heard: [u8; concealment::HISTORY],
+    /// Whether it is sounds that are carried: what is missing is made up.
+    is_sound: bool,
+    /// Whether something is being made up, or joined to what was.
+    is_concealing: bool,
+    /// Octets before the line's next that the line has heard as they lie in the ring, and that are not in
+    /// `sound` yet: up to all that it is to remember.
+    clean: usize,
     /// What an idle line sends.
     idle_octet: u8,
+    sound: Box<Sound>,
+}
+
+/// What only losses need; apart, because most blocks have none.
+#[derive(Debug)]
+struct Sound {
+    concealment: Concealment,
+    /// What the line has heard last, but for what is `clean`: the ring has only what came.
+    heard: [u8; concealment::HISTORY],
 }
 
 impl JitterBuffer {
@@ -127,20 +139,30 @@ impl JitterBuffer {
             blocks: 0,
             adjusted: false,
             margins: Margins::default(),
-            concealment: None,
-            heard: [0; concealment::HISTORY],
+            is_sound: false,
+            is_concealing: false,
+            clean: 0,
             idle_octet: 0xFF,
+            sound: Box::new(Sound {
+                concealment: Concealment::new(Law::A),
+                heard: [0; concealment::HISTORY],
+            }),
         }
     }
 
     /// Begins a leg, empty. Bounds that the capacity has no room for are cut to it.
     pub fn start(&mut self, bounds: JitterBounds, fill: Fill) {
-        (self.concealment, self.idle_octet) = match fill {
-            Fill::Conceal(law) => (Some(Concealment::new(law)), law.silence()),
-            Fill::Idle(octet) => (None, octet),
+        (self.is_sound, self.idle_octet) = match fill {
+            Fill::Conceal(law) => {
+                self.sound.concealment = Concealment::new(law);
+                (true, law.silence())
+            }
+            Fill::Idle(octet) => (false, octet),
         };
         self.octets.fill(self.idle_octet);
-        self.heard.fill(self.idle_octet);
+        self.sound.heard.fill(self.idle_octet);
+        self.is_concealing = false;
+        self.clean = 0;
         self.is_placed = false;
         self.lead = 0;
         self.has_not_begun = true;
@@ -208,18 +230,17 @@ impl JitterBuffer {
         let adjusted = std::mem::take(&mut self.adjusted);
         if !self.is_placed {
             self.play_unplaced(out);
-            self.remember(out);
             return Played { missing: 0, adjusted };
         }
         let missing = match self.come.run(self.next, out.len()) {
             // The clean path: one copy.
-            (true, len) if len == out.len() && !self.is_concealing() => {
+            (true, len) if len == out.len() && !self.is_concealing => {
                 self.read(self.next, out);
+                self.clean = (self.clean + len).min(concealment::HISTORY);
                 0
             }
             _ => self.play_in_runs(out),
         };
-        self.remember(out);
         self.advance(out.len());
         self.idle += out.len();
         self.lead = self.lead.saturating_sub(out.len());
@@ -234,9 +255,9 @@ impl JitterBuffer {
 
     /// Puts `timestamp` at its distance from the line's next octet.
     fn place(&mut self, timestamp: u32) {
+        self.leave();
         let lead = self.margins.target();
         self.next = timestamp.wrapping_sub(lead as u32);
-        self.leave();
         self.come.clear_all();
         self.is_placed = true;
         self.lead = lead;
@@ -249,6 +270,7 @@ impl JitterBuffer {
     fn await_line(&mut self, timestamp: u32) {
         let ahead = self.margin(timestamp) - self.margins.target() as i32;
         if (1..self.reach() as i32).contains(&ahead) {
+            self.remember(&[]);
             self.next = self.next.wrapping_add(ahead as u32);
             self.lead = self.lead.saturating_sub(ahead as usize);
         }
@@ -257,7 +279,8 @@ impl JitterBuffer {
     /// Makes the target hold a block of `len` octets, which is only known once one is played.
     fn widen_to(&mut self, len: usize) {
         let wider = self.margins.widen_to(len);
-        if self.is_placed {
+        if self.is_placed && wider > 0 {
+            self.remember(&[]);
             self.next = self.next.wrapping_sub(wider as u32);
             self.lead += wider;
         }
@@ -286,19 +309,19 @@ impl JitterBuffer {
 
     /// Leaves out up to `most` octets where they are missed least; says how many.
     fn cut(&mut self, most: usize) -> Option<usize> {
-        let by = match &self.concealment {
-            None => most,
-            Some(concealment) => {
-                let mut ahead = [0; concealment::CUT];
-                if self.is_concealing() || self.come.run(self.next, ahead.len()) != (true, ahead.len()) {
-                    return None;
-                }
-                self.read(self.next, &mut ahead);
-                let (by, joint) = concealment.cut(&ahead, most)?;
-                self.write(self.next.wrapping_add(by as u32), &joint, None);
-                by
+        let by = if self.is_sound {
+            let mut ahead = [0; concealment::CUT];
+            if self.is_concealing || self.come.run(self.next, ahead.len()) != (true, ahead.len()) {
+                return None;
             }
+            self.read(self.next, &mut ahead);
+            let (by, joint) = self.sound.concealment.cut(&ahead, most)?;
+            self.write(self.next.wrapping_add(by as u32), &joint, None);
+            by
+        } else {
+            most
         };
+        self.remember(&[]);
         self.advance(by);
         Some(by)
     }
@@ -310,6 +333,7 @@ impl JitterBuffer {
         } else {
             self.conceal(&[], out);
         }
+        self.remember(out);
     }
 
     /// Plays a block with holes; says how many octets were missing.
@@ -332,43 +356,54 @@ impl JitterBuffer {
             }
             at += len;
         }
+        self.remember(out);
         missing
     }
 
     /// Fills a hole, after `played` of the same block.
     fn conceal(&mut self, played: &[u8], out: &mut [u8]) {
-        match &mut self.concealment {
-            Some(concealment) => {
-                concealment.begin(&self.heard, played);
-                concealment.fill(out);
-            }
-            None => out.fill(self.idle_octet),
+        if !self.is_sound {
+            out.fill(self.idle_octet);
+            return;
         }
+        self.remember(&[]);
+        let Sound { concealment, heard } = &mut *self.sound;
+        concealment.begin(heard, played);
+        concealment.fill(out);
+        self.is_concealing = true;
     }
 
     /// Blends the first octets after a hole into what filled it.
     fn rejoin(&mut self, out: &mut [u8]) {
-        if let Some(concealment) = &mut self.concealment {
-            concealment.rejoin(out);
+        if self.is_concealing {
+            self.sound.concealment.rejoin(out);
+            self.is_concealing = self.sound.concealment.is_active();
         }
     }
 
     /// What is played next does not follow what was heard last: it is to be blended in like the end of a hole.
     fn leave(&mut self) {
-        if let (Some(concealment), false) = (&mut self.concealment, self.has_not_begun) {
-            concealment.begin(&self.heard, &[]);
+        self.remember(&[]);
+        if self.is_sound && !self.has_not_begun {
+            let Sound { concealment, heard } = &mut *self.sound;
+            concealment.begin(heard, &[]);
+            self.is_concealing = true;
         }
     }
 
-    /// Keeps what was played: a loss that comes next is concealed from it.
+    /// Keeps what was heard, the clean octets and then `played`: a loss that comes next is concealed from
+    /// it. To be called before the line's next octet becomes another than the one after those it heard.
     fn remember(&mut self, played: &[u8]) {
-        if self.concealment.is_some() {
-            concealment::append(&mut self.heard, played);
+        if !self.is_sound {
+            return;
         }
-    }
-
-    fn is_concealing(&self) -> bool {
-        self.concealment.as_ref().is_some_and(Concealment::is_active)
+        let clean = std::mem::take(&mut self.clean);
+        if clean > 0 {
+            let mut octets = [0; concealment::HISTORY];
+            self.read(self.next.wrapping_sub(clean as u32), &mut octets[..clean]);
+            concealment::append(&mut self.sound.heard, &octets[..clean]);
+        }
+        concealment::append(&mut self.sound.heard, played);
     }
 
     /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
