@@ -80,13 +80,13 @@ pub struct JitterBuffer {
     next: u32,
     is_placed: bool,
     /// Octets still to be played before the first packet's: not missing, there never were any.
-    lead: usize,
+    lead: u32,
     /// The leg's very first octet has not been played.
     has_not_begun: bool,
     /// The line has taken a block since the leg began.
     has_played: bool,
     /// Octets played since a packet last found its place.
-    idle: usize,
+    idle: u32,
     /// A packet out of reach, which the next may confirm: its margin, and `blocks` when it came.
     jump: Option<(i32, u32)>,
     blocks: u32,
@@ -98,7 +98,7 @@ pub struct JitterBuffer {
     is_concealing: bool,
     /// Octets before the line's next that the line has heard as they lie in the ring, and that are not in
     /// `sound` yet: up to all that it is to remember.
-    clean: usize,
+    clean: u32,
     /// What an idle line sends.
     idle_octet: u8,
     sound: Box<Sound>,
@@ -169,8 +169,8 @@ impl JitterBuffer {
         self.has_played = false;
         self.jump = None;
         self.adjusted = false;
-        let room = self.reach() - PACKET;
-        let in_octets = |ms: u16| (usize::from(ms) * OCTETS_PER_MS).min(room);
+        let room = (self.reach() - PACKET) as u32;
+        let in_octets = |ms: u16| (u32::from(ms) * OCTETS_PER_MS).min(room);
         let nominal = in_octets(bounds.nominal_ms);
         self.margins = Margins::new(nominal, in_octets(bounds.max_ms).max(nominal), bounds.adaptive);
     }
@@ -185,7 +185,7 @@ impl JitterBuffer {
     /// Puts a packet's octets in their places, through `translate` if there is one.
     pub fn insert(&mut self, timestamp: u32, payload: &[u8], translate: Option<&[u8; 256]>) -> Inserted {
         let len = payload.len();
-        if len == 0 || len > self.reach() - self.margins.target() {
+        if len == 0 || len > self.reach() - self.margins.target() as usize {
             return Inserted { late: len, duplicate: 0 };
         }
         if !self.is_placed {
@@ -236,14 +236,14 @@ impl JitterBuffer {
             // The clean path: one copy.
             (true, len) if len == out.len() && !self.is_concealing => {
                 self.read(self.next, out);
-                self.clean = (self.clean + len).min(concealment::HISTORY);
+                self.clean = (self.clean + len as u32).min(concealment::HISTORY as u32);
                 0
             }
             _ => self.play_in_runs(out),
         };
         self.advance(out.len());
-        self.idle += out.len();
-        self.lead = self.lead.saturating_sub(out.len());
+        self.idle += out.len() as u32;
+        self.lead = self.lead.saturating_sub(out.len() as u32);
         self.has_not_begun &= self.lead > 0;
         Played { missing, adjusted }
     }
@@ -257,7 +257,7 @@ impl JitterBuffer {
     fn place(&mut self, timestamp: u32) {
         self.leave();
         let lead = self.margins.target();
-        self.next = timestamp.wrapping_sub(lead as u32);
+        self.next = timestamp.wrapping_sub(lead);
         self.come.clear_all();
         self.is_placed = true;
         self.lead = lead;
@@ -270,33 +270,34 @@ impl JitterBuffer {
     fn await_line(&mut self, timestamp: u32) {
         let ahead = self.margin(timestamp) - self.margins.target() as i32;
         if (1..self.reach() as i32).contains(&ahead) {
-            self.remember(&[]);
+            // What is passed over is not played: it must not look as if it had come when its place is used again.
+            self.come.clear(self.next, ahead as usize);
             self.next = self.next.wrapping_add(ahead as u32);
-            self.lead = self.lead.saturating_sub(ahead as usize);
+            self.lead = self.lead.saturating_sub(ahead as u32);
         }
     }
 
     /// Makes the target hold a block of `len` octets, which is only known once one is played.
     fn widen_to(&mut self, len: usize) {
-        let wider = self.margins.widen_to(len);
+        let wider = self.margins.widen_to(len as u32);
         if self.is_placed && wider > 0 {
             self.remember(&[]);
-            self.next = self.next.wrapping_sub(wider as u32);
+            self.next = self.next.wrapping_sub(wider);
             self.lead += wider;
         }
     }
 
     fn adjust(&mut self, len: usize) {
-        match self.margins.step(len) {
+        match self.margins.step(len as u32) {
             Move::Stay => {}
             Move::Grow(by) => {
                 self.leave();
-                self.next = self.next.wrapping_sub(by as u32);
+                self.next = self.next.wrapping_sub(by);
                 self.adjusted = true;
             }
             Move::Shrink(most) => {
-                if let Some(by) = self.cut(most) {
-                    self.margins.shrunk(by);
+                if let Some(by) = self.cut(most as usize) {
+                    self.margins.shrunk(by as u32);
                     self.adjusted = true;
                 }
             }
@@ -347,12 +348,12 @@ impl JitterBuffer {
             if has_come {
                 self.read(from, run);
                 self.rejoin(run);
-            } else if self.has_not_begun && at < self.lead {
+            } else if self.has_not_begun && at < self.lead as usize {
                 // Before a leg's first octet there is nothing to go on from, and nothing to blend it into.
                 run.fill(self.idle_octet);
             } else {
                 self.conceal(played, run);
-                missing += (at + len).saturating_sub(at.max(self.lead));
+                missing += (at + len).saturating_sub(at.max(self.lead as usize));
             }
             at += len;
         }
@@ -397,7 +398,7 @@ impl JitterBuffer {
         if !self.is_sound {
             return;
         }
-        let clean = std::mem::take(&mut self.clean);
+        let clean = std::mem::take(&mut self.clean) as usize;
         if clean > 0 {
             let mut octets = [0; concealment::HISTORY];
             self.read(self.next.wrapping_sub(clean as u32), &mut octets[..clean]);
@@ -407,9 +408,19 @@ impl JitterBuffer {
     }
 
     /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
+    ///
+    /// What has left the history is cleared a history's length at a time, which the spare octets give time
+    /// for: a cache line of bits is touched once, not in each block.
     fn advance(&mut self, len: usize) {
-        self.come.clear(self.next.wrapping_sub(self.history() as u32), len);
+        let history = self.history() as u32;
+        let oldest = self.next.wrapping_sub(history);
         self.next = self.next.wrapping_add(len as u32);
+        let begun = self.next.wrapping_sub(history) & !(history - 1);
+        let mut chunk = oldest & !(history - 1);
+        while chunk != begun {
+            self.come.clear(chunk, history as usize);
+            chunk = chunk.wrapping_add(history);
+        }
     }
 
     fn confirms_jump(&mut self, timestamp: u32) -> bool {
@@ -460,14 +471,14 @@ impl JitterBuffer {
     }
 }
 
-const OCTETS_PER_MS: usize = 8;
+const OCTETS_PER_MS: u32 = 8;
 /// Octets of a long packet, 60 ms: what the bounds leave free of the reach, and how far two packets
 /// that agree on a jump may be apart.
 const PACKET: usize = 480;
 /// The least history: what concealment looks at, and so what is worth stepping back over.
 const HISTORY: usize = concealment::HISTORY.next_power_of_two();
 /// Octets played without a packet after which the next is placed afresh: 1 s.
-const IDLE_MAX: usize = 8_000;
+const IDLE_MAX: u32 = 8_000;
 
 #[cfg(test)]
 mod tests;

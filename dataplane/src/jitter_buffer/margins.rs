@@ -8,9 +8,9 @@ pub(super) enum Move {
     /// Not at all.
     Stay,
     /// Back by so many octets.
-    Grow(usize),
+    Grow(u32),
     /// On by up to so many octets; [`Margins::shrunk`] is told how many they were.
-    Shrink(usize),
+    Shrink(u32),
     /// The next packet is to be placed afresh.
     Replace,
 }
@@ -18,27 +18,27 @@ pub(super) enum Move {
 /// The margins of the last second or two.
 #[derive(Debug, Default)]
 pub(super) struct Margins {
-    nominal: usize,
-    max: usize,
+    nominal: u32,
+    max: u32,
     is_adaptive: bool,
     /// The longest block played.
-    block: usize,
+    block: u32,
     last: i32,
     /// The best margin since the last block.
     best: Option<i32>,
     /// The least and greatest margins in this window, and the greatest in the one before.
     window: Option<(i32, i32)>,
     high_before: i32,
-    elapsed: usize,
+    elapsed: u32,
     /// Octets that the delay is too long by.
-    surplus: usize,
+    surplus: u32,
     /// Octets played since the last cut.
-    since_cut: usize,
+    since_cut: u32,
 }
 
 impl Margins {
     /// All lengths in octets.
-    pub(super) fn new(nominal: usize, max: usize, is_adaptive: bool) -> Self {
+    pub(super) fn new(nominal: u32, max: u32, is_adaptive: bool) -> Self {
         Self { nominal, max, is_adaptive, high_before: i32::MIN, ..Self::default() }
     }
 
@@ -48,7 +48,7 @@ impl Margins {
     }
 
     /// Notes the longest block, and says by how much the target grows.
-    pub(super) fn widen_to(&mut self, block: usize) -> usize {
+    pub(super) fn widen_to(&mut self, block: u32) -> u32 {
         let before = self.target();
         self.block = self.block.max(block);
         self.target() - before
@@ -64,7 +64,7 @@ impl Margins {
     }
 
     /// What to do before a block of `len` octets.
-    pub(super) fn step(&mut self, len: usize) -> Move {
+    pub(super) fn step(&mut self, len: u32) -> Move {
         if let Some(by) = self.best.take().and_then(|best| self.growth(best)) {
             self.shift(by as i32);
             return Move::Grow(by);
@@ -90,14 +90,14 @@ impl Margins {
     }
 
     /// Notes that `by` octets were cut out.
-    pub(super) fn shrunk(&mut self, by: usize) {
+    pub(super) fn shrunk(&mut self, by: u32) {
         self.surplus = self.surplus.saturating_sub(by);
         self.since_cut = 0;
         self.shift(-(by as i32));
     }
 
     /// The margin that the first packet is given.
-    pub(super) fn target(&self) -> usize {
+    pub(super) fn target(&self) -> u32 {
         self.nominal.max(self.block)
     }
 
@@ -109,14 +109,14 @@ impl Margins {
     /// By how much to step back, if all packets since the last block were late: by as much as the
     /// least late, and a little so that the next is not late again by a trifle, but not so far that
     /// one as early as the earliest of late would wait longer than allowed.
-    fn growth(&self, best: i32) -> Option<usize> {
+    fn growth(&self, best: i32) -> Option<u32> {
         if !self.is_adaptive || best >= 0 {
             return None;
         }
         let high = self.window.map_or(best, |(_, high)| high).max(self.high_before);
         let room = (self.max as i32).saturating_sub(high);
         let by = (GUARD - best).min(room);
-        (by > 0).then_some(by as usize)
+        (by > 0).then_some(by as u32)
     }
 
     fn must_replace(&self, low: i32, high: i32) -> bool {
@@ -127,8 +127,8 @@ impl Margins {
         }
     }
 
-    fn above_target(&self, margin: i32) -> usize {
-        usize::try_from(margin - self.target() as i32).unwrap_or(0)
+    fn above_target(&self, margin: i32) -> u32 {
+        u32::try_from(margin - self.target() as i32).unwrap_or(0)
     }
 
     /// All margins are longer by this.
@@ -140,8 +140,8 @@ impl Margins {
 }
 
 /// Octets played while margins are gathered: 1 s.
-const WINDOW: usize = 8_000;
+const WINDOW: u32 = 8_000;
 /// Octets beyond the lateness to step back: 2 ms.
 const GUARD: i32 = 16;
 /// Octets played between two cuts, 100 ms: the sound is never more than 15 % faster.
-const CUT_SPACING: usize = 800;
+const CUT_SPACING: u32 = 800;

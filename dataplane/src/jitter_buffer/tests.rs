@@ -191,6 +191,29 @@ fn the_first_octet_is_played_nominal_after_it_came() {
 }
 
 #[test]
+fn a_line_that_starts_seconds_late_hears_nothing_older_than_it_should() {
+    let mut buffer = buffer(BOUNDS, Fill::Idle(HOLE));
+    let mut timestamp = 0;
+    let mut packet = |buffer: &mut JitterBuffer| {
+        assert_eq!(buffer.insert(timestamp, &payload(timestamp, 160), None), Inserted::default());
+        timestamp += 160;
+    };
+    (0..200).for_each(|_| packet(&mut buffer));
+    let mut heard = Vec::new();
+    for block in 0..400 {
+        if block % 4 == 0 {
+            packet(&mut buffer);
+        }
+        let mut out = [0; 40];
+        assert!(!buffer.play(&mut out).adjusted);
+        heard.extend(out);
+    }
+    let begin = heard.iter().position(|&octet| octet != HOLE).expect("it is heard");
+    assert!(begin <= 320);
+    assert!(heard[begin..].windows(2).all(|two| u32::from(two[1]) == (u32::from(two[0]) + 1) % 251));
+}
+
+#[test]
 fn a_line_that_starts_late_waits_no_longer_than_others() {
     // Half a second of packets, and only then the line's first block.
     let mut run = Run::new(BOUNDS, 40, 160);
