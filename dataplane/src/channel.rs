@@ -117,7 +117,7 @@ impl Channel {
             Circuit::Open => self.sum(None, self.mix.to_circuit, rows, tx),
             Circuit::Loopback => tx.copy_from_slice(rx),
             Circuit::Transponder(place) => {
-                connections[self.pair(place)].transponder.process(self.law, rx, tx);
+                connections[self.pair(place)].transpond(rx, tx);
             }
         }
     }
@@ -143,7 +143,7 @@ impl Channel {
                 }
                 Sources { circuit: true, connections: Places::NONE, .. } => rx,
                 Sources { transponder: true, .. } => {
-                    connection.transponder.process(self.law, rows.row(pair, rx.len()), sum);
+                    connection.transpond(rows.row(pair, rx.len()), sum);
                     sum
                 }
                 Sources { circuit, connections: heard, .. } => {
@@ -212,9 +212,9 @@ impl Channel {
 /// them is complete.
 fn send(connections: &mut [Connection], pair: usize, clock: u64, octets: &[u8]) -> bool {
     let connection = &mut connections[pair];
-    let Some(other) = connection.leg.peer.local() else { return connection.push(clock, octets) };
+    let Some(other) = connection.other() else { return connection.push(clock, octets) };
     // A leg cannot be its own peer.
-    if let Ok([connection, other]) = connections.get_disjoint_mut([pair, other.pair()]) {
+    if let Ok([connection, other]) = connections.get_disjoint_mut([pair, other]) {
         connection.hand_over(other, octets);
     }
     false

@@ -32,6 +32,8 @@ use crate::stats::{Counter, Stats};
 /// The leg on one port pair.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    playout: Playout,
+    feed: Feed,
     /// The RTP slot of its pair.
     port: PortSlot,
     /// The channel it belongs to; `None` while the pair is idle.
@@ -42,16 +44,6 @@ pub(crate) struct Connection {
     pub leg: Leg,
     /// The line's law.
     law: Law,
-    /// From the line's law to that of what is sent.
-    encode: Option<&'static [u8; 256]>,
-    /// Whether what comes in goes anywhere.
-    is_heard: bool,
-    /// Up to where on the line's clock the packetizer has been told.
-    clock: u64,
-    packetizer: Packetizer,
-    jitter_buffer: JitterBuffer,
-    /// What comes from the other leg, if the peer is one of this core's.
-    elastic_store: Box<ElasticStore>,
     /// What is known of what the peer sends.
     pub source: Source,
     /// Who the last packet that was accepted came from.
@@ -61,15 +53,52 @@ pub(crate) struct Connection {
     received: Tally,
     /// Whether its mode has ever had it receive.
     has_received: bool,
-    /// Answers the tones of a continuity test that this connection's mode asks for.
-    pub transponder: Transponder,
     /// Whether the peer was once found to use our SSRC.
     has_collided: bool,
-    /// Whether `aside` has something to do: to hear, to play to the peer, to play of the peer's digits.
-    is_watched: bool,
-    is_playing: bool,
-    is_dialling: bool,
+    /// What comes from the other leg, if the peer is one of this core's.
+    elastic_store: Box<ElasticStore>,
     aside: Box<Aside>,
+}
+
+/// All that a block played needs, but for its octets: the memory of thousands of connections does not stay
+/// in a CPU's cache from one block to the next, so what is touched is what it costs.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Playout {
+    jitter_buffer: JitterBuffer,
+    /// Whether what comes in goes anywhere.
+    is_heard: bool,
+    /// Whether it comes from another leg of this core, not from the network.
+    is_local: bool,
+    /// Whether `aside` has something to do: to hear, to play of the peer's digits.
+    is_watched: bool,
+    is_dialling: bool,
+}
+
+/// All that a block fed to the peer needs, but for its octets.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Feed {
+    packetizer: Packetizer,
+    /// From the line's law to that of what is sent.
+    encode: Option<&'static [u8; 256]>,
+    /// Up to where on the line's clock the packetizer has been told.
+    clock: u64,
+    /// Where it goes.
+    outlet: Outlet,
+    /// Whether `aside` has something to play to the peer.
+    is_playing: bool,
+}
+
+const _: () = assert!(size_of::<Playout>() <= 128, "two cache lines");
+const _: () = assert!(size_of::<Feed>() <= 64, "one cache line");
+
+/// Where what is fed to a connection goes: what its peer says of that, in an octet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outlet {
+    Nowhere,
+    Network,
+    Local,
 }
 
 /// What a connection needs only now and then; apart, so that the rest lies together.
@@ -77,11 +106,13 @@ pub(crate) struct Connection {
 struct Aside {
     station: Station,
     events: Events,
+    /// Answers the tones of a continuity test that this connection's mode asks for.
+    transponder: Transponder,
 }
 
 impl Aside {
     const fn new() -> Self {
-        Self { station: Station::new(), events: Events::new() }
+        Self { station: Station::new(), events: Events::new(), transponder: Transponder::new() }
     }
 }
 
@@ -109,27 +140,32 @@ impl Connection {
     /// An idle one on the pair of this RTP slot.
     pub(crate) fn new(port: PortSlot, limits: &Limits) -> Self {
         Self {
+            playout: Playout {
+                jitter_buffer: JitterBuffer::new(limits.jitter_buffer_octets),
+                is_heard: false,
+                is_local: false,
+                is_watched: false,
+                is_dialling: false,
+            },
+            feed: Feed {
+                packetizer: Packetizer::new(),
+                encode: None,
+                clock: 0,
+                outlet: Outlet::Nowhere,
+                is_playing: false,
+            },
             port,
             channel: None,
             ssrc: 0,
             leg: IDLE,
             law: Law::A,
-            encode: None,
-            is_heard: false,
-            clock: 0,
-            packetizer: Packetizer::new(),
-            jitter_buffer: JitterBuffer::new(limits.jitter_buffer_octets),
-            elastic_store: Box::new(ElasticStore::new()),
             source: Source::new(),
             heard_from: None,
             sent: Tally::default(),
             received: Tally::default(),
             has_received: false,
-            transponder: Transponder::new(),
             has_collided: false,
-            is_watched: false,
-            is_playing: false,
-            is_dialling: false,
+            elastic_store: Box::new(ElasticStore::new()),
             aside: Box::new(Aside::new()),
         }
     }
@@ -156,15 +192,14 @@ impl Connection {
     ) {
         self.channel = Some(channel);
         self.ssrc = identity.ssrc;
-        self.leg = leg;
-        self.clock = clock;
-        self.is_heard = false;
+        self.set_leg(leg);
+        self.feed.clock = clock;
+        self.playout.is_heard = false;
         self.source = Source::new();
         self.heard_from = None;
         self.sent = Tally::default();
         self.received = Tally::default();
         self.has_received = receives(leg.mode);
-        self.transponder = Transponder::new();
         self.has_collided = false;
         self.silence();
         let ptime = ptime_octets(&leg);
@@ -176,23 +211,24 @@ impl Connection {
             ssrc: identity.ssrc,
         };
         let past = ((clock + phase) % ptime as u64) as usize;
-        self.packetizer.start(first, ptime, (ptime - past) % ptime);
+        self.feed.packetizer.start(first, ptime, (ptime - past) % ptime);
         self.law = law;
-        self.encode = leg.send.codec.from_line(law);
+        self.feed.encode = leg.send.codec.from_line(law);
     }
 
     /// Changes how it behaves. SSRC, sequence and timestamps go on.
     pub(crate) fn modify(&mut self, leg: Leg) {
-        let old = std::mem::replace(&mut self.leg, leg);
+        let old = self.leg;
+        self.set_leg(leg);
         self.has_received |= receives(leg.mode);
         if leg.mode != old.mode {
-            self.transponder = Transponder::new();
+            self.aside.transponder = Transponder::new();
         }
         if leg.ptime_ms != old.ptime_ms {
-            self.packetizer.set_ptime(ptime_octets(&leg));
+            self.feed.packetizer.set_ptime(ptime_octets(&leg));
         }
-        self.packetizer.set_payload_type(leg.send.payload_type);
-        self.encode = leg.send.codec.from_line(self.law);
+        self.feed.packetizer.set_payload_type(leg.send.payload_type);
+        self.feed.encode = leg.send.codec.from_line(self.law);
         if leg.jitter != old.jitter || fill(self.law, &leg) != fill(self.law, &old) {
             self.restart_playout();
         }
@@ -212,66 +248,77 @@ impl Connection {
     /// Ends it.
     pub(crate) fn close(&mut self) {
         self.channel = None;
-        self.leg = IDLE;
-        self.is_heard = false;
+        self.set_leg(IDLE);
+        self.playout.is_heard = false;
         self.silence();
+    }
+
+    fn set_leg(&mut self, leg: Leg) {
+        self.leg = leg;
+        self.playout.is_local = leg.peer.local().is_some();
+        self.feed.outlet = match leg.peer {
+            Peer::Undescribed | Peer::OnHold => Outlet::Nowhere,
+            Peer::At(_) => Outlet::Network,
+            Peer::Local(_) => Outlet::Local,
+        };
     }
 
     /// Nobody listens to it or plays to it any more.
     fn silence(&mut self) {
         *self.aside = Aside::new();
-        (self.is_watched, self.is_playing, self.is_dialling) = (false, false, false);
+        (self.playout.is_watched, self.playout.is_dialling) = (false, false);
+        self.feed.is_playing = false;
     }
 
     /// Listens to what the peer says for these.
     pub(crate) fn watch(&mut self, detectors: DetectorSet) {
-        self.is_watched = !detectors.is_empty();
+        self.playout.is_watched = !detectors.is_empty();
         self.aside.station.ear.watch(detectors);
     }
 
     /// Begins to play a tone to the peer.
     pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
-        self.is_playing = true;
+        self.feed.is_playing = true;
         self.aside.station.plays.start(play, tone, self.law);
     }
 
     /// Stops a tone.
     pub(crate) fn stop(&mut self, play: PlayId) {
         self.aside.station.plays.stop(play);
-        self.is_playing = !self.aside.station.plays.is_empty();
+        self.feed.is_playing = !self.aside.station.plays.is_empty();
     }
 
     /// Whether a tone is played to the peer.
     pub(crate) const fn is_playing(&self) -> bool {
-        self.is_playing
+        self.feed.is_playing
     }
 
     /// Puts the tones that are played to the peer into what goes out besides.
     pub(crate) fn sound(&mut self, now: Instant, octets: &mut [u8], reports: &mut Reports) {
         let (side, station) = (Side::Network(self.port), &mut self.aside.station);
         station.plays.sound(self.law, octets, |what| reports.observed(side, now, what, 0));
-        self.is_playing = !station.plays.is_empty();
+        self.feed.is_playing = !station.plays.is_empty();
     }
 
     /// Changes the line's law. What waits to be played was in the old one, and is dropped.
     pub(crate) fn set_law(&mut self, law: Law) {
         self.law = law;
-        self.encode = self.leg.send.codec.from_line(law);
+        self.feed.encode = self.leg.send.codec.from_line(law);
         self.restart_playout();
     }
 
     /// Says whether what comes in goes anywhere from now on. What came before is not played later.
     pub(crate) fn set_heard(&mut self, is_heard: bool) {
-        if is_heard != self.is_heard {
-            self.is_heard = is_heard;
+        if is_heard != self.playout.is_heard {
+            self.playout.is_heard = is_heard;
             self.restart_playout();
         }
     }
 
     fn restart_playout(&mut self) {
-        if self.is_heard {
+        if self.playout.is_heard {
             self.elastic_store.restart();
-            self.jitter_buffer.start(self.leg.jitter, fill(self.law, &self.leg));
+            self.playout.jitter_buffer.start(self.leg.jitter, fill(self.law, &self.leg));
         }
     }
 
@@ -289,7 +336,7 @@ impl Connection {
                 stats.add(Counter::RtpReceived, 1);
                 stats.add(Counter::RtpReceivedOctets, packet.payload().len() as u64);
                 match content {
-                    _ if !self.is_heard => stats.add(Counter::DroppedMode, 1),
+                    _ if !self.playout.is_heard => stats.add(Counter::DroppedMode, 1),
                     Content::Audio(codec) => self.insert(&packet, codec, stats),
                     Content::Event(event) => self.dial(arrived, packet.timestamp(), event, reports),
                 }
@@ -330,7 +377,7 @@ impl Connection {
         match self.source.receive(arrived, &packet) {
             Verdict::Accept => {}
             Verdict::AcceptRestarted => {
-                self.jitter_buffer.resync();
+                self.playout.jitter_buffer.resync();
                 self.redial(arrived, reports);
             }
             Verdict::Drop => return Err(Counter::DroppedSequence),
@@ -343,7 +390,7 @@ impl Connection {
     /// Lays a packet's octets down for the line.
     fn insert(&mut self, packet: &Packet<'_>, codec: Codec, stats: &Stats) {
         let inserted =
-            self.jitter_buffer.insert(packet.timestamp(), packet.payload(), codec.to_line(self.law));
+            self.playout.jitter_buffer.insert(packet.timestamp(), packet.payload(), codec.to_line(self.law));
         if inserted.late > 0 {
             stats.add(Counter::LateOctets, inserted.late as u64);
         }
@@ -369,30 +416,30 @@ impl Connection {
     /// Takes another SSRC.
     pub(crate) fn set_ssrc(&mut self, ssrc: u32) {
         self.ssrc = ssrc;
-        self.packetizer.set_ssrc(ssrc);
+        self.feed.packetizer.set_ssrc(ssrc);
     }
 
     /// Takes an event that came under `timestamp`.
     fn dial(&mut self, now: Instant, timestamp: u32, event: TelephoneEvent, reports: &mut Reports) {
-        let Aside { station, events } = &mut *self.aside;
+        let Aside { station, events, .. } = &mut *self.aside;
         let side = Side::Network(self.port);
         events.receive(timestamp, event, self.law, |what| {
             station.ear.told(what, |what| reports.observed(side, now, what, 0));
         });
-        self.is_dialling = events.are_sounding();
+        self.playout.is_dialling = events.are_sounding();
     }
 
     /// The peer's timestamps begin anew.
     fn redial(&mut self, now: Instant, reports: &mut Reports) {
-        let Aside { station, events } = &mut *self.aside;
+        let Aside { station, events, .. } = &mut *self.aside;
         let side = Side::Network(self.port);
         events.restart(|what| station.ear.told(what, |what| reports.observed(side, now, what, 0)));
-        self.is_dialling = false;
+        self.playout.is_dialling = false;
     }
 
     /// What the line is to hear next, exactly as much as `out` holds, in the line's law.
     pub(crate) fn play(&mut self, now: Instant, out: &mut [u8], stats: &Stats, reports: &mut Reports) {
-        if let Peer::Local(_) = self.leg.peer {
+        if self.playout.is_local {
             let read = self.elastic_store.read(out, self.law.silence());
             if read.missing > 0 {
                 stats.add(Counter::ConcealedOctets, read.missing as u64);
@@ -401,7 +448,7 @@ impl Connection {
                 stats.add(Counter::LocalSlips, read.slipped as u64);
             }
         } else {
-            let played = self.jitter_buffer.play(out);
+            let played = self.playout.jitter_buffer.play(out);
             if played.missing > 0 {
                 stats.add(Counter::ConcealedOctets, played.missing as u64);
             }
@@ -409,14 +456,21 @@ impl Connection {
                 stats.add(Counter::JitterAdjusted, 1);
             }
         }
-        let Aside { station: Station { ear, .. }, events } = &mut *self.aside;
+        if self.playout.is_dialling || self.playout.is_watched {
+            self.listen(now, out, reports);
+        }
+    }
+
+    /// Puts the peer's digits into what is played, and listens to it.
+    fn listen(&mut self, now: Instant, out: &mut [u8], reports: &mut Reports) {
+        let Aside { station: Station { ear, .. }, events, .. } = &mut *self.aside;
         let side = Side::Network(self.port);
-        if self.is_dialling {
+        if self.playout.is_dialling {
             events.play(self.law, out, |what| ear.told(what, |what| reports.observed(side, now, what, 0)));
-            self.is_dialling = events.are_sounding();
+            self.playout.is_dialling = events.are_sounding();
         }
         // One digit, one observation: a peer that sends events means them.
-        if self.is_watched {
+        if self.playout.is_watched {
             let told = if events.have_come() { DetectorSet::DTMF } else { DetectorSet::NONE };
             ear.hear(told, self.law, out, |what, ago| reports.observed(side, now, what, ago));
         }
@@ -426,16 +480,27 @@ impl Connection {
     ///
     /// Says whether they complete a packet. Without a peer to send to they pass unsent.
     pub(crate) fn push(&mut self, clock: u64, octets: &[u8]) -> bool {
-        if self.leg.peer.remote().is_none() {
+        if self.feed.outlet != Outlet::Network {
             return false;
         }
         // RFC 3550 §5.1: the timestamp counts time, sent or not, so what was not pushed counts too.
-        if clock > self.clock {
-            self.packetizer.pause((clock - self.clock) as usize);
+        if clock > self.feed.clock {
+            self.feed.packetizer.pause((clock - self.feed.clock) as usize);
         }
-        self.packetizer.push(octets, self.encode);
-        self.clock = clock + octets.len() as u64;
-        self.packetizer.is_ready()
+        self.feed.packetizer.push(octets, self.feed.encode);
+        self.feed.clock = clock + octets.len() as u64;
+        self.feed.packetizer.is_ready()
+    }
+
+    /// The pair of the leg that it hands octets over to, if its peer is one.
+    pub(crate) fn other(&self) -> Option<usize> {
+        let other = if self.feed.outlet == Outlet::Local { self.leg.peer.local() } else { None };
+        other.map(PortSlot::pair)
+    }
+
+    /// Answers the tones of a continuity test in `rx`, both in the line's law.
+    pub(crate) fn transpond(&mut self, rx: &[u8], tx: &mut [u8]) {
+        self.aside.transponder.process(self.law, rx, tx);
     }
 
     /// Hands octets, in this line's law, to the other leg of a local connection, if that leg agrees.
@@ -452,7 +517,7 @@ impl Connection {
         };
         self.sent.add(octets.len());
         other.received.add(octets.len());
-        if other.is_heard {
+        if other.playout.is_heard {
             let is_one_span = channel as usize / TIMESLOTS_MAX == other_channel as usize / TIMESLOTS_MAX;
             other.elastic_store.write(octets, translate, is_one_span);
         }
@@ -461,12 +526,12 @@ impl Connection {
     /// The next whole packet and whom it is for.
     pub(crate) fn packet(&mut self) -> Option<(SocketAddr, &[u8])> {
         let remote = self.leg.peer.remote()?;
-        Some((remote.rtp, self.packetizer.packet()?))
+        Some((remote.rtp, self.feed.packetizer.packet()?))
     }
 
     /// The timestamp of the octet that comes from the line at `clock`.
     pub(crate) fn timestamp_at(&self, clock: u64) -> u32 {
-        self.packetizer.timestamp().wrapping_add(clock.wrapping_sub(self.clock) as u32)
+        self.feed.packetizer.timestamp().wrapping_add(clock.wrapping_sub(self.feed.clock) as u32)
     }
 
     /// What it has seen, but for the latency.
@@ -492,9 +557,9 @@ impl Connection {
 
     fn playout_delay(&self) -> Duration {
         match self.leg.peer {
-            _ if !self.is_heard => Duration::ZERO,
+            _ if !self.playout.is_heard => Duration::ZERO,
             Peer::Local(_) => FRAME * self.elastic_store.level() as u32,
-            Peer::Undescribed | Peer::OnHold | Peer::At(_) => self.jitter_buffer.delay(),
+            Peer::Undescribed | Peer::OnHold | Peer::At(_) => self.playout.jitter_buffer.delay(),
         }
     }
 }

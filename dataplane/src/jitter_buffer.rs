@@ -87,8 +87,8 @@ pub struct JitterBuffer {
     has_played: bool,
     /// Octets played since a packet last found its place.
     idle: u32,
-    /// A packet out of reach, which the next may confirm: its margin, and `blocks` when it came.
-    jump: Option<(i32, u32)>,
+    /// Whether the last packet was out of reach: the next may confirm what it says.
+    has_jumped: bool,
     blocks: u32,
     adjusted: bool,
     margins: Margins,
@@ -97,16 +97,18 @@ pub struct JitterBuffer {
     /// Whether something is being made up, or joined to what was.
     is_concealing: bool,
     /// Octets before the line's next that the line has heard as they lie in the ring, and that are not in
-    /// `sound` yet: up to all that it is to remember.
+    /// `rare` yet: up to all that it is to remember.
     clean: u32,
     /// What an idle line sends.
     idle_octet: u8,
-    sound: Box<Sound>,
+    rare: Box<Rare>,
 }
 
-/// What only losses need; apart, because most blocks have none.
+/// What only losses and jumps need; apart, because most blocks have none.
 #[derive(Debug)]
-struct Sound {
+struct Rare {
+    /// The packet out of reach: its margin, and `blocks` when it came.
+    jump: (i32, u32),
     concealment: Concealment,
     /// What the line has heard last, but for what is `clean`: the ring has only what came.
     heard: [u8; concealment::HISTORY],
@@ -135,7 +137,7 @@ impl JitterBuffer {
             has_not_begun: true,
             has_played: false,
             idle: 0,
-            jump: None,
+            has_jumped: false,
             blocks: 0,
             adjusted: false,
             margins: Margins::default(),
@@ -143,7 +145,8 @@ impl JitterBuffer {
             is_concealing: false,
             clean: 0,
             idle_octet: 0xFF,
-            sound: Box::new(Sound {
+            rare: Box::new(Rare {
+                jump: (0, 0),
                 concealment: Concealment::new(Law::A),
                 heard: [0; concealment::HISTORY],
             }),
@@ -154,20 +157,20 @@ impl JitterBuffer {
     pub fn start(&mut self, bounds: JitterBounds, fill: Fill) {
         (self.is_sound, self.idle_octet) = match fill {
             Fill::Conceal(law) => {
-                self.sound.concealment = Concealment::new(law);
+                self.rare.concealment = Concealment::new(law);
                 (true, law.silence())
             }
             Fill::Idle(octet) => (false, octet),
         };
         self.octets.fill(self.idle_octet);
-        self.sound.heard.fill(self.idle_octet);
+        self.rare.heard.fill(self.idle_octet);
         self.is_concealing = false;
         self.clean = 0;
         self.is_placed = false;
         self.lead = 0;
         self.has_not_begun = true;
         self.has_played = false;
-        self.jump = None;
+        self.has_jumped = false;
         self.adjusted = false;
         let room = (self.reach() - PACKET) as u32;
         let in_octets = |ms: u16| (u32::from(ms) * OCTETS_PER_MS).min(room);
@@ -179,7 +182,7 @@ impl JitterBuffer {
     /// packet is placed afresh, and what waits to be played is forgotten.
     pub fn resync(&mut self) {
         self.is_placed = false;
-        self.jump = None;
+        self.has_jumped = false;
     }
 
     /// Puts a packet's octets in their places, through `translate` if there is one.
@@ -201,7 +204,7 @@ impl JitterBuffer {
             self.place(timestamp);
             self.adjusted = true;
         }
-        self.jump = None;
+        self.has_jumped = false;
         self.idle = 0;
         let margin = self.margin(timestamp);
         let late = (-margin).clamp(0, len as i32) as usize;
@@ -316,7 +319,7 @@ impl JitterBuffer {
                 return None;
             }
             self.read(self.next, &mut ahead);
-            let (by, joint) = self.sound.concealment.cut(&ahead, most)?;
+            let (by, joint) = self.rare.concealment.cut(&ahead, most)?;
             self.write(self.next.wrapping_add(by as u32), &joint, None);
             by
         } else {
@@ -368,7 +371,7 @@ impl JitterBuffer {
             return;
         }
         self.remember(&[]);
-        let Sound { concealment, heard } = &mut *self.sound;
+        let Rare { concealment, heard, .. } = &mut *self.rare;
         concealment.begin(heard, played);
         concealment.fill(out);
         self.is_concealing = true;
@@ -377,8 +380,8 @@ impl JitterBuffer {
     /// Blends the first octets after a hole into what filled it.
     fn rejoin(&mut self, out: &mut [u8]) {
         if self.is_concealing {
-            self.sound.concealment.rejoin(out);
-            self.is_concealing = self.sound.concealment.is_active();
+            self.rare.concealment.rejoin(out);
+            self.is_concealing = self.rare.concealment.is_active();
         }
     }
 
@@ -386,7 +389,7 @@ impl JitterBuffer {
     fn leave(&mut self) {
         self.remember(&[]);
         if self.is_sound && !self.has_not_begun {
-            let Sound { concealment, heard } = &mut *self.sound;
+            let Rare { concealment, heard, .. } = &mut *self.rare;
             concealment.begin(heard, &[]);
             self.is_concealing = true;
         }
@@ -402,9 +405,9 @@ impl JitterBuffer {
         if clean > 0 {
             let mut octets = [0; concealment::HISTORY];
             self.read(self.next.wrapping_sub(clean as u32), &mut octets[..clean]);
-            concealment::append(&mut self.sound.heard, &octets[..clean]);
+            concealment::append(&mut self.rare.heard, &octets[..clean]);
         }
-        concealment::append(&mut self.sound.heard, played);
+        concealment::append(&mut self.rare.heard, played);
     }
 
     /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
@@ -427,10 +430,11 @@ impl JitterBuffer {
         let margin = self.margin(timestamp);
         // Packets that were held up together come together; only the last of them says where the
         // sender is now. So the witness must come in a later block.
-        let is_confirmed = self.jump.is_some_and(|(before, blocks)| {
-            blocks != self.blocks && margin.abs_diff(before) <= PACKET as u32
-        });
-        self.jump = Some((margin, self.blocks));
+        let (before, blocks) = self.rare.jump;
+        let is_confirmed =
+            self.has_jumped && blocks != self.blocks && margin.abs_diff(before) <= PACKET as u32;
+        self.has_jumped = true;
+        self.rare.jump = (margin, self.blocks);
         is_confirmed
     }
 

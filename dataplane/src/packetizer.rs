@@ -14,12 +14,12 @@ use crate::rtp::packet::Header;
 pub struct Packetizer {
     /// Room for a header, then octets; `start..end` are the ones not sent yet.
     buffer: Box<[u8; Self::BUFFER]>,
-    start: usize,
-    end: usize,
+    start: u16,
+    end: u16,
     /// Octets in a packet.
-    ptime: usize,
+    ptime: u16,
     /// Octets to let pass before the next packet begins.
-    skip: usize,
+    skip: u16,
     /// Of the next packet: its timestamp is that of the octet at `start`.
     header: Header,
 }
@@ -36,14 +36,7 @@ impl Packetizer {
     /// Room for one leg, all that it will ever need.
     pub fn new() -> Self {
         let header = Header { marker: false, payload_type: 0, sequence: 0, timestamp: 0, ssrc: 0 };
-        Self {
-            buffer: Box::new([0; Self::BUFFER]),
-            start: Header::LEN,
-            end: Header::LEN,
-            ptime: 160,
-            skip: 0,
-            header,
-        }
+        Self { buffer: Box::new([0; Self::BUFFER]), start: BEGIN, end: BEGIN, ptime: 160, skip: 0, header }
     }
 
     /// Begins a leg: the first packet has `first`'s fields, `ptime` octets, and starts `skip` octets
@@ -58,7 +51,7 @@ impl Packetizer {
         self.empty();
         self.set_ptime(ptime);
         self.header.marker = true;
-        self.skip = skip;
+        self.skip = skip as u16;
     }
 
     /// Packets have `ptime` octets from the next one on.
@@ -67,7 +60,7 @@ impl Packetizer {
     /// If `ptime` is 0 or more than [`Self::PTIME_MAX`].
     pub fn set_ptime(&mut self, ptime: usize) {
         assert!((1..=Self::PTIME_MAX).contains(&ptime), "a packet has 1 to 480 octets, not {ptime}");
-        self.ptime = ptime;
+        self.ptime = ptime as u16;
     }
 
     /// Packets have this payload type from the next one on.
@@ -85,22 +78,22 @@ impl Packetizer {
     /// # Panics
     /// If `octets` are more than [`Self::PUSH_MAX`], or whole packets were left untaken before.
     pub fn push(&mut self, octets: &[u8], translate: Option<&[u8; 256]>) {
-        let skipped = self.skip.min(octets.len());
+        let skipped = octets.len().min(self.skip.into());
         if skipped > 0 {
-            self.skip -= skipped;
+            self.skip -= skipped as u16;
             self.header.timestamp = self.header.timestamp.wrapping_add(skipped as u32);
         }
         let octets = &octets[skipped..];
-        if self.start > Header::LEN {
-            self.buffer.copy_within(self.start..self.end, Header::LEN);
-            self.end -= self.start - Header::LEN;
-            self.start = Header::LEN;
+        if self.start > BEGIN {
+            self.buffer.copy_within(usize::from(self.start)..usize::from(self.end), Header::LEN);
+            self.end -= self.start - BEGIN;
+            self.start = BEGIN;
         }
-        let room = self.buffer[self.end..]
+        let room = self.buffer[self.end.into()..]
             .get_mut(..octets.len())
             .expect("whole packets are taken after each push of at most PUSH_MAX octets");
         g711::copy(octets, translate, room);
-        self.end += octets.len();
+        self.end += octets.len() as u16;
     }
 
     /// Whether there are octets for a whole packet.
@@ -113,11 +106,11 @@ impl Packetizer {
         if !self.is_ready() {
             return None;
         }
-        let octets = self.start - Header::LEN..self.start + self.ptime;
+        let octets = usize::from(self.start - BEGIN)..usize::from(self.start + self.ptime);
         self.header.emit(&mut self.buffer[octets.clone()]);
-        self.start = octets.end;
+        self.start += self.ptime;
         self.header.sequence = self.header.sequence.wrapping_add(1);
-        self.header.timestamp = self.header.timestamp.wrapping_add(self.ptime as u32);
+        self.header.timestamp = self.header.timestamp.wrapping_add(self.ptime.into());
         self.header.marker = false;
         Some(&self.buffer[octets])
     }
@@ -127,25 +120,26 @@ impl Packetizer {
     /// The first packet afterwards bears the marker and keeps the leg's phase.
     // RFC 3551 §4.1: the first packet after a silence during which none was sent is marked.
     pub fn pause(&mut self, octets: usize) {
-        let unsent = (self.end - self.start + octets).saturating_sub(self.skip);
-        self.skip = self.skip.saturating_sub(octets);
+        let passed = usize::from(self.end - self.start) + octets;
+        let unsent = passed.saturating_sub(self.skip.into());
+        self.skip = usize::from(self.skip).saturating_sub(octets) as u16;
         // The rest of the packet that would have been filling now must pass as well.
-        let past = unsent % self.ptime;
+        let past = unsent % usize::from(self.ptime);
         if past > 0 {
-            self.skip = self.ptime - past;
+            self.skip = self.ptime - past as u16;
         }
-        self.header.timestamp = self.header.timestamp.wrapping_add((self.end - self.start + octets) as u32);
+        self.header.timestamp = self.header.timestamp.wrapping_add(passed as u32);
         self.empty();
     }
 
     /// The timestamp of the octet that comes next: the media's clock.
     pub fn timestamp(&self) -> u32 {
-        self.header.timestamp.wrapping_add((self.end - self.start) as u32)
+        self.header.timestamp.wrapping_add((self.end - self.start).into())
     }
 
     fn empty(&mut self) {
-        self.start = Header::LEN;
-        self.end = Header::LEN;
+        self.start = BEGIN;
+        self.end = BEGIN;
         self.header.marker = true;
     }
 }
@@ -155,6 +149,9 @@ impl Default for Packetizer {
         Self::new()
     }
 }
+
+/// Where the first payload begins.
+const BEGIN: u16 = Header::LEN as u16;
 
 #[cfg(test)]
 mod tests {

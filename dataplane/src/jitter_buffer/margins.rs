@@ -24,8 +24,8 @@ pub(super) struct Margins {
     /// The longest block played.
     block: u32,
     last: i32,
-    /// The best margin since the last block.
-    best: Option<i32>,
+    /// The best margin since the last block; [`NONE`] if no packet has come.
+    best: i32,
     /// The least and greatest margins in this window, and the greatest in the one before.
     window: Option<(i32, i32)>,
     high_before: i32,
@@ -39,7 +39,7 @@ pub(super) struct Margins {
 impl Margins {
     /// All lengths in octets.
     pub(super) fn new(nominal: u32, max: u32, is_adaptive: bool) -> Self {
-        Self { nominal, max, is_adaptive, high_before: i32::MIN, ..Self::default() }
+        Self { nominal, max, is_adaptive, best: NONE, high_before: NONE, ..Self::default() }
     }
 
     /// Forgets the packets: another one is placed afresh.
@@ -57,7 +57,7 @@ impl Margins {
     /// Notes a packet.
     pub(super) fn note(&mut self, margin: i32) {
         self.last = margin;
-        self.best = Some(self.best.map_or(margin, |best| best.max(margin)));
+        self.best = self.best.max(margin);
         let (low, high) = self.window.unwrap_or((margin, margin));
         self.window = Some((low.min(margin), high.max(margin)));
         self.surplus = self.surplus.min(self.above_target(margin));
@@ -65,7 +65,8 @@ impl Margins {
 
     /// What to do before a block of `len` octets.
     pub(super) fn step(&mut self, len: u32) -> Move {
-        if let Some(by) = self.best.take().and_then(|best| self.growth(best)) {
+        let best = std::mem::replace(&mut self.best, NONE);
+        if let Some(by) = self.growth(best) {
             self.shift(by as i32);
             return Move::Grow(by);
         }
@@ -110,7 +111,7 @@ impl Margins {
     /// least late, and a little so that the next is not late again by a trifle, but not so far that
     /// one as early as the earliest of late would wait longer than allowed.
     fn growth(&self, best: i32) -> Option<u32> {
-        if !self.is_adaptive || best >= 0 {
+        if !self.is_adaptive || best >= 0 || best == NONE {
             return None;
         }
         let high = self.window.map_or(best, |(_, high)| high).max(self.high_before);
@@ -139,6 +140,8 @@ impl Margins {
     }
 }
 
+/// Less than any margin.
+const NONE: i32 = i32::MIN;
 /// Octets played while margins are gathered: 1 s.
 const WINDOW: u32 = 8_000;
 /// Octets beyond the lateness to step back: 2 ms.
