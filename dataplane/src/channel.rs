@@ -18,6 +18,7 @@ use crate::stats::Stats;
 
 /// What an engine keeps of one timeslot, idle or not. Most of it changes with orders only.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Channel {
     /// The law of its octets on the line.
     pub law: Law,
@@ -30,6 +31,8 @@ pub(crate) struct Channel {
     /// What listens to the line and plays to it.
     station: Box<Station>,
 }
+
+const _: () = assert!(size_of::<Channel>() <= 64, "one cache line");
 
 impl Channel {
     /// An idle timeslot.
@@ -117,7 +120,7 @@ impl Channel {
             Circuit::Open => self.sum(None, self.mix.to_circuit, rows, tx),
             Circuit::Loopback => tx.copy_from_slice(rx),
             Circuit::Transponder(place) => {
-                connections[self.pair(place)].transpond(rx, tx);
+                connections[self.pair(place.into())].transpond(rx, tx);
             }
         }
     }

@@ -63,7 +63,7 @@ pub(crate) struct Connection {
 /// All that a block played needs, but for its octets: the memory of thousands of connections does not stay
 /// in a CPU's cache from one block to the next, so what is touched is what it costs.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 struct Playout {
     jitter_buffer: JitterBuffer,
     /// Whether what comes in goes anywhere.
@@ -90,7 +90,7 @@ struct Feed {
     is_playing: bool,
 }
 
-const _: () = assert!(size_of::<Playout>() <= 128, "two cache lines");
+const _: () = assert!(size_of::<Playout>() <= 128, "a pair of cache lines, which CPUs fetch together");
 const _: () = assert!(size_of::<Feed>() <= 64, "one cache line");
 
 /// Where what is fed to a connection goes: what its peer says of that, in an octet.

@@ -91,7 +91,7 @@ pub(crate) enum Circuit {
     /// Its own octets go back to it.
     Loopback,
     /// It answers the tones of a continuity test, for the connection at this place.
-    Transponder(usize),
+    Transponder(u8),
 }
 
 /// What goes out on one connection.
@@ -169,7 +169,7 @@ impl Circuit {
             .enumerate()
             .find_map(|(place, mode)| match mode {
                 Some(Mode::Loopback) => Some(Self::Loopback),
-                Some(Mode::ContinuityTest) => Some(Self::Transponder(place)),
+                Some(Mode::ContinuityTest) => Some(Self::Transponder(place as u8)),
                 _ => None,
             })
             .unwrap_or(Self::Open)
