@@ -41,6 +41,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::config::{Config, EchoCancellation};
+use crate::endpoint::naming::{Called, Form, Named};
 use crate::endpoint::table::Table;
 use crate::endpoint::{Connection, Control, Endpoint, EndpointId, Kind};
 use crate::ledger::Ledger;
@@ -276,6 +277,14 @@ impl State {
         })
     }
 
+    /// The name of an endpoint or of several, for a command of ours.
+    // RFC 3435 §2.1.2: the form and the domain are those that were used last.
+    pub fn name_of(&self, named: Named, called: Option<&Called>) -> EndpointName {
+        let form = called.map_or(Form::Usual, |called| called.form);
+        let domain = called.map_or(&self.settings.name, |called| &called.domain);
+        EndpointName { local: self.endpoints.name(form, named), domain: domain.clone() }
+    }
+
     /// The name of the connection that is made next.
     pub const fn next_connection(&self) -> ConnectionId {
         self.next_connection
@@ -386,6 +395,8 @@ impl Settings {
 pub struct Common {
     /// The way it came.
     pub path: Path,
+    /// What its endpoints were called.
+    pub called: Arc<Called>,
     /// N and its like.
     pub naming: Naming,
     /// X with what belongs to it.
@@ -504,6 +515,13 @@ impl Common {
         // RFC 3991 §2.4: a reset brings back what was configured.
         let law = self.law.or(self.resets.then_some(endpoint.line_law));
         endpoint.law = law.unwrap_or(endpoint.law);
+        endpoint.control.called = Some(match (&endpoint.control.called, self.called.form) {
+            // A wildcard that stands for all endpoints says nothing of the form.
+            (Some(before), Form::Usual) if before.form != Form::Usual => {
+                Arc::new(Called { form: before.form, domain: self.called.domain.clone() })
+            }
+            _ => Arc::clone(&self.called),
+        });
         // Who controls relays knows no RSIP, so it has to name itself to get one.
         let is_heard = !matches!(endpoint.kind, Kind::Relay(_));
         let Control { notified, set_by, .. } = &mut endpoint.control;

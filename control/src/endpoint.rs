@@ -102,6 +102,8 @@ pub struct Control {
     /// The commands that have set its law and whom it notifies, by [`Part`]; none if that was not by
     /// a command.
     pub set_by: [Option<ExecutionId>; Part::N],
+    /// How it was called by the last command that was carried out, other than an audit.
+    pub called: Option<Arc<naming::Called>>,
     /// What is told of what happens here.
     pub notify: notify::Notify,
     /// What is to be heard here.
@@ -234,6 +236,7 @@ impl Endpoint {
             executing: Vec::new(),
             control: Control {
                 notified: NotifiedEntity::default(),
+                called: None,
                 set_by: [None; Part::N],
                 notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
                 signals: signal::Signals::default(),

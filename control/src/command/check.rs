@@ -5,8 +5,9 @@ use drivers::line::Law;
 
 use std::sync::Arc;
 
+use super::crcx::domain_of;
 use super::{Common, State, notification, redirect};
-use crate::endpoint::naming::{Pattern, Wildcard};
+use crate::endpoint::naming::{Called, Form, Pattern, Wildcard};
 use crate::endpoint::{Connection, Endpoint, EndpointId, Kind};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ModeName, Parameters, Path, Verb};
@@ -241,8 +242,10 @@ pub fn common(
 ) -> Result<Common, ReturnCode> {
     let (packages, parameters) = (&state.packages, &command.parameters);
     let asked = notification::read(packages, parameters, current)?.map(Arc::new);
+    let form = Pattern::parse(&command.endpoint.local).map_or(Form::Usual, |pattern| pattern.form);
     Ok(Common {
         path,
+        called: Arc::new(Called { form, domain: domain_of(&command.endpoint) }),
         naming: redirect::naming(packages, parameters)?,
         asked,
         law: law(command)?,

@@ -45,6 +45,15 @@ pub enum Form {
     Whole64,
 }
 
+/// How an endpoint was called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Called {
+    /// The way it was named.
+    pub form: Form,
+    /// The gateway's domain, as it was spelt, without a port.
+    pub domain: String,
+}
+
 /// A local name that has been understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pattern {

@@ -19,13 +19,14 @@
 //! then is that it was, unless it has yet to tell of a restart.
 
 use std::iter;
+use std::sync::Arc;
 
 use drivers::time::Instant;
 
 use crate::mgcp::message::{RestartMethod, TransactionId};
 use crate::notified_entity::Target;
 
-use super::naming::Named;
+use super::naming::{Called, Named};
 use super::table::Table;
 use super::{Endpoint, EndpointId, Outage};
 
@@ -105,6 +106,8 @@ pub enum Announcement {
 pub struct Notice {
     /// What it names.
     pub named: Named,
+    /// How they were called last, if they were.
+    pub called: Option<Arc<Called>>,
     /// The endpoints it names.
     pub endpoints: Vec<EndpointId>,
     /// Whom it is for.
@@ -152,15 +155,22 @@ fn notice(
     let first = &table[owing.clone().next()?];
     let (target, outage) = (first.control.notified.target()?, first.outage);
     let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
+    let called = owing.clone().find_map(|id| table[id].control.called.clone());
+    // RFC 3435 §2.1.2: names that are different are not interchangeable. All of the gateway have but a domain.
+    let is_called = |endpoint: &Endpoint| {
+        let (Some(own), Some(called)) = (&endpoint.control.called, &called) else { return true };
+        own.domain == called.domain && (own.form == called.form || named == Named::Gateway)
+    };
     let same = |endpoint: &Endpoint| {
         let notified = &endpoint.control.notified;
         let says = endpoint.control.news.method() == news.method();
         // An endpoint that nobody was named or heard for has never been anything to anybody.
-        let fits = owes(endpoint) && says && notified.is_at(&target) || notified.is_nobody();
+        let fits =
+            owes(endpoint) && says && notified.is_at(&target) && is_called(endpoint) || notified.is_nobody();
         fits && endpoint.outage == outage
     };
     let all = endpoints.clone().all(|id| same(&table[id]));
-    all.then(|| Notice { named, endpoints: owing.collect(), target, news, outage })
+    all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
 }
 
 fn owes(endpoint: &Endpoint) -> bool {

@@ -10,14 +10,13 @@ use tracing::{info, warn};
 use super::{Due, Gateway, agents};
 use crate::command::{self, DATAGRAM_MAX, auep, redirect};
 use crate::config::Config;
-use crate::endpoint::naming::Form;
 use crate::endpoint::restart::{Announcement, News, Notice, owed};
 use crate::endpoint::{EndpointId, Outage};
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::emit::Piggyback;
 use crate::mgcp::message::{Command, Path, Response, TransactionId, Verb};
-use crate::mgcp::name::{EndpointName, EntityName};
+use crate::mgcp::name::EntityName;
 use crate::notified_entity::{Naming, Route, Target};
 use crate::package::Packages;
 use crate::timer::TimerId;
@@ -344,8 +343,7 @@ impl Gateway {
 
     /// Sends one RSIP; `false` if too much is under way already.
     fn tell(&mut self, now: Instant, ways: Vec<Path>, notice: Notice) -> bool {
-        let local = self.state.endpoints.name(Form::Usual, notice.named);
-        let name = EndpointName { local, domain: self.state.settings.name.clone() };
+        let name = self.state.name_of(notice.named, notice.called.as_deref());
         let mut command = Command::new(Verb::RestartInProgress, TransactionId(0), name);
         command.parameters.restart_method = Some(notice.news.method());
         command.parameters.restart_delay_s = notice.news.delay_s(now);

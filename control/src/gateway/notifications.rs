@@ -16,13 +16,12 @@ use super::announce::naming_in;
 use super::farewell::Farewell;
 use crate::command::{DATAGRAM_MAX, State, notification, parameters_of, redirect};
 use crate::endpoint::EndpointId;
-use crate::endpoint::naming::{Form, Named};
+use crate::endpoint::naming::Named;
 use crate::endpoint::notify::{Notification, NotificationId};
 use crate::endpoint::restart::Announcement;
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path, Reason, Response, RestartMethod, TransactionId, Verb};
-use crate::mgcp::name::EndpointName;
 use crate::notified_entity::{Route, Target};
 
 /// How often a notification follows redirections: call agents may redirect in a circle, or to themselves.
@@ -324,8 +323,8 @@ impl Gateway {
 
 /// The command that tells it, but for its transaction.
 fn with_command<T>(state: &State, item: &Item, then: impl FnOnce(Command<'_>) -> T) -> T {
-    let local = state.endpoints.name(Form::Usual, Named::Endpoint(item.endpoint));
-    let name = EndpointName { local, domain: state.settings.name.clone() };
+    let called = state.endpoints[item.endpoint].control.called.as_deref();
+    let name = state.name_of(Named::Endpoint(item.endpoint), called);
     match &item.what {
         What::Events(notification) => {
             let text = notification::observed(&notification.observed);

@@ -9,6 +9,7 @@ mod failover;
 mod hostile;
 mod journal;
 mod local;
+mod names;
 mod notifications;
 mod quarantine;
 mod redirect;
@@ -62,6 +63,7 @@ impl Bench {
         // Alarms count at once, but in the tests of just that.
         let alarms = AlarmConfig { raise: Duration::ZERO, clear: Duration::ZERO };
         let mut config = Config { alarms, ..Config::default() };
+        config.gateway.name = "gw".to_owned();
         change(&mut config);
         let topology = Topology::new(&config).expect("a topology");
         let now = Instant::from_nanos(1_000_000_000);

@@ -41,10 +41,10 @@ fn each_call_agent_is_told_of_its_endpoints() {
         let text = String::from_utf8_lossy(&octets).into_owned();
         told.push((path.remote.ip().to_string(), text.split(' ').nth(2).expect("a name").to_owned()));
     }
-    assert_eq!(told[0], ("192.0.2.1".to_owned(), "ds/e1-1/*@tollgate".to_owned()));
-    assert_eq!(told[1], ("192.0.2.2".to_owned(), "ds/e1-2/*@tollgate".to_owned()));
+    assert_eq!(told[0], ("192.0.2.1".to_owned(), "ds/e1-1/*@gw".to_owned()));
+    assert_eq!(told[1], ("192.0.2.2".to_owned(), "ds/e1-2/*@gw".to_owned()));
     // The rest of the third span is nobody's: one message for all of it does no harm.
-    assert_eq!(told[2], ("192.0.2.2".to_owned(), "ds/e1-3/*@tollgate".to_owned()));
+    assert_eq!(told[2], ("192.0.2.2".to_owned(), "ds/e1-3/*@gw".to_owned()));
     assert_eq!(told.len(), 3, "{told:?}");
 }
 

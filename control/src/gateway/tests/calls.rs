@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn crcx_answers_with_a_connection_and_a_description_once_the_core_is_done() {
     let mut bench = Bench::new();
-    let command = format!("CRCX 7 ds/e1-1/17@tollgate MGCP 1.0\nC: A1\nM: sendrecv\n\n{REMOTE}");
+    let command = format!("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: sendrecv\n\n{REMOTE}");
     assert_eq!(bench.say_only(&command), [""; 0]);
     let said = bench.carry_out();
     assert_eq!(said.len(), 1);

@@ -163,7 +163,7 @@ fn calls_stay_up_and_audits_say_disconnected() {
     assert!(!header(&audit, "I").expect("a connection").is_empty(), "the call is up");
     let said = run(&mut bench, Duration::from_secs(16));
     let (_, rsip, at) = &said[0];
-    assert!(rsip.contains(" ds/e1-1/5@tollgate ") && rsip.contains("RM: disconnected\nRD: "), "{rsip}");
+    assert!(rsip.contains(" ds/e1-1/5@gw ") && rsip.contains("RM: disconnected\nRD: "), "{rsip}");
     let told: u64 = header(rsip, "RD").and_then(|rd| rd.parse().ok()).expect("seconds");
     assert!(told.abs_diff(at.as_secs()) <= 1, "{told} {at:?}");
     bench.hear("192.0.2.1:2727", format!("200 {} OK\r\n", transaction(rsip)).as_bytes());
@@ -272,7 +272,7 @@ fn a_graceful_stop_tells_waits_for_the_last_call_and_ends() {
     let id = bench.crcx("ds/e1-1/5@gw", "A1");
     bench.gateway.handle(bench.now, Input::Graceful);
     let said = bench.sent();
-    assert!(said[0].contains(" *@tollgate ") && said[0].contains("RM: graceful\n"), "{said:?}");
+    assert!(said[0].contains(" *@gw ") && said[0].contains("RM: graceful\n"), "{said:?}");
     assert_eq!(header(&said[0], "RD"), None, "it takes as long as calls do");
     let rsip = transaction(&said[0]).to_owned();
     bench.say(&format!("200 {rsip} OK\n"));

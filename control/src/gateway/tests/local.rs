@@ -183,7 +183,7 @@ fn what_has_lost_its_other_half_is_deleted_by_the_gateway() {
     let said = bench.span_event(1, down());
     let dlcx: Vec<_> = said.iter().filter(|text| text.starts_with("DLCX ")).collect();
     assert_eq!(dlcx.len(), 1, "{said:?}");
-    assert!(dlcx[0].contains(" ds/e1-3/7@tollgate MGCP 1.0\n"), "{dlcx:?}");
+    assert!(dlcx[0].contains(" ds/e1-3/7@gw MGCP 1.0\n"), "{dlcx:?}");
     assert_eq!(header(dlcx[0], "C").as_deref(), Some("A1"));
     assert_eq!(header(dlcx[0], "I"), Some(second.clone()));
     assert!(header(dlcx[0], "E").expect("a reason").starts_with("905 "), "{dlcx:?}");

@@ -16,10 +16,10 @@ fn refused(bench: &mut Bench, code: u16, verb_and_endpoint: &str, parameters: &s
 fn names_that_mean_nothing() {
     let bench = &mut Bench::with(|config| config.gateway.aliases = vec!["[127.0.0.1]".to_owned()]);
     for name in ["ds/e1-1/0", "ds/e1-1/32", "ds/e1-9/1", "rtpbridge/81", "rtpbridge/01", "ds/ds1-9/*", "mg"] {
-        refused(bench, 500, &format!("AUEP {name}@tollgate"), "");
+        refused(bench, 500, &format!("AUEP {name}@gw"), "");
     }
     refused(bench, 500, "AUEP ds/e1-1/1@elsewhere", "");
-    assert_code(&bench.ask("AUEP ds/e1-1/1@TollGate:2427", ""), 200);
+    assert_code(&bench.ask("AUEP ds/e1-1/1@Gw:2427", ""), 200);
     assert_code(&bench.ask("AUEP ds/e1-1/1@127.0.0.1", ""), 200);
     assert_code(&bench.ask("AUEP ds/e1-1/1@[127.0.0.1]:2427", ""), 200);
 }

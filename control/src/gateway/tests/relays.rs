@@ -98,7 +98,7 @@ fn restarts_of_relays_are_told_with_a_wildcard() {
     let said = bench.span_event(0, down()).concat() + &bench.after(Duration::from_secs(5)).concat();
     let named: Vec<_> =
         said.lines().filter_map(|line| line.strip_prefix("RSIP ")?.split(' ').nth(1)).collect();
-    assert!(named.contains(&"rtpbridge/*@tollgate"), "{named:?}");
+    assert!(named.contains(&"rtpbridge/*@gw"), "{named:?}");
     assert!(!named.iter().any(|name| name.contains("rtpbridge/1")), "{named:?}");
 }
 
@@ -214,7 +214,7 @@ fn the_gateway_itself_is_an_endpoint_like_any_other_if_it_is_one() {
     let said = bench.span_event(0, down()).concat() + &bench.after(Duration::from_secs(5)).concat();
     let named: Vec<_> =
         said.lines().filter_map(|line| line.strip_prefix("RSIP ")?.split(' ').nth(1)).collect();
-    for expected in ["ds/e1-1/*@tollgate", "ds/e1-2/*@tollgate", "rtpbridge/*@tollgate", "mg@tollgate"] {
+    for expected in ["ds/e1-1/*@gw", "ds/e1-2/*@gw", "rtpbridge/*@gw", "mg@gw"] {
         assert!(named.contains(&expected), "{expected} in {named:?}");
     }
     let mut bench = Bench::with(|config| config.gateway.mg = true);

@@ -33,7 +33,7 @@ fn one_rsip_announces_all_within_the_maximum_wait() {
     assert_eq!(bench.sent(), [""; 0]);
     let said = once(bench.after(Duration::from_millis(501)));
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("RSIP ") && said[0].contains(" *@tollgate MGCP 1.0\n"), "{said:?}");
+    assert!(said[0].starts_with("RSIP ") && said[0].contains(" *@gw MGCP 1.0\n"), "{said:?}");
     assert_eq!(header(&said[0], "RM").as_deref(), Some("restart"));
     assert_eq!(acknowledge(&mut bench, &said, 200), [""; 0]);
     assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
@@ -141,7 +141,7 @@ fn an_alarm_takes_the_span_out_of_service_and_its_end_brings_it_back() {
     bench.actions();
     let said = bench.span_event(1, down());
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains(" ds/e1-2/*@tollgate "), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw "), "{said:?}");
     assert_eq!(header(&said[0], "RM").as_deref(), Some("forced"));
     assert!(header(&said[0], "E").expect("a reason").starts_with("905"));
     acknowledge(&mut bench, &said, 200);
@@ -258,7 +258,7 @@ fn shutdown_tells_the_call_agent_and_ends_when_it_has_heard() {
     bench.crcx("ds/e1-2/5@gw", "A1");
     bench.gateway.handle(bench.now, Input::Shutdown);
     let said = bench.sent();
-    assert!(said[0].contains(" *@tollgate "), "{said:?}");
+    assert!(said[0].contains(" *@gw "), "{said:?}");
     assert_eq!(header(&said[0], "RM").as_deref(), Some("forced"));
     assert!(!bench.gateway.is_finished());
     assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 501);
@@ -363,7 +363,7 @@ fn a_command_of_a_call_agent_that_was_deaf_begins_one_restart_for_all() {
     let mut rsips: Vec<_> = said.iter().map(|message| message.lines().next()).collect();
     rsips.dedup();
     assert_eq!(rsips.len(), 1, "{rsips:?}");
-    assert!(rsips[0].is_some_and(|rsip| rsip.contains(" *@tollgate ")), "{rsips:?}");
+    assert!(rsips[0].is_some_and(|rsip| rsip.contains(" *@gw ")), "{rsips:?}");
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn endpoints_that_nobody_was_heard_of_do_not_break_a_wildcard_up() {
     bench.ask("DLCX ds/e1-3/[1-7]@gw", "");
     bench.gateway.handle(bench.now, Input::Shutdown);
     let said = bench.sent();
-    assert!(said.len() == 1 && said[0].contains(" *@tollgate "), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains(" *@gw "), "{said:?}");
 }
 
 #[test]

@@ -26,13 +26,13 @@ fn a_span_is_taken_out_at_once_and_comes_back() {
     bench.crcx("ds/e1-2/5@gw", "A1");
     let said = serve(&mut bench, 1, Service::Out, &[]);
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains(" ds/e1-2/*@tollgate ") && said[0].contains("RM: forced\n"), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
     assert!(header(&said[0], "E").expect("a reason").starts_with("904"), "{said:?}");
     acknowledge(&mut bench, &said, 200);
     assert!(bench.gateway.ledger().is_empty());
     assert_code(&bench.ask("CRCX ds/e1-2/6@gw", "C: A1\nM: recvonly\n"), 501);
     let said = serve(&mut bench, 1, Service::In, &[]);
-    assert!(said[0].contains(" ds/e1-2/*@tollgate ") && said[0].contains("RM: restart\n"), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: restart\n"), "{said:?}");
     acknowledge(&mut bench, &said, 200);
     bench.crcx("ds/e1-2/5@gw", "A1");
     assert_eq!(serve(&mut bench, 1, Service::In, &[]), [""; 0]);
@@ -43,7 +43,7 @@ fn a_span_drains_and_goes_out_with_its_last_call() {
     let mut bench = announced();
     let id = bench.crcx("ds/e1-2/5@gw", "A1");
     let said = serve(&mut bench, 1, Service::Graceful, &[]);
-    assert!(said[0].contains(" ds/e1-2/*@tollgate ") && said[0].contains("RM: graceful\n"), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: graceful\n"), "{said:?}");
     acknowledge(&mut bench, &said, 200);
     assert_eq!(method(&mut bench, "ds/e1-2/6"), "graceful");
     assert_eq!(method(&mut bench, "ds/e1-1/6"), "restart");
@@ -51,12 +51,12 @@ fn a_span_drains_and_goes_out_with_its_last_call() {
     let said = bench.say(&format!("DLCX 900 ds/e1-2/5@gw MGCP 1.0\nC: A1\nI: {id}\n"));
     assert!(said.iter().any(|text| text.contains("250 900 ")), "{said:?}");
     let forced: Vec<_> = said.into_iter().filter(|text| text.contains("RM: forced\n")).collect();
-    assert!(forced[0].contains(" ds/e1-2/*@tollgate "), "{forced:?}");
+    assert!(forced[0].contains(" ds/e1-2/*@gw "), "{forced:?}");
     acknowledge(&mut bench, &forced, 200);
     assert_eq!(method(&mut bench, "ds/e1-2/6"), "forced");
     // One that is idle goes out at once.
     let said = serve(&mut bench, 2, Service::Graceful, &[]);
-    assert!(said[0].contains(" ds/e1-3/*@tollgate ") && said[0].contains("RM: forced\n"), "{said:?}");
+    assert!(said[0].contains(" ds/e1-3/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn draining_can_be_called_off_and_has_an_end() {
     acknowledge(&mut bench, &said, 200);
     assert_eq!(bench.after(Duration::from_secs(299)), [""; 0]);
     let said = bench.after(Duration::from_secs(1));
-    assert!(said[0].contains(" ds/e1-2/*@tollgate ") && said[0].contains("RM: forced\n"), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
     bench.carry_out();
     assert!(bench.gateway.ledger().is_empty());
 }
@@ -84,7 +84,7 @@ fn single_timeslots_can_be_out() {
     let mut bench = announced();
     let said = serve(&mut bench, 1, Service::In, &[5, 7]);
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains(" ds/e1-2/5@tollgate ") && said[1].contains(" ds/e1-2/7@tollgate "), "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/5@gw ") && said[1].contains(" ds/e1-2/7@gw "), "{said:?}");
     acknowledge(&mut bench, &said, 200);
     assert_code(&bench.ask("CRCX ds/e1-2/5@gw", "C: A1\nM: recvonly\n"), 501);
     bench.crcx("ds/e1-2/6@gw", "A1");
@@ -118,7 +118,7 @@ fn what_is_out_at_the_start_is_told_as_out() {
     });
     let said = bench.after(Duration::from_millis(1));
     let out: Vec<_> = said.iter().filter(|rsip| rsip.contains("RM: forced\n")).collect();
-    assert!(out.len() == 1 && out[0].contains(" ds/e1-2/*@tollgate "), "{said:?}");
+    assert!(out.len() == 1 && out[0].contains(" ds/e1-2/*@gw "), "{said:?}");
     let back: Vec<_> = said.iter().filter(|rsip| rsip.contains("RM: restart\n")).collect();
     assert_eq!(back.len(), 3, "{said:?}");
     acknowledge(&mut bench, &said, 200);
