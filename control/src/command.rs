@@ -837,9 +837,7 @@ pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8
 
 /// A response's octets.
 pub fn octets_of(response: &Response<'_>) -> Vec<u8> {
-    let mut octets = Vec::new();
-    response.write_to(&mut octets);
-    octets
+    response.to_octets()
 }
 
 /// An answer to an audit, if a datagram holds it.

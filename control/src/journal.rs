@@ -20,7 +20,6 @@
 
 mod observed;
 
-use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -41,38 +40,39 @@ const HEADER: &str = "tollgate-journal 1";
 /// The journal of one gateway.
 #[derive(Debug)]
 pub struct Journal {
-    lines: VecDeque<String>,
-    octets: usize,
-    octets_max: usize,
-    /// How many of `lines`, from the first, have been polled.
+    /// The lines, oldest first, behind `begin` octets that have had to go.
+    text: String,
+    begin: usize,
+    /// What lies before this has been polled, or has gone.
     polled: usize,
+    octets_max: usize,
     lost: u64,
 }
 
 impl Journal {
-    /// A journal that takes `octets_max` octets of memory, of a gateway made like this.
+    /// A journal that keeps `octets_max` octets of lines, of a gateway made like this.
     pub fn new(octets_max: usize, seed: u64, epoch: Epoch, now: Instant) -> Self {
-        let mut journal = Self { lines: VecDeque::new(), octets: 0, octets_max, polled: 0, lost: 0 };
+        let mut journal = Self { text: String::new(), begin: 0, polled: 0, octets_max, lost: 0 };
         let (now, at, unix) = (now.as_nanos(), epoch.at.as_nanos(), epoch.unix_nanos);
-        journal.push(format!("{HEADER} {now} {seed} {at} {unix}\n"));
+        journal.write(format_args!("{HEADER} {now} {seed} {at} {unix}\n"));
         journal
     }
 
     /// Writes down what happened at `now`.
     pub fn record(&mut self, now: Instant, input: &Input<'_>) {
-        self.push(format!("{} {}\n", now.as_nanos(), Written(input)));
+        self.write(format_args!("{} {}\n", now.as_nanos(), Written(input)));
     }
 
     /// All lines that were not polled yet, each with its line feed.
     pub fn poll(&mut self) -> Option<String> {
-        let unread: String = self.lines.iter().skip(self.polled).map(String::as_str).collect();
-        self.polled = self.lines.len();
+        let unread = self.text[self.polled..].to_owned();
+        self.polled = self.text.len();
         (!unread.is_empty()).then_some(unread)
     }
 
     /// The lines that there still are, oldest first, each with its line feed.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(String::as_str)
+        self.text[self.begin..].split_inclusive('\n')
     }
 
     /// How many lines had to go.
@@ -80,15 +80,20 @@ impl Journal {
         self.lost
     }
 
-    fn push(&mut self, line: String) {
-        self.octets += line.len();
-        self.lines.push_back(line);
-        while self.octets > self.octets_max
-            && let Some(oldest) = self.lines.pop_front()
+    fn write(&mut self, line: fmt::Arguments<'_>) {
+        self.text.write_fmt(line).expect("a String takes whatever is written");
+        while self.text.len() - self.begin > self.octets_max
+            && let Some(end) = self.text[self.begin..].find('\n')
         {
-            self.octets -= oldest.len();
-            self.polled = self.polled.saturating_sub(1);
+            self.begin += end + 1;
             self.lost += 1;
+        }
+        self.polled = self.polled.max(self.begin);
+        // Moved as rarely as this, each octet is moved once.
+        if self.begin > self.octets_max {
+            self.text.drain(..self.begin);
+            self.polled -= self.begin;
+            self.begin = 0;
         }
     }
 }
@@ -308,14 +313,22 @@ fn write_event(event: SpanEvent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Octets as one line of ASCII: what cannot be printed, and the backslash, behind a backslash.
 fn escape(octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for octet in octets {
-        match octet {
-            b'\r' => f.write_str("\\r")?,
-            b'\n' => f.write_str("\\n")?,
-            b'\\' => f.write_str("\\\\")?,
-            b' '..=b'~' => f.write_char(char::from(*octet))?,
-            _ => write!(f, "\\x{octet:02x}")?,
+    let is_plain = |octet: &u8| matches!(octet, b' '..=b'~') && *octet != b'\\';
+    let mut rest = octets;
+    while !rest.is_empty() {
+        let (plain, others) =
+            rest.split_at(rest.iter().position(|octet| !is_plain(octet)).unwrap_or(rest.len()));
+        f.write_str(str::from_utf8(plain).expect("ASCII is UTF-8"))?;
+        match others {
+            [b'\r', b'\n', ..] => f.write_str("\\r\\n")?,
+            [b'\r', ..] => f.write_str("\\r")?,
+            [b'\n', ..] => f.write_str("\\n")?,
+            [b'\\', ..] => f.write_str("\\\\")?,
+            [octet, ..] => write!(f, "\\x{octet:02x}")?,
+            [] => {}
         }
+        let done = if others.starts_with(b"\r\n") { 2 } else { others.len().min(1) };
+        rest = &others[done..];
     }
     Ok(())
 }

@@ -129,9 +129,11 @@ impl Target {
     pub fn to_name(&self) -> EntityName {
         match self {
             Self::Names(names) => names.first().expect("who is named has a name").clone(),
-            Self::Heard(Path { remote, .. }) => {
-                EntityName { local: None, domain: format!("[{}]", remote.ip()), port: Some(remote.port()) }
-            }
+            Self::Heard(Path { remote, .. }) => EntityName {
+                local: None,
+                domain: format!("[{}]", remote.ip()).into(),
+                port: Some(remote.port()),
+            },
         }
     }
 }

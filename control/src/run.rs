@@ -285,9 +285,9 @@ impl Control {
                 turn.gateway.handle(now, Input::Resolved { host, addresses: Vec::new(), ttl });
             }
         }
-        while let Some(lines) = turn.gateway.poll_journal() {
-            if self.journal.as_mut().is_some_and(|file| !file.write(lines)) {
-                self.counters.journal_dropped += 1;
+        if let Some(file) = &mut self.journal {
+            while let Some(lines) = turn.gateway.poll_journal() {
+                self.counters.journal_dropped += u64::from(!file.write(lines));
             }
         }
     }

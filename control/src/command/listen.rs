@@ -22,18 +22,19 @@ impl State {
         let watching: Vec<_> = sides(endpoint)
             .map(|(side, connection)| (side, detectors(endpoint, &coming, connection)))
             .collect();
-        let before = std::mem::replace(&mut self.endpoints[id].control.watching, watching.clone());
+        let before = &self.endpoints[id].control.watching;
         let was = |side| {
             let place = before.iter().find(|(other, _)| *other == side);
             place.map_or(DetectorSet::NONE, |(_, detectors)| *detectors)
         };
         let mut orders = 0;
-        for (side, detectors) in watching {
+        for (side, detectors) in watching.iter().copied() {
             if detectors != was(side) {
                 self.orders.push(core, Action::Watch { side, detectors }, owner);
                 orders += 1;
             }
         }
+        self.endpoints[id].control.watching = watching;
         orders
     }
 }

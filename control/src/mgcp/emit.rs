@@ -12,6 +12,9 @@ use super::message::{
     Parameters, Range, Reason, Response, TransactionRange,
 };
 
+/// Room that is enough for most messages.
+const USUAL_OCTETS: usize = 512;
+
 impl Message<'_> {
     /// Appends its octets to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
@@ -39,7 +42,7 @@ impl Command<'_> {
 
     /// Its octets.
     pub fn to_octets(&self) -> Vec<u8> {
-        let mut octets = Vec::new();
+        let mut octets = Vec::with_capacity(USUAL_OCTETS);
         self.write_to(&mut octets);
         octets
     }
@@ -65,7 +68,7 @@ impl Response<'_> {
 
     /// Its octets.
     pub fn to_octets(&self) -> Vec<u8> {
-        let mut octets = Vec::new();
+        let mut octets = Vec::with_capacity(USUAL_OCTETS);
         self.write_to(&mut octets);
         octets
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Octets that a local name, and that a domain may have (RFC 3435 §3.2.1.3).
 const NAME_OCTETS_MAX: usize = 255;
@@ -223,13 +224,13 @@ fn strip_suffix_ignore_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> 
     tail.eq_ignore_ascii_case(suffix).then_some(rest)
 }
 
-/// The name of a call agent: `ca@host:port`.
+/// The name of a call agent: `ca@host:port`. Each of its endpoints has a copy, so that copies are cheap.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EntityName {
     /// The part before the `@`, if there is one.
-    pub local: Option<String>,
+    pub local: Option<Arc<str>>,
     /// A host name, or an address in brackets.
-    pub domain: String,
+    pub domain: Arc<str>,
     /// The port, if it is not the usual one.
     pub port: Option<u16>,
 }
@@ -259,7 +260,7 @@ impl FromStr for EntityName {
         }
         check_domain(rest)?;
         let (domain, port) = split_port(rest);
-        Ok(Self { local: local.map(str::to_owned), domain: domain.to_owned(), port })
+        Ok(Self { local: local.map(Arc::from), domain: domain.into(), port })
     }
 }
 

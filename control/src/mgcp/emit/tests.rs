@@ -159,8 +159,8 @@ fn endpoint() -> impl Strategy<Value = EndpointName> {
 
 fn entity() -> impl Strategy<Value = EntityName> {
     (of("[a-zA-Z0-9/-]{1,10}"), domain(), of(any::<u16>())).prop_map(|(local, domain, port)| EntityName {
-        local,
-        domain,
+        local: local.map(Into::into),
+        domain: domain.into(),
         port,
     })
 }
