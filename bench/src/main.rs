@@ -18,6 +18,7 @@ mod measure;
 mod pace;
 mod pattern;
 mod report;
+mod scale;
 mod setup_rate;
 mod target;
 
@@ -37,6 +38,7 @@ use floor::FloorArgs;
 use load::Shape;
 use measure::WARM_UP;
 use report::{Report, Value};
+use scale::ScaleArgs;
 use setup_rate::SetupRateArgs;
 
 /// Whatever keeps a measurement from being made.
@@ -59,6 +61,7 @@ enum Command {
     Density(DensityArgs),
     Floor(FloorArgs),
     SetupRate(SetupRateArgs),
+    Scale(ScaleArgs),
 }
 
 /// The load.
@@ -187,6 +190,7 @@ fn run(cli: &Cli) -> Result<Report, Failure> {
         Command::Density(args) => density::run(args, &signals),
         Command::Floor(args) => floor::run(args, &signals),
         Command::SetupRate(args) => setup_rate::run(args, &signals),
+        Command::Scale(args) => scale::run(args, &signals),
     }
 }
 
