@@ -228,7 +228,10 @@ impl<'a> Guest<'a> {
             match task {
                 Task::CreateEach => self.perform(Task::DeleteNone)?,
                 Task::ClearAll => self.perform(Task::RequestAll)?,
-                Task::DeleteAll => self.perform(Task::CreateEach)?,
+                Task::DeleteAll => {
+                    self.perform(Task::DeleteAll)?;
+                    self.perform(Task::CreateEach)?;
+                }
                 _ => {}
             }
             let (from, before) = (clock.now(), self.control.usage()?);

@@ -32,8 +32,12 @@ pub struct Limits {
 
 impl Limits {
     /// The usual sizes for a core with these ports.
+    ///
+    /// A command for all endpoints gives an order for each, and may be followed by another such at once
+    /// while the first one's are still carried out: so there is room for two orders a pair.
     pub fn for_ports(ports: &Ports) -> Self {
-        Self { pairs: ports.slots() / 2, jitter_buffer_octets: 4_096, orders: 4_096, observations: 4_096 }
+        let pairs = ports.slots() / 2;
+        Self { pairs, jitter_buffer_octets: 4_096, orders: (2 * pairs).max(4_096), observations: 4_096 }
     }
 
     /// Octets of memory that they take, all of it allocated at start. Channels, 32 KiB a span, are not
