@@ -303,16 +303,16 @@ impl<'a> Guest<'a> {
             {
                 under_way.push_back((self.send(&text)?, text));
             }
+            if under_way.is_empty() {
+                return Ok(());
+            }
+            self.turn()?;
             while let Some((transaction, text)) = under_way.front()
                 && let Some(reply) = self.answers.remove(transaction)
             {
                 accepted(text, reply)?;
                 under_way.pop_front();
             }
-            if under_way.is_empty() {
-                return Ok(());
-            }
-            self.turn()?;
         }
     }
 
