@@ -56,7 +56,7 @@ impl Wanted {
         };
         let mut text = format!(
             "[gateway]\nname = \"{DOMAIN}\"\n\
-             [mgcp]\nlisten = [\"{address}:{MGCP_PORT}\"]\nallow = [\"127.0.0.0/8\"]\nrestart_wait_max_ms = 0\n"
+             [mgcp]\nlisten = [\"{address}:{MGCP_PORT}\"]\nallow = [\"127.0.0.0/8\", \"198.18.0.0/15\"]\nrestart_wait_max_ms = 0\n"
         );
         let write = |text: &mut String, line: std::fmt::Arguments<'_>| {
             writeln!(text, "{line}").expect("a String takes whatever is written");

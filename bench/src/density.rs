@@ -21,6 +21,7 @@ use crate::measure::{Bench, Cost, refused, rtp_address};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
 use crate::target::{Size, TargetArgs};
+use crate::wire::{End, Network};
 use crate::{Failure, LoadArgs};
 
 /// Carries calls on N DS0s and verifies every octet of them, both ways, from outside.
@@ -81,9 +82,16 @@ pub(crate) struct Run {
 /// # Errors
 /// Whatever keeps it from being measured.
 pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failure> {
+    let network = args.load.network()?;
+    if matches!(network, Network::Wire { .. }) && !args.target.is_started_here() {
+        return Err("a gateway that runs already is at no end of a wire that is made here".into());
+    }
     let floor = match args.floor_seconds {
         0 => None,
-        seconds => Some(floor::measure(&args.load, Duration::from_secs(u64::from(seconds)), signals)?),
+        seconds => {
+            let length = Duration::from_secs(u64::from(seconds));
+            Some(floor::measure(&args.load, length, &network, signals)?)
+        }
     };
     let size = Size {
         ds0s: args.load.ds0,
@@ -94,8 +102,9 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
         control_cpu: None,
         driver: args.load.driver,
     };
-    let mut target = args.target.open(size)?;
+    let mut target = args.target.open(size, &network)?;
     let run = run_on(HARNESS, args.load.cpu, || {
+        network.enter(End::Harness)?;
         let way =
             Way { gateway: target.gateway, local: target.local, process: target.process(), thread: HARNESS };
         carry(args, way, &mut || target.check(), &|| {}, signals)
@@ -174,7 +183,8 @@ pub(crate) fn carry(
         check()
     })?;
     let busy = process.map(host::resident).transpose()?;
-    let dropped = [local, gateway.ip()].map(|ip| host::queue_drops(ip, |address| address.ip() == ip));
+    let dropped = [(local, None), (gateway.ip(), process)]
+        .map(|(ip, process)| host::queue_drops(process, ip, |address| address.ip() == ip));
     let [harness, theirs] = dropped;
 
     agent.disconnect();
@@ -462,7 +472,9 @@ fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
     section
 }
 
-/// The lines in which a gateway of ours says how its cores' ticks were.
+/// The lines in which a gateway of ours says how its cores' ticks were, and what they counted.
 fn account_of_cores(log: &str) -> String {
-    log.lines().filter(|line| line.contains("core has ended")).collect::<Vec<_>>().join("\n")
+    let is_meant =
+        |line: &&str| ["core has ended", "cpu_nanoseconds="].iter().any(|word| line.contains(word));
+    log.lines().filter(is_meant).collect::<Vec<_>>().join("\n")
 }

@@ -5,6 +5,7 @@
 //! more is its own doing.
 
 use std::net::{IpAddr, SocketAddr};
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -14,16 +15,19 @@ use clap::Args;
 use control::run::Signals;
 use drivers::net::mmsg::MmsgSockets;
 use drivers::net::uring::UringSockets;
-use drivers::net::{BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
+use drivers::net::xdp::{Interface, XdpSockets};
+use drivers::net::{
+    BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings, XdpMode,
+};
 use drivers::time::Clock;
 
 use crate::checker::Tally;
-use crate::child::own_addresses;
 use crate::host::Thread;
 use crate::load::{Figures, Shape, sum};
 use crate::measure::{Bench, Cost, refused};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
+use crate::wire::{End, Network};
 use crate::{Driver, Failure, LoadArgs};
 
 /// Measures the bare socket loop: the same packets over the same kind of sockets, with no gateway.
@@ -52,7 +56,7 @@ pub(crate) struct Floor {
 /// Whatever keeps it from being measured.
 pub(crate) fn run(args: &FloorArgs, signals: &Signals) -> Result<Report, Failure> {
     let load = &args.load;
-    let floor = measure(load, load.length(), signals)?;
+    let floor = measure(load, load.length(), &load.network()?, signals)?;
     let mut report = Report::new("floor", load.settings());
     report.sections.push(floor.section());
     report.sections.push(report::harness(&floor.cost, &floor.figures, floor.refused));
@@ -69,8 +73,13 @@ pub(crate) fn run(args: &FloorArgs, signals: &Signals) -> Result<Report, Failure
 ///
 /// # Errors
 /// Whatever keeps it from being measured.
-pub(crate) fn measure(args: &LoadArgs, length: Duration, signals: &Signals) -> Result<Floor, Failure> {
-    let [_, local, reflector] = own_addresses().map(IpAddr::V4);
+pub(crate) fn measure(
+    args: &LoadArgs,
+    length: Duration,
+    network: &Network,
+    signals: &Signals,
+) -> Result<Floor, Failure> {
+    let [_, local, reflector] = network.addresses().map(IpAddr::V4);
     let shape = args.shape(length);
     let range = PortRange { address: reflector, first: 20_000, pairs: shape.ds0s };
     let stop = AtomicBool::new(false);
@@ -79,15 +88,23 @@ pub(crate) fn measure(args: &LoadArgs, length: Duration, signals: &Signals) -> R
         let (started, start) = mpsc::sync_channel(1);
         let (ports, stop) = (&ports, &stop);
         let reflect = move || {
+            network.enter(End::Tested)?;
             let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
             match args.driver {
+                Driver::Xdp => {
+                    let interface = Interface::attach(None, XdpMode::Auto, slice::from_ref(ports))?;
+                    reflect(XdpSockets::new(bound, &interface, 0)?, stop, &started)
+                }
                 Driver::Uring => reflect(UringSockets::new(bound)?, stop, &started),
                 Driver::Mmsg => reflect(MmsgSockets::new(bound)?, stop, &started),
             }
         };
         let reflecting = scope.spawn(|| run_on(REFLECTOR, args.gateway_cpu, reflect));
         let measured = match start.recv() {
-            Ok(()) => run_on(HARNESS, args.cpu, || against(local, ports, shape, length, signals)),
+            Ok(()) => run_on(HARNESS, args.cpu, || {
+                network.enter(End::Harness)?;
+                against(local, ports, shape, length, signals)
+            }),
             // It has failed, and says why below.
             Err(_) => Err("the reflector did not start".into()),
         };

@@ -87,13 +87,19 @@ pub(crate) fn resident(process: u32) -> io::Result<u64> {
 }
 
 /// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets of
-/// this address's family that `is_meant`. With thousands of sockets, the table takes long to read.
+/// this address's family that `is_meant`, in the network of a process or else of this thread. With
+/// thousands of sockets, the table takes long to read.
 ///
 /// # Errors
 /// If the host does not say.
-pub(crate) fn queue_drops(family: IpAddr, is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<u64> {
-    let file = if family.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
-    let table = fs::read_to_string(file)?;
+pub(crate) fn queue_drops(
+    process: Option<u32>,
+    family: IpAddr,
+    is_meant: impl Fn(SocketAddr) -> bool,
+) -> io::Result<u64> {
+    let file = if family.is_ipv4() { "udp" } else { "udp6" };
+    let whose = process.map_or("thread-self".to_owned(), |process| process.to_string());
+    let table = fs::read_to_string(format!("/proc/{whose}/net/{file}"))?;
     Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| is_meant(line.0)).map(|line| line.1).sum())
 }
 

@@ -21,6 +21,7 @@ mod report;
 mod scale;
 mod setup_rate;
 mod target;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -40,6 +41,7 @@ use measure::WARM_UP;
 use report::{Report, Value};
 use scale::ScaleArgs;
 use setup_rate::SetupRateArgs;
+use wire::Network;
 
 /// Whatever keeps a measurement from being made.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -87,6 +89,10 @@ struct LoadArgs {
     #[arg(long, value_enum, default_value_t = Driver::Uring)]
     driver: Driver,
 
+    /// Tests over a veth pair between two network namespaces instead of loopback. Wants CAP_SYS_ADMIN.
+    #[arg(long)]
+    wire: bool,
+
     /// The CPU this harness runs on [default: any].
     #[arg(long, value_name = "CPU")]
     cpu: Option<usize>,
@@ -121,6 +127,8 @@ enum Driver {
     Uring,
     /// UDP sockets by recvmmsg and sendmmsg.
     Mmsg,
+    /// AF_XDP, past the kernel's network stack; over a wire.
+    Xdp,
 }
 
 impl fmt::Display for Driver {
@@ -128,6 +136,7 @@ impl fmt::Display for Driver {
         f.write_str(match self {
             Self::Uring => "uring",
             Self::Mmsg => "mmsg",
+            Self::Xdp => "xdp",
         })
     }
 }
@@ -140,6 +149,12 @@ impl LoadArgs {
     fn terms(&self) -> Terms {
         let ptime_ms: NonZeroU8 = self.ptime.parse().expect("it is one of those listed");
         Terms { law: self.law.into(), ptime_ms }
+    }
+
+    /// What is between the harness and what is tested.
+    fn network(&self) -> Result<Network, Failure> {
+        // A program on loopback is the kernel's own reception: it would be no driver's that is measured.
+        if self.wire || self.driver == Driver::Xdp { Network::wire() } else { Ok(Network::Loopback) }
     }
 
     /// The load that warms up, and then lasts so long.
@@ -164,6 +179,10 @@ impl LoadArgs {
             ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
             ("law", Value::Text(terms.law.to_string())),
             ("driver", Value::Text(self.driver.to_string())),
+            (
+                "wire",
+                Value::Text(if self.wire || self.driver == Driver::Xdp { "veth" } else { "none" }.to_owned()),
+            ),
             ("cpu", cpu(self.cpu)),
             ("gateway_cpu", cpu(self.gateway_cpu)),
         ]

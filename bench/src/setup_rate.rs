@@ -26,6 +26,7 @@ use crate::host;
 use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::target::{Size, Target, TargetArgs};
+use crate::wire::Network;
 use crate::{Driver, Failure, LawName, LoadArgs};
 
 use self::sitting::{Sitting, Sockets};
@@ -115,7 +116,7 @@ pub(crate) fn run(args: &SetupRateArgs, signals: &Signals) -> Result<Report, Fai
     if args.beside >= args.ds0 {
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
-    let mut target = args.target.open(args.size())?;
+    let mut target = args.target.open(args.size(), &Network::Loopback)?;
     wait_for(&mut target, args)?;
     let idle = target.process().map(host::resident).transpose()?;
     let (trials, beside) = match args.calls_per_second.and_then(NonZeroU32::new) {
@@ -206,6 +207,7 @@ impl SetupRateArgs {
             ptime: "20".to_owned(),
             law: self.law,
             driver: Driver::Uring,
+            wire: false,
             cpu: self.cpu,
             gateway_cpu: self.gateway_cpu,
         };

@@ -7,8 +7,9 @@ use clap::Args;
 use drivers::line::{Carrier, Law};
 
 use crate::agent::address_towards;
-use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
+use crate::child::{self, DOMAIN, Gateway, Wanted};
 use crate::pace::run_on;
+use crate::wire::{End, Network};
 use crate::{Driver, Failure};
 
 /// Which gateway is tested, and what its endpoints are called.
@@ -70,16 +71,24 @@ impl TargetArgs {
     ///
     /// # Errors
     /// If there is no way to it, or it cannot be started.
-    pub(crate) fn open(&self, size: Size) -> Result<Target, Failure> {
+    pub(crate) fn open(&self, size: Size, network: &Network) -> Result<Target, Failure> {
         if let Some(gateway) = self.gateway {
             return Ok(Target { gateway, local: address_towards(gateway)?, child: None });
         }
-        let [address, local, _] = own_addresses();
+        let [address, local, _] = network.addresses();
         let program = self.program.clone().map_or_else(child::sibling, Ok)?;
         let wanted = Wanted { program, address, size };
         // What is started on a CPU stays there, unless it is pinned elsewhere.
-        let child = run_on("start", size.control_cpu, || Gateway::start(&wanted))?;
+        let child = run_on("start", size.control_cpu, || {
+            network.enter(End::Tested)?;
+            Gateway::start(&wanted)
+        })?;
         Ok(Target { gateway: wanted.mgcp(), local: local.into(), child: Some(child) })
+    }
+
+    /// Whether the gateway is started here.
+    pub(crate) fn is_started_here(&self) -> bool {
+        self.gateway.is_none()
     }
 
     /// The local name of the `n`th endpoint, from 0.

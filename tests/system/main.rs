@@ -9,3 +9,4 @@ mod harness;
 mod life;
 mod osmocom;
 mod tshark;
+mod xdp;

@@ -47,7 +47,7 @@ impl Sockets {
     pub(super) fn dropped(&self) -> Result<u64, Failure> {
         let own: Vec<_> = self.0.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
         let Some(first) = own.first() else { return Ok(0) };
-        Ok(host::queue_drops(first.ip(), |address| own.contains(&address))?)
+        Ok(host::queue_drops(None, first.ip(), |address| own.contains(&address))?)
     }
 
     /// Sleeps until `until`, or something comes.

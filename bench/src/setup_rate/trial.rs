@@ -195,7 +195,7 @@ impl std::ops::Sub for Costs {
 
 /// Commands for which the gateway's queue had no room, if that can be seen from here.
 pub(super) fn dropped_by(target: &Target) -> Result<u64, Failure> {
-    Ok(host::queue_drops(target.gateway.ip(), |address| address == target.gateway)?)
+    Ok(host::queue_drops(None, target.gateway.ip(), |address| address == target.gateway)?)
 }
 
 /// How late a call may begin without its times being the harness's, in ms.

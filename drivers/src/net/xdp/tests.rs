@@ -14,7 +14,7 @@ use nix::unistd::gettid;
 
 use super::*;
 use crate::net::tests::{
-    FIRST, Family, Ground, SMALL, heard, on_ground, receive, sockets_and_peer, sockets_at,
+    FIRST, Family, Ground, SMALL, heard, left_out, on_ground, receive, sockets_and_peer, sockets_at,
 };
 use crate::net::{PortRange, Settings};
 
@@ -323,7 +323,7 @@ fn two_cores_get_what_is_theirs_whichever_queue_it_comes_to() {
 fn over_wire_with_queues(queues: u32, test: fn(&Wire<OfDriver>)) {
     thread::spawn(move || match Wire::with_queues(queues) {
         Ok(wire) => test(&wire),
-        Err(reason) => println!("LEFT OUT: {reason}"),
+        Err(reason) => left_out("several queues", &reason),
     })
     .join()
     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
