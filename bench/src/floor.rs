@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::slice;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -84,16 +85,17 @@ pub(crate) fn measure(
     let range = PortRange { address: reflector, first: 20_000, pairs: shape.ds0s };
     let stop = AtomicBool::new(false);
     let ports = Ports(vec![range]);
+    let interface = if args.driver == Driver::Xdp { Some(attach(network, &ports)?) } else { None };
     thread::scope(|scope| {
         let (started, start) = mpsc::sync_channel(1);
-        let (ports, stop) = (&ports, &stop);
+        let (ports, stop, interface) = (&ports, &stop, &interface);
         let reflect = move || {
             network.enter(End::Tested)?;
             let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
             match args.driver {
                 Driver::Xdp => {
-                    let interface = Interface::attach(None, XdpMode::Auto, slice::from_ref(ports))?;
-                    reflect(XdpSockets::new(bound, &interface, 0)?, stop, &started)
+                    let interface = interface.as_ref().expect("it was attached for this driver");
+                    reflect(XdpSockets::new(bound, interface, 0)?, stop, &started)
                 }
                 Driver::Uring => reflect(UringSockets::new(bound)?, stop, &started),
                 Driver::Mmsg => reflect(MmsgSockets::new(bound)?, stop, &started),
@@ -112,6 +114,18 @@ pub(crate) fn measure(
         reflecting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         measured
     })
+}
+
+/// Puts the program on the interface of what is tested.
+///
+/// Not from the bare loop's thread: the one that finds out next hops, which this starts, would stay on the
+/// same CPU, and never run beside a loop that is at its limit.
+fn attach(network: &Network, ports: &Ports) -> Result<Arc<Interface>, Failure> {
+    let run = || -> Result<_, Failure> {
+        network.enter(End::Tested)?;
+        Ok(Interface::attach(None, XdpMode::Auto, slice::from_ref(ports))?)
+    };
+    thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
 /// The harness's side.
