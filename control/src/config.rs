@@ -354,6 +354,17 @@ impl Default for RtpBridgeConfig {
     }
 }
 
+impl MediaDriver {
+    /// Its name in the configuration.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Mmsg => "mmsg",
+            Self::Xdp { .. } => "xdp",
+        }
+    }
+}
+
 /// Where echo is cancelled, if anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EchoCancellation {

@@ -22,7 +22,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use self::incoming::{BATCH, Incoming};
 use self::outgoing::Outgoing;
 use super::datagram::Unusable;
-use super::{BoundSockets, Dscp, Full, NetCounters, PortSlot, RtpSockets, bind};
+use super::{BoundSockets, Dscp, Full, NetCounters, PortSlot, RtpSockets, Settings, bind};
 use crate::time::{Clock, Epoch, Instant};
 
 /// The RTP and RTCP sockets of one core, by plain calls.
@@ -46,6 +46,11 @@ struct Socket {
 }
 
 impl MmsgSockets {
+    /// Octets of memory that the sockets of a core take, but for the kernel's.
+    pub fn memory(settings: &Settings) -> usize {
+        Incoming::SIZE + Outgoing::size(settings)
+    }
+
     /// Watches every socket.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ impl Settings {
         }
     }
 
-    /// Octets of memory that the ring and its buffers take for `slots` sockets. The sockets' own
+    /// Octets of memory that an io_uring and its buffers take for `slots` sockets. The sockets' own
     /// memory is the kernel's: about 1 KiB each, and their queues as they fill.
     pub fn memory(&self, slots: usize) -> usize {
         const SUBMISSION: usize = 64;

@@ -31,7 +31,7 @@ use self::next_hops::NextHops;
 use self::program::{STAMP, STAMP_MARK};
 use self::ring::Ring;
 use super::mmsg::{self, MmsgSockets};
-use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, Ports, RtpSockets};
+use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, Ports, RtpSockets, Settings};
 use crate::time::{Clock, Instant};
 
 /// The RTP and RTCP sockets of one core, over the AF_XDP sockets of its receive queues.
@@ -49,6 +49,14 @@ pub struct XdpSockets {
 }
 
 impl XdpSockets {
+    /// Octets of memory that the sockets of a core take, of which it has one receive queue.
+    pub fn memory(settings: &Settings, slots: usize) -> usize {
+        let (receive, transmit) = interface::chunks(settings.receive_buffers, settings.sends, 1);
+        (receive + transmit) as usize * ring::CHUNK
+            + NextHops::memory(slots / 2)
+            + MmsgSockets::memory(settings)
+    }
+
     /// Takes the receive queues of a core. To be called on the thread that will use it.
     ///
     /// # Errors
@@ -101,11 +109,11 @@ impl RtpSockets for XdpSockets {
             ring.receive(|stamp, frame| match frame::read(frame) {
                 Ok(datagram) if datagram.octets.len() > DATAGRAM_MAX => counters.truncated += 1,
                 Ok(datagram) => match places.slot(datagram.source.is_ipv4(), datagram.port) {
-                    Some(slot) => {
+                    Some(slot) if places.may_come_from(datagram.source.ip()) => {
                         counters.received += 1;
                         f(slot, datagram.source, arrived(stamp, now), datagram.octets);
                     }
-                    None => counters.damaged += 1,
+                    _ => counters.damaged += 1,
                 },
                 Err(Damaged) => counters.damaged += 1,
             });
@@ -244,6 +252,7 @@ struct Places {
 /// A run of ports, and the slot of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Run {
+    address: Option<IpAddr>,
     first: u16,
     count: u16,
     slot: u32,
@@ -254,11 +263,24 @@ impl Places {
         let mut places = Self::default();
         let mut slot = 0;
         for range in &ports.0 {
-            let run = Run { first: range.first, count: range.pairs * 2, slot };
+            let count = range.pairs * 2;
+            let run = Run { address: Some(range.address), first: range.first, count, slot };
             *(if range.address.is_ipv4() { &mut places.v4 } else { &mut places.v6 }) = run;
             slot += u32::from(run.count);
         }
         places
+    }
+
+    /// Whether a datagram from there can have come over a wire, as the kernel would have asked.
+    fn may_come_from(&self, source: IpAddr) -> bool {
+        // RFC 1122 §3.2.1.3: a source is one host's address, and neither loopback's nor our own.
+        let is_of_a_host = match source {
+            IpAddr::V4(v4) => {
+                !v4.is_loopback() && !v4.is_multicast() && !v4.is_broadcast() && v4.octets()[0] != 0
+            }
+            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_multicast() && !v6.is_unspecified(),
+        };
+        is_of_a_host && self.v4.address != Some(source) && self.v6.address != Some(source)
     }
 
     fn slot(&self, is_v4: bool, port: u16) -> Option<PortSlot> {

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::{Config, FarEndConfig, SpanConfig, SpanDriver};
+use control::config::{Config, FarEndConfig, MediaDriver, SpanConfig, SpanDriver};
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::stats::Counter;
 use drivers::net::Ports;
 use drivers::net::Settings;
+use drivers::net::mmsg::MmsgSockets;
+use drivers::net::xdp::XdpSockets;
 use drivers::span::sim::PrbsResult;
 use hdrhistogram::Histogram;
 use tracing::{error, info};
@@ -43,13 +45,14 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     lines.push((
         "media",
         format!(
-            "packets of {} ms, jitter buffer of {waits} ms, DSCP {}",
+            "{} sockets, packets of {} ms, jitter buffer of {waits} ms, DSCP {}",
+            media.driver.name(),
             media.ptime_ms,
             media.dscp.tos() >> 2
         ),
     ));
     let locked = if config.host.lock_memory { "locked" } else { "not locked" };
-    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology)))));
+    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology, &media.driver)))));
     let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
     lines.push(("mgcp", format!("{} on {}", config.gateway.name, listen.join(" and "))));
     let allow: Vec<_> = config.mgcp.allow.iter().map(ToString::to_string).collect();
@@ -109,13 +112,19 @@ pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
 }
 
 /// Octets of memory that all cores' tables and rings take.
-fn memory(topology: &Topology) -> usize {
+fn memory(topology: &Topology, driver: &MediaDriver) -> usize {
     topology
         .ports
         .iter()
         .map(|ports| {
             let limits = Limits::for_ports(ports);
-            limits.memory() + Settings::for_slots(ports.slots()).memory(ports.slots())
+            let (settings, slots) = (Settings::for_slots(ports.slots()), ports.slots());
+            let sockets = match driver {
+                MediaDriver::Uring => settings.memory(slots),
+                MediaDriver::Mmsg => MmsgSockets::memory(&settings),
+                MediaDriver::Xdp { .. } => XdpSockets::memory(&settings, slots),
+            };
+            limits.memory() + sockets
         })
         .sum()
 }

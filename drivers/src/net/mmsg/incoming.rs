@@ -19,6 +19,9 @@ struct Room {
 }
 
 impl Incoming {
+    /// Octets of memory it takes.
+    pub(super) const SIZE: usize = size_of::<[Room; BATCH]>();
+
     pub(super) fn new() -> Self {
         let room = Room { address: [0; ADDRESS], control: [0; CONTROL], octets: [0; DATAGRAM_MAX] };
         Self(Box::new([room; BATCH]))

@@ -26,6 +26,11 @@ struct Head {
 }
 
 impl Outgoing {
+    /// Octets of memory it takes.
+    pub(super) fn size(settings: &Settings) -> usize {
+        settings.send_octets() + settings.sends as usize * size_of::<Head>()
+    }
+
     pub(super) fn new(settings: &Settings) -> Self {
         let heads_max = settings.sends as usize;
         Self {

@@ -159,11 +159,7 @@ impl Interface {
     /// A socket for each queue of a core, which together have room for so many frames each way.
     pub(super) fn rings(&self, core: usize, receive: u32, transmit: u32) -> io::Result<Vec<Ring>> {
         let own = || (core as u32..self.queues).step_by(self.cores as usize);
-        // Queues are never filled alike: each has twice its part.
-        let part = receive * 2 / own().count() as u32;
-        let receive = part.min(receive).max(CHUNKS_MIN).next_power_of_two();
-        // As many again as wait: those that the card has not sent yet.
-        let transmit = (transmit * 2).next_power_of_two();
+        let (receive, transmit) = chunks(receive, transmit, own().count() as u32);
         own().map(|queue| self.ring(queue, receive, transmit)).collect()
     }
 
@@ -197,6 +193,15 @@ impl fmt::Debug for Interface {
             .field("queues", queues)
             .finish_non_exhaustive()
     }
+}
+
+/// Chunks of each of a core's queues, for so many frames received and to be sent.
+pub(super) fn chunks(receive: u32, transmit: u32, queues: u32) -> (u32, u32) {
+    // Queues are never filled alike: each has twice its part.
+    let part = receive * 2 / queues;
+    let receive = part.min(receive).max(CHUNKS_MIN).next_power_of_two();
+    // As many again as wait: those that the card has not sent yet.
+    (receive, (transmit * 2).next_power_of_two())
 }
 
 /// Received frames of a queue that there is room for at least.

@@ -23,7 +23,7 @@ pub(super) struct Netlink {
 /// An interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Link {
-    /// Nothing but Ethernet has one of six octets.
+    /// None unless it is Ethernet: loopback, for one, looks as if it had one.
     pub(super) mac: Option<Mac>,
     pub(super) mtu: u32,
 }
@@ -62,10 +62,11 @@ impl Netlink {
         let mut body = [0; 16];
         body[4..8].copy_from_slice(&interface.to_ne_bytes());
         let answer = self.ask(libc::RTM_GETLINK, 0, &body, &[])?;
+        let is_ethernet = answer.get(2..4).is_some_and(|kind| kind == libc::ARPHRD_ETHER.to_ne_bytes());
         let mut link = Link { mac: None, mtu: 0 };
         for (kind, value) in attributes(answer, body.len()) {
             match kind {
-                libc::IFLA_ADDRESS => link.mac = value.try_into().ok(),
+                libc::IFLA_ADDRESS if is_ethernet => link.mac = value.try_into().ok(),
                 libc::IFLA_MTU => link.mtu = word(value, 0).unwrap_or(0),
                 _ => {}
             }

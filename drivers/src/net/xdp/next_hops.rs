@@ -43,8 +43,17 @@ const CLAIM: u64 = 1 << 50;
 impl NextHops {
     /// Room for at least so many addresses.
     pub(super) fn new(addresses: usize) -> Self {
-        let entries = (addresses * 2).next_power_of_two().max(WAYS);
+        let entries = Self::entries(addresses);
         Self { entries: (0..entries).map(|_| Entry::default()).collect(), claims: AtomicU64::new(0) }
+    }
+
+    /// Octets of memory that a table takes.
+    pub(super) fn memory(addresses: usize) -> usize {
+        Self::entries(addresses) * size_of::<Entry>()
+    }
+
+    fn entries(addresses: usize) -> usize {
+        (addresses * 2).next_power_of_two().max(WAYS)
     }
 
     /// The station that datagrams to `address` go to, if it is known. To be asked by the worker only.

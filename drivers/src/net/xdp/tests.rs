@@ -352,9 +352,25 @@ fn an_interface_is_found_by_its_address_and_used_by_one_at_a_time() {
         drop(first);
         assert!(is_detached(), "nothing stays behind");
         assert_eq!(of("192.0.2.77").unwrap_err().to_string(), "no interface has the address 192.0.2.77");
+        assert_eq!(of("127.0.0.1").unwrap_err().to_string(), "lo is not an Ethernet interface");
         let error = Interface::attach(Some("gw9"), Mode::Auto, &[ports(GATEWAY[0], 1)]).unwrap_err();
         assert_eq!(error.to_string(), "there is no interface gw9");
     });
+}
+
+#[test]
+fn a_source_that_no_host_elsewhere_has_is_not_believed() {
+    let mut ports = ports(GATEWAY[0], 1);
+    ports.0.push(PortRange { address: GATEWAY[1].parse().unwrap(), ..ports.0[0] });
+    let places = Places::new(&ports);
+    let from = |source: &str| places.may_come_from(source.parse().unwrap());
+    assert!(PEER.into_iter().all(from));
+    assert!(!GATEWAY.into_iter().any(from), "that would be us");
+    let nobody = ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"];
+    assert!(!nobody.into_iter().any(from));
+    assert_eq!(places.slot(true, 20_001), Some(PortSlot(1)));
+    assert_eq!(places.slot(false, 20_000), Some(PortSlot(2)));
+    assert_eq!((places.slot(true, 20_002), places.slot(false, 19_999)), (None, None));
 }
 
 #[test]
