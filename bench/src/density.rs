@@ -5,19 +5,21 @@
 //! the gateway's counters (`P:` of each DLCX) are held against the harness's own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use control::call_agent::Counters;
 use control::mgcp::message::ConnectionParameters;
 use control::run::Signals;
+use drivers::net::xdp::Interface;
 use drivers::time::{Clock, Instant};
 
 use crate::agent::Agent;
 use crate::floor::{self, Floor, HARNESS};
 use crate::host::{self, Thread};
 use crate::load::{Account, Figures, sum};
-use crate::measure::{Bench, Cost, refused, rtp_address};
+use crate::measure::{self, Bench, Cost, missed, refused, rtp_address};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
 use crate::target::{Size, TargetArgs};
@@ -73,6 +75,8 @@ pub(crate) struct Run {
     refused: u64,
     /// Datagrams for which the harness's queues, and the gateway's, had no room.
     dropped: [u64; 2],
+    /// Frames that the wire had no room for.
+    wire: u64,
     /// Octets of memory the gateway held before the first call, and with all of them.
     memory: Option<[u64; 2]>,
 }
@@ -103,11 +107,12 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
         driver: args.load.driver,
     };
     let mut target = args.target.open(size, &network)?;
+    let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
     let run = run_on(HARNESS, args.load.cpu, || {
         network.enter(End::Harness)?;
         let way =
             Way { gateway: target.gateway, local: target.local, process: target.process(), thread: HARNESS };
-        carry(args, way, &mut || target.check(), &|| {}, signals)
+        carry(args, way, own.as_ref(), &mut || target.check(), &|| {}, signals)
     })?;
     let last_words = target.close()?;
     let mut report = args.report(&run, floor.as_ref());
@@ -147,20 +152,22 @@ pub(crate) struct Way {
 
 /// Sets up all calls, runs the load over them, and tears them down.
 ///
-/// `check` says every turn whether the gateway is well, and `up` is called when all calls are up.
+/// With an `interface`, the load goes past the kernel. `check` says every turn whether the gateway is well,
+/// and `up` is called when all calls are up.
 ///
 /// # Errors
 /// Whatever keeps it from being measured.
 pub(crate) fn carry(
     args: &DensityArgs,
     way: Way,
+    interface: Option<&Arc<Interface>>,
     check: &mut dyn FnMut() -> Result<(), Failure>,
     up: &dyn Fn(),
     signals: &Signals,
 ) -> Result<Run, Failure> {
     let Way { gateway, local, process, thread } = way;
     let length = args.load.length();
-    let mut bench = Bench::new(local, args.load.shape(length), thread, signals)?;
+    let mut bench = Bench::new((local, interface), args.load.shape(length), thread, signals)?;
     let mut agent = Agent::bind(local, gateway, &args.target.domain, args.load.terms())?;
     for ds0 in 0..args.load.ds0 {
         agent.add(&args.target.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
@@ -186,11 +193,17 @@ pub(crate) fn carry(
     let dropped = [(local, None), (gateway.ip(), process)]
         .map(|(ip, process)| host::queue_drops(process, ip, |address| address.ip() == ip));
     let [harness, theirs] = dropped;
+    let wire = match interface {
+        Some(_) => {
+            host::interface_drops(None)? + process.map_or(Ok(0), |it| host::interface_drops(Some(it)))?
+        }
+        None => 0,
+    };
 
     agent.disconnect();
     settle(&mut bench, &mut agent, check, CALLS_MAX)?;
     let counted = agent.calls().iter().map(|call| call.parameters.clone()).collect();
-    let refused = refused(&bench.load);
+    let (refused, missed) = (refused(&bench.load), missed(&bench.load));
     let (accounts, figures) = bench.load.finish();
     Ok(Run {
         cost,
@@ -200,7 +213,8 @@ pub(crate) fn carry(
         setup: all_up.since(began),
         messages: agent.counters(),
         refused,
-        dropped: [harness?, theirs?],
+        dropped: [harness? + missed, theirs?],
+        wire,
         memory: idle.zip(busy).map(|(idle, busy)| [idle, busy]),
     })
 }
@@ -360,6 +374,9 @@ fn own_faults(run: &Run) -> Vec<String> {
     if run.dropped[0] > 0 {
         faults.push(format!("the harness was too slow to take {} packets", run.dropped[0]));
     }
+    if run.wire > 0 {
+        faults.push(format!("the wire dropped {} packets: the queues of a veth pair are short", run.wire));
+    }
     let late_ms = run.figures.late.max() as f64 / 1e3;
     if late_ms > LATE_MAX_MS {
         faults.push(format!("the harness sent packets {late_ms:.1} ms late, as no network should"));
@@ -418,6 +435,7 @@ fn packets(run: &Run, losses: Losses) -> Section {
         run.dropped[0],
         "packets",
     );
+    section.count("dropped_wire", "dropped by the wire, its queue being full", run.wire, "packets");
     section.count("packets_out_of_order", "out of order", tally.packets_out_of_order, "packets");
     section.count("packets_doubled", "come twice", tally.packets_doubled, "packets");
     section.count("counters_differ", "DS0s whose DLCX counters differ from ours", losses.differ, "DS0s");

@@ -5,7 +5,6 @@
 //! more is its own doing.
 
 use std::net::{IpAddr, SocketAddr};
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -17,15 +16,13 @@ use control::run::Signals;
 use drivers::net::mmsg::MmsgSockets;
 use drivers::net::uring::UringSockets;
 use drivers::net::xdp::{Interface, XdpSockets};
-use drivers::net::{
-    BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings, XdpMode,
-};
+use drivers::net::{BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
 use drivers::time::Clock;
 
 use crate::checker::Tally;
 use crate::host::Thread;
 use crate::load::{Figures, Shape, sum};
-use crate::measure::{Bench, Cost, refused};
+use crate::measure::{self, Bench, Cost, refused};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
 use crate::wire::{End, Network};
@@ -85,10 +82,12 @@ pub(crate) fn measure(
     let range = PortRange { address: reflector, first: 20_000, pairs: shape.ds0s };
     let stop = AtomicBool::new(false);
     let ports = Ports(vec![range]);
-    let interface = if args.driver == Driver::Xdp { Some(attach(network, &ports)?) } else { None };
+    let past = args.driver == Driver::Xdp;
+    let interface = if past { network.attach(End::Tested, &ports)? } else { None };
+    let own = network.attach(End::Harness, &measure::ports(local, usize::from(shape.ds0s)))?;
     thread::scope(|scope| {
         let (started, start) = mpsc::sync_channel(1);
-        let (ports, stop, interface) = (&ports, &stop, &interface);
+        let (ports, stop, interface, own) = (&ports, &stop, &interface, &own);
         let reflect = move || {
             network.enter(End::Tested)?;
             let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
@@ -105,7 +104,7 @@ pub(crate) fn measure(
         let measured = match start.recv() {
             Ok(()) => run_on(HARNESS, args.cpu, || {
                 network.enter(End::Harness)?;
-                against(local, ports, shape, length, signals)
+                against((local, own.as_ref()), ports, shape, length, signals)
             }),
             // It has failed, and says why below.
             Err(_) => Err("the reflector did not start".into()),
@@ -116,21 +115,9 @@ pub(crate) fn measure(
     })
 }
 
-/// Puts the program on the interface of what is tested.
-///
-/// Not from the bare loop's thread: the one that finds out next hops, which this starts, would stay on the
-/// same CPU, and never run beside a loop that is at its limit.
-fn attach(network: &Network, ports: &Ports) -> Result<Arc<Interface>, Failure> {
-    let run = || -> Result<_, Failure> {
-        network.enter(End::Tested)?;
-        Ok(Interface::attach(None, XdpMode::Auto, slice::from_ref(ports))?)
-    };
-    thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-}
-
 /// The harness's side.
 fn against(
-    local: IpAddr,
+    local: (IpAddr, Option<&Arc<Interface>>),
     ports: &Ports,
     shape: Shape,
     length: Duration,

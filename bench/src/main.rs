@@ -20,6 +20,7 @@ mod pattern;
 mod report;
 mod scale;
 mod setup_rate;
+mod sockets;
 mod target;
 mod wire;
 

@@ -1,16 +1,18 @@
 //! One measurement: a load that runs, and what it costs the thread that carries it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::run::Signals;
-use drivers::net::uring::UringSockets;
+use drivers::net::xdp::Interface;
 use drivers::net::{BoundSockets, Dscp, PortRange, Ports, RtpSockets, Settings};
 use drivers::time::{Clock, Instant};
 
 use crate::Failure;
 use crate::host::{Thread, Usage};
 use crate::load::{Load, STREAMS_A_SOCKET, Shape, Turn};
+use crate::sockets::Sockets;
 
 /// How often the harness looks after its load: as late as a packet may be without anybody's fault.
 const TURN: Duration = Duration::from_millis(1);
@@ -49,18 +51,18 @@ impl Cost {
 
 /// A load over real sockets and all that has to be looked after besides.
 pub(crate) struct Bench<'a> {
-    pub(crate) load: Load<UringSockets>,
+    pub(crate) load: Load<Sockets>,
     signals: &'a Signals,
     me: Thread,
 }
 
 impl<'a> Bench<'a> {
-    /// A load of this shape from `local`. To be made on the thread that runs it.
+    /// A load of this shape from `local`, past the kernel if there is an `interface`. To be made on the thread that runs it.
     ///
     /// # Errors
     /// If the ports cannot be had, or the thread cannot be found by its `name`.
     pub(crate) fn new(
-        local: IpAddr,
+        (local, interface): (IpAddr, Option<&Arc<Interface>>),
         shape: Shape,
         name: &str,
         signals: &'a Signals,
@@ -69,7 +71,7 @@ impl<'a> Bench<'a> {
         // As much room as a gateway has for as many calls, on fewer sockets with longer queues.
         let settings = Settings { socket_octets: QUEUE_OCTETS, ..Settings::for_slots(ds0s * 2) };
         let sockets = BoundSockets::bind(&ports(local, ds0s), Dscp::EF, settings)?;
-        let load = Load::new(UringSockets::new(sockets)?, shape);
+        let load = Load::new(Sockets::new(sockets, interface)?, shape);
         Ok(Self { load, signals, me: Thread::named(std::process::id(), name)? })
     }
 
@@ -154,7 +156,7 @@ struct Reading {
 }
 
 /// The harness's ports at `local`.
-fn ports(local: IpAddr, ds0s: usize) -> Ports {
+pub(crate) fn ports(local: IpAddr, ds0s: usize) -> Ports {
     let pairs = ds0s.div_ceil(STREAMS_A_SOCKET) as u16;
     Ports(vec![PortRange { address: local, first: PORT_FIRST, pairs }])
 }
@@ -174,4 +176,9 @@ const QUEUE_OCTETS: u32 = 1 << 20;
 pub(crate) fn refused(load: &Load<impl RtpSockets>) -> u64 {
     let counters = load.counters();
     counters.refused + counters.full
+}
+
+/// Datagrams for which the harness had no room, of those that never came to a socket's own queue.
+pub(crate) fn missed(load: &Load<impl RtpSockets>) -> u64 {
+    load.counters().dropped
 }

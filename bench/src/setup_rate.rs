@@ -233,7 +233,7 @@ impl SetupRateArgs {
             let carrying = scope.spawn(move || {
                 // Who waits for it may have given up.
                 let up = || is_up.try_send(()).unwrap_or_default();
-                run_on(BESIDE, self.cpu, || density::carry(load, way, &mut || Ok(()), &up, signals))
+                run_on(BESIDE, self.cpu, || density::carry(load, way, None, &mut || Ok(()), &up, signals))
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {

@@ -2,15 +2,20 @@
 //!
 //! The wire is a veth pair between two network namespaces, one of each side, that are gone when the last
 //! thread or program in them has ended. Nothing goes over it that a real wire would not carry, which is what
-//! a driver past the kernel needs; but each frame is received by the kernel on the CPU that sent it. So what
-//! is tested pays for the harness's reception as well, over loopback as over the wire.
+//! a driver past the kernel needs. Each frame is received by the kernel on the CPU that sent it, so what is
+//! tested pays for the harness's reception as well, over loopback as over the wire. At its end of a wire the
+//! harness goes past the kernel whatever is tested: then that is the least it can be.
 
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::slice;
+use std::sync::Arc;
 use std::thread;
 
+use drivers::net::xdp::Interface;
+use drivers::net::{Ports, XdpMode};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::Failure;
@@ -83,6 +88,26 @@ impl Network {
             setns(namespace, CloneFlags::CLONE_NEWNET)?;
         }
         Ok(())
+    }
+
+    /// Puts a program on the interface at one end, for these ports; on loopback there is none.
+    ///
+    /// To be called from no pinned thread: the one that finds out next hops, which this starts, would stay
+    /// on the same CPU, and never run beside a thread that is at its limit.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn attach(&self, end: End, ports: &Ports) -> Result<Option<Arc<Interface>>, Failure> {
+        if matches!(self, Self::Loopback) {
+            return Ok(None);
+        }
+        let run = || -> Result<_, Failure> {
+            self.enter(end)?;
+            Ok(Some(Interface::attach(None, XdpMode::Auto, slice::from_ref(ports))?))
+        };
+        thread::scope(|scope| {
+            scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Runs iproute2 at one end.
