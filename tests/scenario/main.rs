@@ -9,6 +9,7 @@ mod commands;
 mod failover;
 mod hostile_stream;
 mod impaired_network;
+mod local_connection;
 mod mode_changes;
 mod modes;
 mod notifications;
