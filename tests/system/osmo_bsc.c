@@ -328,8 +328,9 @@ static void many_calls(void)
 	       took / RELAYS / 2);
 }
 
-/* A timeslot of an E1 whose far end loops: what is said comes back. */
-static void a_call_on_a_trunk(void)
+/* A timeslot of an E1 whose far end loops: what is said comes back. Whether all of it did: a busy host can
+ * hold this program up for longer than a jitter buffer waits. */
+static bool a_call_on_a_trunk(void)
 {
 	struct leg core;
 	leg_open(&core);
@@ -343,7 +344,7 @@ static void a_call_on_a_trunk(void)
 	static uint8_t said[E1_PACKETS * G711_OCTETS], heard[4 * E1_PACKETS * G711_OCTETS];
 	size_t n_heard = 0;
 	double begun = now_ms();
-	for (int sent = 0; n_heard + G711_OCTETS <= sizeof(heard) && now_ms() - begun < 20. * E1_PACKETS + 500;) {
+	for (int sent = 0; n_heard + G711_OCTETS <= sizeof(heard) && now_ms() - begun < 20. * E1_PACKETS + 1500;) {
 		uint8_t packet[256], back[512];
 		if (sent < E1_PACKETS && now_ms() - begun >= 20. * sent) {
 			leg_send(&core, packet, rtp(packet, 8, 0xCCCC, sent, G711_OCTETS));
@@ -366,9 +367,8 @@ static void a_call_on_a_trunk(void)
 	printf("trunk %s: %zu of %zu octets came back as they were said\n", osmo_mgcpc_ep_name(ep), right, sizeof(said));
 	clear(ep);
 	keep_alive();
-	/* A busy host can hold this program up for longer than a jitter buffer waits. */
-	if (right < sizeof(said) / 2)
-		fail("octet %zu from the trunk is another", right);
+	close(core.socket);
+	return right == sizeof(said);
 }
 
 int main(int argc, char **argv)
@@ -408,7 +408,9 @@ int main(int argc, char **argv)
 
 	a_call_through_a_relay();
 	many_calls();
-	a_call_on_a_trunk();
+	for (int round = 1; !a_call_on_a_trunk(); round++)
+		if (round == 3)
+			fail("three times not all octets came back from the trunk");
 	printf("all is well\n");
 	return 0;
 }
