@@ -496,11 +496,13 @@ pub struct JournalConfig {
     pub octets_max: usize,
     /// A file it is also written to.
     pub file: Option<PathBuf>,
+    /// Octets of the disk that the file takes at most.
+    pub file_octets_max: u64,
 }
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { octets_max: 1 << 20, file: None }
+        Self { octets_max: 1 << 20, file: None, file_octets_max: 1 << 30 }
     }
 }
 

@@ -137,7 +137,7 @@ impl Control {
         let waker = Arc::new(Waker::new(registry, WAKE).map_err(BindError::host)?);
         let resolver = Resolver::start(waking(&waker)).map_err(BindError::host)?;
         let journal = match &config.journal.file {
-            Some(path) => Some(JournalFile::create(path)?),
+            Some(path) => Some(JournalFile::create(path, config.journal.file_octets_max)?),
             None => None,
         };
         Ok(Self {

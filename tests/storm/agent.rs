@@ -105,6 +105,11 @@ impl Agent {
         self.restarts += 1;
     }
 
+    /// Hears and says nothing until then.
+    pub(crate) fn sleep(&mut self, until: Instant) {
+        self.down_until = until;
+    }
+
     /// Sends commands in one datagram, each `VERB endpoint` with its parameters and description. The
     /// transaction of the last.
     pub(crate) fn send(&mut self, now: Instant, commands: &[(String, String)]) -> u32 {

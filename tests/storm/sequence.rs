@@ -83,6 +83,30 @@ impl Sequence {
         self.run_for(STALL_MAX + Duration::from_secs(1));
     }
 
+    /// Sometimes all call agents are dead for minutes: endpoints become disconnected, while things happen to
+    /// them, and are heard of again.
+    pub(crate) fn fall_silent(&mut self) {
+        if self.rng.random_range(0..8) > 0 {
+            return;
+        }
+        let silence = Duration::from_secs(self.rng.random_range(30..300));
+        let until = self.w.now() + silence;
+        self.agents.iter_mut().for_each(|agent| agent.sleep(until));
+        self.w.agent_answers = false;
+        while self.w.now() < until {
+            let span = self.rng.random_range(0..2);
+            match self.rng.random_range(0..3) {
+                0 => self.alarm(span, !self.down[usize::from(span)]),
+                _ => self.digit(),
+            }
+            let pause = Duration::from_millis(self.rng.random_range(0..30_000));
+            self.run_for(pause);
+        }
+        self.w.agent_answers = true;
+        (0..2).for_each(|span| self.alarm(span, false));
+        self.run_for(Duration::from_secs(3));
+    }
+
     /// Each command has one answer, and was executed at most once.
     pub(crate) fn check_answers(&mut self) {
         let mut requests = 0;
@@ -125,7 +149,10 @@ impl Sequence {
             "250",
         );
         self.check_empty();
-        // Whoever was disconnected is told of at once, because a command came.
+        // What was under way to those who were dead is lost, and its endpoints are disconnected, until a
+        // command comes for them.
+        self.run_for(Duration::from_secs(61));
+        self.ask("DLCX", &all, "", "250");
         self.run_for(Duration::from_secs(2));
         for name in ["ds/e1-1/1@gw", "ds/e1-1/3@gw", "ds/e1-1/17@gw", "ds/e1-2/31@gw"] {
             self.ask("AUEP", name, "F: RM\r\n", "200");

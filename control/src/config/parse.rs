@@ -398,8 +398,9 @@ fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {
     let default = JournalConfig::default();
     let octets_max = section.integer("octets_max", 4_096..=1 << 30, default.octets_max);
     let file = section.value("file").and_then(|value| spans::file_to_write(&value, base));
+    let file_octets_max = section.integer("file_octets_max", 1 << 20..=1 << 40, default.file_octets_max);
     section.finish();
-    JournalConfig { octets_max, file }
+    JournalConfig { octets_max, file, file_octets_max }
 }
 
 fn log(mut section: Section<'_>) -> LogConfig {
