@@ -86,7 +86,7 @@ fn twelve_digits_are_told_behind_another_event() {
         < 200 1202 OK
 
         # F.2
-        < NTFY $ntfy ds/e1-1/1@gw MGCP 1.0
+        < NTFY $ntfy ds/e1-1/1@rgw-2567.whatever.net MGCP 1.0
         < N: ca@[10.0.0.2]:2727
         < X: 0123456789AC
         < O: G/ft,D/9,D/1,D/2,D/0,D/1,D/8,D/2,D/9,D/4,D/2,D/6,D/6
@@ -234,7 +234,7 @@ fn a_number_is_dialled_and_the_call_rings() {
 
         < 200 1057 OK
 
-        < NTFY $ntfy ds/e1-1/1@gw MGCP 1.0
+        < NTFY $ntfy ds/e1-1/1@rgw1.whatever.net MGCP 1.0
         < X: 445678945
         < O: D/5,D/0,D/0,D/1
 
