@@ -57,6 +57,7 @@ const ALL: &[&Package] = &[
 /// What this gateway can do today. Whoever makes more possible adds it here, and call agents see it.
 pub const OFFERED: Abilities = Abilities::of(&[
     Ability::Notifications,
+    Ability::SignalLists,
     Ability::BulkAudit,
     Ability::RedirectAndReset,
     Ability::LockstepReports,

@@ -235,7 +235,11 @@ impl Reader<'_> {
             Some(Making::RingbackOn) => place_of(asked.parameters.0.first()),
             _ => asked.name.place,
         };
-        Ok(Signal { key: Key { event, scope: self.scope(place)? }, lasting, asked })
+        // RFC 3660 §2.8: what else a list may hold has been seen to.
+        let is_list = event.making() == Some(Making::List);
+        let parts = asked.parameters.0.iter().filter(|_| is_list).filter_map(Parameter::to_signal);
+        let parts = parts.map(|part| self.signal(&part).map(Arc::new)).collect::<Result<_, _>>()?;
+        Ok(Signal { key: Key { event, scope: self.scope(place)? }, lasting, asked, parts })
     }
 
     // RFC 3435 §2.1.7: `$` is expanded at once, and only where there is a current connection; `*` never.
@@ -284,6 +288,7 @@ pub(crate) mod tests {
     /// Packages that can do some of all kinds.
     pub(crate) const PACKAGES: Packages = Packages::new(Abilities::of(&[
         Ability::Notifications,
+        Ability::SignalLists,
         Ability::RedirectAndReset,
         Ability::LockstepReports,
         Ability::ConnectionAge,

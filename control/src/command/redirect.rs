@@ -80,8 +80,9 @@ pub fn listed(state: &State, command: &Command<'_>) -> Result<Option<Vec<Endpoin
     let lists = lists(&state.packages, &command.parameters)?;
     let stands_for_gateway = is_gateway(state, &command.endpoint);
     if lists.is_empty() {
-        // Alone, it has nothing that could be configured.
-        return if stands_for_gateway { Err(ReturnCode::INCORRECT_USAGE) } else { Ok(None) };
+        // Where it is no endpoint itself, there is nothing to be configured.
+        let is_nothing = stands_for_gateway && check::meant(state, &command.endpoint).is_empty();
+        return if is_nothing { Err(ReturnCode::INCORRECT_USAGE) } else { Ok(None) };
     }
     // RFC 3991 §2.2.2: no other endpoint stands for the others.
     if !stands_for_gateway {
@@ -95,12 +96,15 @@ pub fn listed(state: &State, command: &Command<'_>) -> Result<Option<Vec<Endpoin
     if has_range && has_all || terms().any(|term| *term == Term::Any) {
         return Err(ReturnCode::INCORRECT_USAGE);
     }
+    // No list need be longer than this; one that names some again and again could be.
+    let mut left = state.endpoints.ids().count();
     let mut all = Vec::new();
     for (list, names) in lists.iter().zip(&names) {
         let mut found = Vec::new();
         for name in names {
-            found.extend(endpoints_of(state, name)?);
+            add_endpoints(state, name, left, &mut found)?;
         }
+        left -= found.len();
         match list.map {
             // RFC 3991 §2.2.1: each endpoint is named where there is a map of them.
             Some(_) if has_all => return Err(ReturnCode::INCORRECT_USAGE),
@@ -160,23 +164,32 @@ fn local_names(text: &str) -> Result<Vec<Vec<Term>>, ReturnCode> {
     names.map(|name| terms(name).map_err(|_| ReturnCode::PROTOCOL_ERROR)).collect()
 }
 
-/// The endpoints of a name, in the order in which its ranges count them.
-fn endpoints_of(state: &State, name: &[Term]) -> Result<Vec<EndpointId>, ReturnCode> {
+/// Adds the endpoints of a name, in the order in which its ranges count them, as long as there are no more
+/// than `most`.
+fn add_endpoints(
+    state: &State,
+    name: &[Term],
+    most: usize,
+    to: &mut Vec<EndpointId>,
+) -> Result<(), ReturnCode> {
     if name.contains(&Term::All) {
         let pattern = Pattern::parse(name).ok_or(ReturnCode::ENDPOINT_UNKNOWN)?;
         let mut found = state.endpoints.matching(&pattern);
         found.retain(|id| state.may_control(*id));
-        return if found.is_empty() { Err(ReturnCode::ENDPOINT_UNKNOWN) } else { Ok(found) };
+        if found.is_empty() {
+            return Err(ReturnCode::ENDPOINT_UNKNOWN);
+        }
+        to.extend(found);
+        return if to.len() > most { Err(ReturnCode::PROTOCOL_ERROR) } else { Ok(()) };
     }
-    let mut found = Vec::new();
-    count(state, name, &mut Vec::new(), &mut found)?;
-    Ok(found)
+    count(state, name, most, &mut Vec::new(), to)
 }
 
 /// Adds those of a name whose first terms are counted out already.
 fn count(
     state: &State,
     rest: &[Term],
+    most: usize,
     counted: &mut Vec<Term>,
     found: &mut Vec<EndpointId>,
 ) -> Result<(), ReturnCode> {
@@ -184,19 +197,17 @@ fn count(
         let pattern = Pattern::parse(counted).filter(|pattern| pattern.wildcard == Wildcard::None);
         let one = pattern.and_then(|pattern| state.endpoints.one(&pattern));
         found.push(one.filter(|id| state.may_control(*id)).ok_or(ReturnCode::ENDPOINT_UNKNOWN)?);
-        // No list need be longer than this; one that names some again and again could be.
-        let is_endless = found.len() > state.endpoints.ids().count();
-        return if is_endless { Err(ReturnCode::PROTOCOL_ERROR) } else { Ok(()) };
+        return if found.len() > most { Err(ReturnCode::PROTOCOL_ERROR) } else { Ok(()) };
     };
     let Term::Range(range) = term else {
         counted.push(term.clone());
-        count(state, rest, counted, found)?;
+        count(state, rest, most, counted, found)?;
         counted.pop();
         return Ok(());
     };
     for number in range.numbers.iter().flat_map(|(first, last)| *first..=*last) {
         counted.push(Term::Word(format!("{}{number}{}", range.before, range.after)));
-        count(state, rest, counted, found)?;
+        count(state, rest, most, counted, found)?;
         counted.pop();
     }
     Ok(())

@@ -58,6 +58,8 @@ pub struct Signal {
     /// As a call agent has asked for it, and as an audit shows it (RFC 3435 §2.3.10); `$` is the
     /// connection it stands for.
     pub asked: Event,
+    /// The signals that it plays one after the other, if it is a list of such.
+    pub parts: Arc<[Arc<Signal>]>,
 }
 
 /// What makes a signal the same signal.
@@ -138,7 +140,9 @@ pub struct Undo {
 struct Active {
     play: PlayId,
     signal: Arc<Signal>,
-    /// When its time is up.
+    /// Which of a list's parts it is at.
+    part: usize,
+    /// When its time is up, or that of the part.
     until: Option<Instant>,
 }
 
@@ -154,7 +158,7 @@ impl Signals {
         let is_replaced = |active: &Active| {
             active.is_time_out() && !signals.iter().any(|signal| signal.key == active.signal.key)
         };
-        undo.stopped.extend(self.stop_if(is_replaced));
+        undo.stopped.extend(self.stop_time_outs(is_replaced));
         let briefs: Vec<_> = self.briefs().collect();
         for signal in signals {
             match signal.lasting {
@@ -184,8 +188,14 @@ impl Signals {
         let is_stopped_since = self.stops != undo.stops;
         self.pending = if is_stopped_since { Vec::new() } else { undo.cancelled };
         for active in undo.stopped {
-            if !(active.is_time_out() && is_stopped_since) {
-                self.begin(active.signal, active.until);
+            if active.is_time_out() && is_stopped_since {
+                continue;
+            }
+            match self.active.iter_mut().find(|other| other.play == active.play) {
+                // What is left of a list becomes that list again.
+                Some(left) => *left = active,
+                None if active.is_at_brief() => self.go_on(now, active),
+                None => drop(self.begin(active.signal, active.part, active.until)),
             }
         }
         self.start_pending(now);
@@ -197,14 +207,14 @@ impl Signals {
     pub fn handle_event(&mut self) {
         self.stops = self.stops.wrapping_add(1);
         self.pending.clear();
-        drop(self.stop_if(Active::is_time_out));
+        drop(self.stop_time_outs(Active::is_time_out));
     }
 
     /// A signal has come to its own end.
     pub fn handle_ended(&mut self, now: Instant, play: PlayId) {
         let Some(ended) = self.take(play) else { return };
         match ended.signal.lasting {
-            Lasting::TimeOut(_) => self.effects.push_back(Effect::Complete(ended.signal.key)),
+            Lasting::TimeOut(_) => self.go_on(now, ended),
             Lasting::Brief => self.start_pending(now),
             Lasting::On | Lasting::Off => {}
         }
@@ -271,7 +281,7 @@ impl Signals {
     // RFC 3435 §2.1.7: a time-out signal whose time is up stops, which is an operation complete event.
     pub fn handle_timeout(&mut self, now: Instant) {
         for over in self.stop_if(|active| active.until.is_some_and(|until| until <= now)) {
-            self.effects.push_back(Effect::Complete(over.signal.key));
+            self.go_on(now, over);
         }
     }
 
@@ -356,20 +366,41 @@ impl Signals {
     }
 
     fn start(&mut self, now: Instant, signal: &Arc<Signal>) -> PlayId {
-        let until = match signal.lasting {
-            Lasting::TimeOut(after) => after.map(|after| now + after),
-            Lasting::On | Lasting::Off | Lasting::Brief => None,
-        };
-        self.begin(signal.clone(), until)
+        let until = signal.parts.first().unwrap_or(signal).until(now);
+        self.begin(signal.clone(), 0, until)
     }
 
-    fn begin(&mut self, signal: Arc<Signal>, until: Option<Instant>) -> PlayId {
+    /// A time-out signal, or a part of a list, is over: the next part begins, if there is one.
+    // RFC 3660 §2.8: the list is complete with its last part.
+    fn go_on(&mut self, now: Instant, over: Active) {
+        let next = over.part + 1;
+        match over.signal.parts.get(next).map(|part| part.until(now)) {
+            Some(until) => drop(self.begin(over.signal, next, until)),
+            None => self.effects.push_back(Effect::Complete(over.signal.key)),
+        }
+    }
+
+    fn begin(&mut self, signal: Arc<Signal>, part: usize, until: Option<Instant>) -> PlayId {
         let play = PlayId(self.next_play);
         self.next_play = self.next_play.wrapping_add(1);
-        let scope = signal.key.scope;
-        self.effects.push_back(Effect::Start { play, signal: signal.clone(), scope });
-        self.active.push(Active { play, signal, until });
+        let active = Active { play, signal, part, until };
+        let sounding = active.sounding().clone();
+        let scope = sounding.key.scope;
+        self.effects.push_back(Effect::Start { play, signal: sounding, scope });
+        self.active.push(active);
         play
+    }
+
+    /// Stops time-out signals.
+    // RFC 3660 §2.8: a list that is at a brief signal has that played to its end, and nothing more.
+    fn stop_time_outs(&mut self, is_to_stop: impl Fn(&Active) -> bool) -> Vec<Active> {
+        let mut stopped = Vec::new();
+        for active in self.active.iter_mut().filter(|active| is_to_stop(active) && active.is_at_brief()) {
+            let left = Active { play: active.play, signal: active.sounding().clone(), part: 0, until: None };
+            stopped.push(std::mem::replace(active, left));
+        }
+        stopped.extend(self.stop_if(|active| is_to_stop(active) && active.is_time_out()));
+        stopped
     }
 
     fn stop_if(&mut self, is_to_stop: impl Fn(&Active) -> bool) -> Vec<Active> {
@@ -397,6 +428,26 @@ impl Signals {
 impl Active {
     fn is_time_out(&self) -> bool {
         matches!(self.signal.lasting, Lasting::TimeOut(_))
+    }
+
+    /// What sounds: of a list, the part that it is at.
+    fn sounding(&self) -> &Arc<Signal> {
+        self.signal.parts.get(self.part).unwrap_or(&self.signal)
+    }
+
+    /// Whether it is a list that is at a brief signal.
+    fn is_at_brief(&self) -> bool {
+        self.is_time_out() && self.sounding().lasting == Lasting::Brief
+    }
+}
+
+impl Signal {
+    /// When its time is up if it begins now.
+    fn until(&self, now: Instant) -> Option<Instant> {
+        match self.lasting {
+            Lasting::TimeOut(after) => after.map(|after| now + after),
+            Lasting::On | Lasting::Off | Lasting::Brief => None,
+        }
     }
 }
 

@@ -62,6 +62,11 @@ impl Announcer {
         }
     }
 
+    /// Whether the wait at the start is under way.
+    pub(super) fn is_beginning(&self) -> bool {
+        !self.has_begun
+    }
+
     /// Whether all that was told has been answered.
     pub(super) fn is_settled(&self) -> bool {
         self.sent.is_empty()
@@ -277,6 +282,7 @@ impl Gateway {
         if again {
             self.announce_later(now);
         }
+        self.teller.retry();
         self.look_around();
     }
 
@@ -302,7 +308,7 @@ impl Gateway {
             _ if code.is_transient() => Announcement::Owed,
             _ => Announcement::Refused,
         };
-        for id in endpoints {
+        for id in endpoints.iter().copied() {
             let control = &mut self.state.endpoints[id].control;
             // RFC 3435 §2.3.12: whatever the answer, it may name another call agent.
             if let Some(naming) = &naming {
@@ -318,6 +324,9 @@ impl Gateway {
                     self.state.stirred.push(id);
                 }
             }
+        }
+        if naming.is_some() {
+            self.follow_endpoints(now, &endpoints);
         }
         self.teller.retry();
         if code.is_success() && self.end_silence(&target) {

@@ -78,6 +78,8 @@ enum Obstacle {
     Later,
     /// It cannot be.
     Never,
+    /// Nobody would understand it.
+    Pointless,
 }
 
 impl Teller {
@@ -137,7 +139,10 @@ impl Gateway {
     /// Sends what waits, as far as it can be sent.
     pub(super) fn send_notifications(&mut self) {
         let now = self.state.now;
-        while let Some(item) = self.teller.waiting.pop_front() {
+        // With all that may be under way, the rest stays where it is.
+        while self.outgoing.has_room()
+            && let Some(item) = self.teller.waiting.pop_front()
+        {
             let way = match self.way_for(now, &item) {
                 // RFC 3435 §4.4.7: what is older is of no use to anybody.
                 _ if now.since(item.since) >= self.transaction_max => Err(Obstacle::Never),
@@ -146,6 +151,7 @@ impl Gateway {
             match way {
                 Ok(way) => self.send_on(now, way, item),
                 Err(Obstacle::Later) => self.teller.held.push_back(item),
+                Err(Obstacle::Pointless) => {}
                 Err(Obstacle::Never) => {
                     let id = self.undelivered(&item);
                     // Who is disconnected already keeps to its procedure.
@@ -233,15 +239,17 @@ impl Gateway {
     /// How something can be sent now.
     fn way_for(&mut self, now: Instant, item: &Item) -> Result<Way, Obstacle> {
         let id = item.endpoint;
+        let is_owed = self.state.endpoints[id].control.announcement == Announcement::Owed;
         // RFC 3435 §4.4.6: the first that is heard of an endpoint is RSIP; an event ends the wait for it.
-        if self.state.endpoints[id].control.announcement == Announcement::Owed {
+        if is_owed && self.announcer.is_beginning() {
             self.announce(now, None);
         }
         let control = &self.state.endpoints[id].control;
-        // RFC 3435 §4.4.7: what is to be told while disconnected is not dropped for T-MAX. There is no more
-        // than one such of an endpoint, because it stays in the notification state meanwhile.
-        if control.announcement == Announcement::Unheard {
-            return Err(Obstacle::Later);
+        match control.announcement {
+            // RFC 3435 §4.4.7: what is to be told while disconnected is not dropped for T-MAX. There is no
+            // more than one such of an endpoint, because it stays in the notification state meanwhile.
+            Announcement::Owed | Announcement::Unheard => return Err(Obstacle::Later),
+            Announcement::Settled | Announcement::Sent(_) | Announcement::Refused => {}
         }
         let behind = self.behind(item)?;
         let target = control.notified.target().ok_or(Obstacle::Never)?;
@@ -252,7 +260,11 @@ impl Gateway {
         };
         // RFC 3435 §4.4.1 f: who takes one message at a time, and what is too long, has to wait.
         let agent = self.agents.of(ways[0].remote.ip());
+        if matches!(item.what, What::Lockstep) && agent.is_some_and(|agent| !agent.rsip) {
+            return Err(Obstacle::Pointless);
+        }
         let is_alone = agent.is_some_and(|agent| !agent.piggyback) || !self.fits_behind(item, &behind);
+        // RSIP may have taken the last place.
         if !self.outgoing.has_room() || is_alone && !behind.is_empty() {
             return Err(Obstacle::Later);
         }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::ability::Making;
 use super::{EventId, Packages, SignalKind, TimeOut};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::Letter;
-use crate::mgcp::event::{PackageName, Parameter, Parameters};
+use crate::mgcp::event::{PackageName, Parameter, Parameters, Place};
 use crate::mgcp::name::{ConnectionId, decimal};
 
 /// A parameter that an event or a signal takes.
@@ -114,6 +115,14 @@ impl Packages {
             return false;
         }
         let Ok(id) = self.signal(&signal.name) else { return false };
+        // What is more than a tone on the circuit is not supported in a list.
+        let is_tone = matches!(
+            id.making(),
+            Some(Making::Tone(_) | Making::Digit(_) | Making::LongDigit | Making::Nothing)
+        );
+        if signal.name.place != Place::Endpoint || !is_tone {
+            return false;
+        }
         match id.kind() {
             Some(SignalKind::Brief | SignalKind::TimeOut(TimeOut::After(_) | TimeOut::Never)) => {
                 self.check_signal(id, &signal.parameters).is_ok()

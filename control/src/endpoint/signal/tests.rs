@@ -281,6 +281,55 @@ fn what_an_event_stopped_meanwhile_is_not_started_again() {
     ]);
 }
 
+// RFC 3660 §2.8.
+#[test]
+fn a_list_plays_its_signals_one_after_the_other() {
+    play(&[
+        ("sig SL/s(D/1,G/rt(to=500),D/2)", "start:0:D/1"),
+        ("ended 0", "start:1:G/rt"),
+        ("wait 499", ""),
+        ("wait 1", "stop:1 start:2:D/2"),
+        ("ended 2", "oc:SL/s"),
+    ]);
+    // One without end is where it stays; one that fails is where it ends.
+    play(&[
+        ("sig SL/s(G/rt(to=0),D/2)", "start:0:G/rt"),
+        ("wait 9999999", ""),
+        ("sig SL/s(D/9)", ""),
+        ("sig", "stop:0"),
+        ("sig SL/s(D/1,D/2)", "start:1:D/1"),
+        ("failed 1", "of:SL/s"),
+    ]);
+    // An event has what is brief played to its end, and nothing after it; what is not stops at once.
+    let signals = play(&[
+        ("sig SL/s(D/1,D/2)", "start:0:D/1"),
+        ("event", ""),
+        ("sig D/3", ""),
+        ("ended 0", "start:1:D/3"),
+        ("ended 1", ""),
+        ("sig SL/s(G/rt,D/2)", "start:2:G/rt"),
+        ("event", "stop:2"),
+    ]);
+    assert_eq!(shown(&signals), "");
+}
+
+// RFC 3435 §4.4.2: as if the request that stopped it had never come.
+#[test]
+fn a_list_that_was_stopped_in_vain_goes_on_where_it_is() {
+    let list = "sig SL/s(D/1,D/2,G/rt)";
+    let shows = |table: &[(&str, &str)]| assert_eq!(shown(&play(table)), "SL/s(D/1,D/2,G/rt)");
+    shows(&[(list, "start:0:D/1"), ("sig", ""), ("undo", ""), ("ended 0", "start:1:D/2")]);
+    shows(&[(list, "start:0:D/1"), ("sig", ""), ("ended 0", ""), ("undo", "start:1:D/2")]);
+    shows(&[
+        (list, "start:0:D/1"),
+        ("ended 0", "start:1:D/2"),
+        ("ended 1", "start:2:G/rt"),
+        ("sig", "stop:2"),
+        ("undo", "start:3:G/rt"),
+    ]);
+    play(&[("sig SL/s(D/1)", "start:0:D/1"), ("sig", ""), ("ended 0", ""), ("undo", "oc:SL/s")]);
+}
+
 #[test]
 fn lists_that_cannot_be_granted_are_refused() {
     let mut signals = Signals::default();

@@ -9,7 +9,7 @@ fn capabilities_are_told_as_they_are() {
     let capabilities = header(&answer, "A").expect("capabilities");
     assert_eq!(
         capabilities,
-        "a:PCMA;PCMU;CLEARMODE, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;DM1;BA;RED;LCK, \
+        "a:PCMA;PCMU;CLEARMODE, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;SL;DM1;BA;RED;LCK, \
          m:sendonly;recvonly;sendrecv;confrnce;inactive;loopback;conttest;netwloop;netwtest"
     );
 }
@@ -25,7 +25,7 @@ fn what_has_no_value_is_told_as_empty_and_what_is_unknown_not_at_all() {
     assert_eq!(header(&answer, "Q").as_deref(), Some("step,process"));
     assert_eq!(
         header(&answer, "PL").as_deref(),
-        Some("T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,DM1:0,BA:0,RED:0,LCK:0")
+        Some("T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,SL:0,DM1:0,BA:0,RED:0,LCK:0")
     );
     assert_eq!(header(&answer, "B/NS").as_deref(), Some("o"));
     assert!(!answer.contains("xyz"), "{answer}");

@@ -332,7 +332,7 @@ fn who_names_an_unknown_package_is_told_the_known() {
     assert_code(&answer, 518);
     assert_eq!(
         header(&answer, "PL").as_deref(),
-        Some("T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,DM1:0,BA:0,RED:0,LCK:0")
+        Some("T:1,G:1,D:1,R:1,L:1,FXR:0,B:0,SL:0,DM1:0,BA:0,RED:0,LCK:0")
     );
 }
 
@@ -441,4 +441,27 @@ fn persistent_events_of_a_connection_that_is_gone_have_requests_refused() {
     assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\n"), 515);
     assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 2\nB/PR:\n"), 200);
     assert_code(&bench.ask("RQNT ds/e1-1/1@gw", "X: 3\n"), 200);
+}
+
+// RFC 3660 §2.8.
+#[test]
+fn a_list_of_signals_is_told_of_by_its_name_alone() {
+    let mut bench = bench();
+    let line = bench.line();
+    let list = "X: 1\nR: SL/oc(N)\nS: SL/s(D/1,D/2,G/rt(to=300))\n";
+    assert_code(&bench.ask("RQNT ds/e1-1/1@gw", list), 200);
+    let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: S\n");
+    assert_eq!(header(&audit, "S").as_deref(), Some("SL/s(D/1,D/2,G/rt(to=300))"));
+    for play in 0..2 {
+        assert_eq!(bench.actions().iter().filter(|action| is_play(action)).count(), 1);
+        bench.observe(line, Observation::PlayEnded(PlayId(play)));
+    }
+    let told = one(bench.after(Duration::from_millis(301)));
+    assert_eq!(header(&told, "O").as_deref(), Some("SL/oc(SL/s)"));
+    for wrong in
+        ["SL/s", "SL/s(T/lb)", "SL/s(D/do(dg=1))", "SL/s(SL/s(D/1))", "SL/s(G/rt@1)", "SL/s(G/rbk(1))"]
+    {
+        let request = format!("X: 2\nS: {wrong}\n");
+        assert_code(&bench.ask("RQNT ds/e1-1/1@gw", &request), 538);
+    }
 }

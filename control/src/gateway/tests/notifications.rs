@@ -317,3 +317,27 @@ fn what_later_commands_have_set_stands_and_comes_back_to_what_was_before_both() 
     bench.carry_out();
     assert_eq!(notified(&bench), "same@a");
 }
+
+// RFC 3435 §4.3: an answer to RSIP can redirect, too.
+#[test]
+fn a_notification_follows_the_redirection_of_a_restart() {
+    let mut bench = bench();
+    loops(&mut bench, 1, "N: ca@[192.0.2.1]\n");
+    bench.span_event(1, down());
+    bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
+    bench.dial("1");
+    let id = bench.gateway.state.endpoints.ids().next().expect("one");
+    bench.gateway.state.endpoints[id].control.news = News::Restart;
+    bench.gateway.state.endpoints[id].control.announcement = crate::endpoint::restart::Announcement::Owed;
+    bench.gateway.announce(bench.now, None);
+    let said = sent_to(&mut bench);
+    let rsip = &said.iter().find(|(_, text)| text.starts_with("RSIP ")).expect("RSIP").1;
+    let answer = format!("200 {} OK\r\nN: other@[192.0.2.7]\r\n", transaction(rsip));
+    bench.say_only(&answer);
+    let said = run(&mut bench, Duration::from_secs(2));
+    assert!(said.iter().any(|(_, text)| text.contains("NTFY ")));
+    assert!(
+        said.iter().filter(|(_, text)| text.contains("NTFY ")).all(|(to, _)| to == "192.0.2.7"),
+        "{said:?}"
+    );
+}

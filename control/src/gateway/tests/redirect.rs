@@ -71,6 +71,7 @@ fn lists_and_maps_of_endpoints_that_are_wrong_have_their_own_codes() {
     let again = "1,".repeat(64);
     let endless = format!("RED/EL: ds/e1-[{0}1]/[{0}1]\n", &again[..63 * 2]);
     assert_code(&configure(&mut bench, "mg", &endless), 510);
+    assert_code(&configure(&mut bench, "mg", &"RED/EL: *\n".repeat(20)), 510);
     assert_eq!(bench.gateway.digest(), before);
 }
 
@@ -211,4 +212,16 @@ fn a_lockstep_report_that_nobody_answers_leaves_the_endpoint_disconnected() {
     let methods: Vec<_> = said.iter().filter_map(|message| header(message, "RM")).collect();
     assert_eq!(methods.first().map(String::as_str), Some("LCK/lockstep"));
     assert!(methods.contains(&"disconnected".to_owned()), "{methods:?}");
+}
+
+// RFC 3991 §2.2.1, RFC 3435 §E.4: where the gateway is an endpoint, it can be meant itself.
+#[test]
+fn the_gateway_is_configured_itself_where_it_is_an_endpoint() {
+    let mut bench = Bench::with(|config| config.gateway.mg = true);
+    assert_code(&configure(&mut bench, "mg", "RED/NL: a@[192.0.2.1]\n"), 200);
+    assert_eq!(notified(&mut bench, "mg").1, "a@[192.0.2.1]");
+    assert_eq!(notified(&mut bench, "ds/e1-1/1").1, "");
+    assert_code(&configure(&mut bench, "mg", "RED/EL: ds/e1-1/*\nRED/NL: b@[192.0.2.1]\n"), 200);
+    assert_eq!(notified(&mut bench, "mg").1, "a@[192.0.2.1]");
+    assert_eq!(notified(&mut bench, "ds/e1-1/1").1, "b@[192.0.2.1]");
 }
