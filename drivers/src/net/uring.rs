@@ -148,13 +148,14 @@ impl UringSockets {
         if self.ring.submission().taskrun() { go_on(self.ring.submit()) } else { Ok(()) }
     }
 
-    /// Hands what has completed to `f`; says whether an empty datagram has ended a receive.
+    /// Hands what has completed to `f`; says whether a receive has ended that has more to take in: by an
+    /// empty datagram, or for want of a buffer.
     fn reap(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) -> bool {
         let queue = self.ring.submission();
         self.counters.overflowed += u64::from(queue.cq_overflow());
         drop(queue);
         let now = Clock.epoch();
-        let mut ended_by_empty = false;
+        let (mut has_more, mut starved) = (false, false);
         let Self { ring, buffers, counters, deaf, armed, .. } = self;
         for completion in ring.completion() {
             let slot = match Tag::from(completion.user_data()) {
@@ -172,7 +173,7 @@ impl UringSockets {
                 match message::read(buffers.filled(id, len)) {
                     Ok(datagram) => {
                         counters.received += 1;
-                        ended_by_empty |= !goes_on && datagram.octets.is_empty();
+                        has_more |= !goes_on && datagram.octets.is_empty();
                         f(slot, datagram.source, datagram.arrived(now), datagram.octets);
                     }
                     Err(Unusable::Truncated) => counters.truncated += 1,
@@ -182,13 +183,19 @@ impl UringSockets {
             }
             if !goes_on {
                 counters.rearmed += 1;
-                counters.starved += u64::from(completion.result() == -libc::ENOBUFS);
+                if completion.result() == -libc::ENOBUFS {
+                    counters.starved += 1;
+                    starved = true;
+                }
                 *armed -= 1;
                 deaf.push(slot);
             }
         }
+        if starved {
+            buffers.starved();
+        }
         buffers.publish();
-        ended_by_empty
+        has_more || starved
     }
 
     /// Ends every receive, and waits until the kernel has let go of them.
@@ -218,9 +225,9 @@ impl UringSockets {
 /// The longest that a `flush` sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// How often in one tick receives that an empty datagram has ended are armed again. Each datagram behind
-/// it waits for that: a stranger who sends some hundred of them a second would else silence a call.
-const EMPTY_ROUNDS_MAX: usize = 64;
+/// How often in one tick receives that have ended are armed again. Each datagram behind an empty one waits
+/// for that: a stranger who sends some hundred of them a second would else silence a call.
+const ROUNDS_MAX: usize = 64;
 
 /// The longest that a drop waits for the kernel to let go of the sockets.
 const DISARM_TIME_MAX: Duration = Duration::from_secs(1);
@@ -231,7 +238,7 @@ const POLL_FIRST: u16 = 1;
 
 impl RtpSockets for UringSockets {
     fn receive(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
-        for _ in 0..EMPTY_ROUNDS_MAX {
+        for _ in 0..ROUNDS_MAX {
             // An error shows again in `flush`, which can say so.
             if !self.reap(&mut f)
                 || self.arm().and_then(|()| self.submit()).and_then(|()| self.run_tasks()).is_err()
