@@ -7,6 +7,7 @@
 pub mod continuity;
 pub mod naming;
 pub mod notify;
+pub mod pressed;
 pub mod restart;
 pub mod signal;
 pub mod table;
@@ -108,6 +109,8 @@ pub struct Control {
     pub notify: notify::Notify,
     /// What is to be heard here.
     pub signals: signal::Signals,
+    /// The digit that is being dialled.
+    pub pressed: pressed::Pressed,
     /// The continuity tests among them.
     pub continuity: continuity::Continuity,
     /// The tones of them that the core plays, and where.
@@ -240,6 +243,7 @@ impl Endpoint {
                 set_by: [None; Part::N],
                 notify: notify::Notify::new(Arc::default(), notify::DigitTiming::default()),
                 signals: signal::Signals::default(),
+                pressed: pressed::Pressed::default(),
                 continuity: continuity::Continuity::default(),
                 playing: Vec::new(),
                 watching: Vec::new(),

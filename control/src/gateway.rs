@@ -632,7 +632,7 @@ impl Gateway {
         match report {
             Report::Done { id, outcome } => self.done(now, core, id, &outcome),
             Report::Span { span, event } => self.span_event(now, span, event),
-            Report::Observed { side, what, .. } => self.observed(core, side, what),
+            Report::Observed { side, at, what } => self.observed(core, side, at, what),
         }
     }
 

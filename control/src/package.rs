@@ -62,6 +62,7 @@ pub const OFFERED: Abilities = Abilities::of(&[
     Ability::RedirectAndReset,
     Ability::LockstepReports,
     Ability::DigitDetection,
+    Ability::DigitDuration,
     Ability::DigitGeneration,
     Ability::CallTones,
     Ability::FaxToneDetection,

@@ -70,6 +70,24 @@ fn who_dials_no_further_is_told_by_the_timer() {
     assert_eq!(observed(&mut w), ["D/1,D/2,D/T"]);
 }
 
+// RFC 3660 §2.2.
+#[test]
+fn how_long_a_digit_lasts_is_told() {
+    let (low, high) = (941.0, 1_477.0);
+    let octets = tones(Law::A, &[(&[], 500), (&[low, high], 2_500), (&[], 500), (&[low, high], 300)]);
+    let mut w = saying(605, &octets);
+    request(&mut w, "ds/e1-1/1", "X: 1\r\nQ: loop\r\nR: D/[0-9*#](N),D/L(N),D/dd(N)(dg=#,to=1000)\r\n");
+    seconds(&mut w, 1.7);
+    assert_eq!(observed(&mut w), ["D/#", "D/dd(dg=#,to=1000)"]);
+    seconds(&mut w, 1.0);
+    assert_eq!(observed(&mut w), ["D/L"]);
+    request(&mut w, "ds/e1-1/1", "X: 2\r\nR: D/dd(N)\r\n");
+    seconds(&mut w, 1.5);
+    let told = observed(&mut w).remove(0);
+    let ms: u32 = told["D/dd(dg=#,to=".len()..told.len() - 1].parse().expect("a time");
+    assert!((290..=310).contains(&ms), "{told}");
+}
+
 #[test]
 fn digits_from_the_network_are_told_where_they_were_asked_for() {
     let (mut w, _) = hearing(603, "[[span]]\n");

@@ -4,20 +4,25 @@
 //! [`endpoint::signal`](crate::endpoint::signal). Here they get what the cores observe, the time, and
 //! the answers; and what they want is done.
 
-use dataplane::link::{Observation, Side, Sound};
+use std::time::Duration;
+
+use dataplane::link::{Digit, Observation, Side, Sound};
 use drivers::time::Instant;
 
 use super::{Due, Gateway};
 use crate::endpoint::EndpointId;
-use crate::endpoint::notify::{Effect, Observed};
+use crate::endpoint::notify::{Effect, Notify, Observed};
+use crate::endpoint::pressed::{Asked, Told};
+use crate::endpoint::signal::Scope;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
+use crate::package::EventId;
 use crate::package::ability::{Source, Tone};
 use crate::topology::CoreId;
 
 impl Gateway {
     /// A core has observed something.
-    pub(super) fn observed(&mut self, core: CoreId, side: Side, what: Observation) {
+    pub(super) fn observed(&mut self, core: CoreId, side: Side, at: Instant, what: Observation) {
         // What is observed of a connection that has just ended is nobody's.
         let Some((id, connection)) = self.place_of(core, side) else { return };
         match what {
@@ -29,7 +34,15 @@ impl Gateway {
                 }
             }
             Observation::Began(sound) => {
+                if let (Sound::Digit(digit), None) = (sound, connection) {
+                    let control = &mut self.state.endpoints[id].control;
+                    control.pressed.began(at, digit, asked_of(digit, &control.notify));
+                }
                 sources_of(sound).iter().for_each(|source| self.happened(id, connection, *source));
+            }
+            Observation::Ended { sound: Sound::Digit(digit), ms } if connection.is_none() => {
+                let told = self.state.endpoints[id].control.pressed.ended(digit, ms);
+                self.pressed(id, told);
             }
             Observation::Ended { .. } => {}
             Observation::PlayEnded(play) => self.state.play_ended(id, side, play),
@@ -37,11 +50,32 @@ impl Gateway {
     }
 
     fn happened(&mut self, id: EndpointId, connection: Option<ConnectionId>, source: Source) {
-        let now = self.state.now;
-        self.stir(now, id);
         // RFC 5347 §2.2.2: `nopfax(start)`.
         let start = (source == Source::PlainFax).then(|| Parameter::bare("start"));
-        let parameters = Parameters(start.into_iter().collect());
+        self.happened_with(id, connection, source, &Parameters(start.into_iter().collect()));
+    }
+
+    /// A digit has lasted for as long as is asked.
+    fn pressed(&mut self, id: EndpointId, told: Option<Told>) {
+        match told {
+            None => {}
+            Some(Told::Long) => self.happened(id, None, Source::DigitHeld),
+            Some(Told::Lasted(digit, ms)) => {
+                let parameters = vec![Parameter::assigned("dg", digit), Parameter::assigned("to", ms)];
+                self.happened_with(id, None, Source::DigitDuration, &Parameters(parameters));
+            }
+        }
+    }
+
+    fn happened_with(
+        &mut self,
+        id: EndpointId,
+        connection: Option<ConnectionId>,
+        source: Source,
+        parameters: &Parameters,
+    ) {
+        let now = self.state.now;
+        self.stir(now, id);
         for event in self.state.packages.caused_by(source) {
             let observed = Observed { event, connection, parameters: parameters.clone() };
             self.state.endpoints[id].control.notify.handle_event(now, observed);
@@ -52,6 +86,9 @@ impl Gateway {
     /// An endpoint's timer has fired.
     pub(super) fn endpoint_due(&mut self, now: Instant, id: EndpointId) {
         self.endpoint_timers.remove(&id);
+        while let Some(told) = self.state.endpoints[id].control.pressed.take_due(now) {
+            self.pressed(id, Some(told));
+        }
         let control = &mut self.state.endpoints[id].control;
         control.signals.handle_timeout(now);
         control.notify.handle_timeout(now);
@@ -87,7 +124,9 @@ impl Gateway {
 
     fn set_timer(&mut self, id: EndpointId) {
         let control = &self.state.endpoints[id].control;
-        let due = control.notify.poll_timeout().into_iter().chain(control.signals.poll_timeout()).min();
+        let dues =
+            [control.notify.poll_timeout(), control.signals.poll_timeout(), control.pressed.poll_timeout()];
+        let due = dues.into_iter().flatten().min();
         let set = self.endpoint_timers.get(&id).copied();
         if set.map(|(at, _)| at) == due {
             return;
@@ -113,6 +152,29 @@ impl Gateway {
             }
         }
     }
+}
+
+/// What is asked about the duration of a digit (RFC 3660 §2.2): `dd(dg=#,to=2000)`, of any digit without
+/// `dg`, or with `x`.
+fn asked_of(digit: Digit, notify: &Notify) -> Asked {
+    let asks = |source| {
+        let is_it = move |event: &EventId| event.source() == Some(source);
+        let mut patterns = notify.watched().filter(|pattern| pattern.scope == Scope::Endpoint);
+        patterns.find(move |pattern| pattern.events.iter().any(is_it))
+    };
+    let long = asks(Source::DigitHeld).is_some();
+    let Some(pattern) = asks(Source::DigitDuration) else { return Asked { long, ..Asked::default() } };
+    let value = |name| pattern.asked.parameters.named(name).and_then(Parameter::value);
+    let is_meant = |key: &str| {
+        let written = digit.to_string();
+        key.eq_ignore_ascii_case(&written)
+            || key.eq_ignore_ascii_case("x") && written.bytes().all(|b| b.is_ascii_digit())
+    };
+    if value("dg").is_some_and(|key| !is_meant(&key)) {
+        return Asked { long, ..Asked::default() };
+    }
+    let longer = value("to").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    Asked { long, longer, whole: longer.is_none() }
 }
 
 /// What a sound is to packages, as far as they offer it.

@@ -32,7 +32,8 @@ const ENTRIES: &[Entry] = &[
         .taking(&[
             Rule::named("dg", Takes::Key { wildcard: true }),
             Rule::named("to", Takes::Number(40, 60_000)),
-            Rule::named("su", Takes::Word(&["true", "false"])),
+            // Digits are not taken out of the audio.
+            Rule::named("su", Takes::Word(&["false"])),
         ])
         .and_signal(SignalKind::seconds(3), Making::LongDigit)
         .taking(&[KEY, Rule::named("to", Takes::Number(50, 60_000))]),

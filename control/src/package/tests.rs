@@ -217,12 +217,20 @@ fn wrong_parameters_are_538() {
         let found = ALL_ABLE.events(&list[0].name).expect("it can be detected");
         ALL_ABLE.check_event(found.events[0], &list[0].parameters).map_err(|code| code.0)
     };
-    for text in ["R/iu@*(5)", "R/iu@*", "R/rto@*(120,st=im)", "R/pl@*(10)", "D/dd(dg=x,su=true)", "T/sit(2)"]
+    for text in ["R/iu@*(5)", "R/iu@*", "R/rto@*(120,st=im)", "R/pl@*(10)", "D/dd(dg=x,su=false)", "T/sit(2)"]
     {
         assert_eq!(asked(text), Ok(()), "{text}");
     }
-    for text in ["R/iu@*(256)", "R/rto@*(st=no)", "R/pl@*", "R/uc@*(8)", "G/oc(G/rt)", "B/enf(501)", "T/sit"]
-    {
+    for text in [
+        "R/iu@*(256)",
+        "R/rto@*(st=no)",
+        "R/pl@*",
+        "R/uc@*(8)",
+        "D/dd(su=true)",
+        "G/oc(G/rt)",
+        "B/enf(501)",
+        "T/sit",
+    ] {
         assert_eq!(asked(text), Err(538), "{text}");
     }
 }

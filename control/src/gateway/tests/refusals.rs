@@ -84,7 +84,7 @@ fn events_that_are_not_supported() {
     refused(bench, 519, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(D)\n");
     refused(bench, 539, "EPCF ds/e1-1/1@gw", "B: e:A\nB/PR: B/oef\n");
     refused(bench, 511, "RQNT ds/e1-1/1@gw", "X: A1\nB/XY: 1\n");
-    refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: D/L(N)\n");
+    refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: T/tp(N)\n");
     refused(bench, 513, "RQNT ds/e1-1/1@gw", "X: A1\nS: T/tp\n");
     refused(bench, 518, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: A1\nR: H/hd(N)\n");
 }
