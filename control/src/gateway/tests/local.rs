@@ -231,3 +231,99 @@ fn a_command_under_way_on_what_loses_its_other_half_comes_to_nothing() {
     assert!(said.iter().any(|text| text.starts_with("DLCX ")), "{said:?}");
     assert!(bench.gateway.ledger().is_empty());
 }
+
+/// Checks that each half that names another is named by it, as its core knows it.
+fn assert_symmetric(bench: &Bench, what: &str) {
+    use crate::command::local::HalfId;
+    use crate::endpoint::Media;
+    let endpoints = &bench.gateway.state.endpoints;
+    for (endpoint, one) in endpoints.iter() {
+        for connection in &one.connections {
+            let Media::Local(local) = &connection.media else { continue };
+            let Some(other) = &local.other else { continue };
+            let named = endpoints[other.id.endpoint].connection(other.id.connection);
+            let named = named.unwrap_or_else(|| panic!("{what}: it names what is gone"));
+            let Media::Local(named_local) = &named.media else { panic!("{what}: it names no half") };
+            let back = named_local.other.as_ref().map(|back| back.id);
+            assert_eq!(back, Some(HalfId { endpoint, connection: connection.id }), "{what}");
+            assert_eq!(other.peer, Peer::Local(named.port), "{what}");
+        }
+    }
+}
+
+/// One round of commands, alarms and operators, while cores answer when they like.
+fn random_round(seed: u64) {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    let what = &format!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut bench = announced();
+    let mut made: Vec<(String, String, String)> = Vec::new();
+    let (mut n, mut transaction) = (0, 100);
+    while n < 120 {
+        n += 1;
+        transaction += 1;
+        let mut circuit = || format!("ds/e1-{}/{}", rng.random_range(1..=3), rng.random_range(1..=2));
+        let (a, b) = (circuit(), circuit());
+        let known = (!made.is_empty()).then(|| made[rng.random_range(0..made.len())].clone());
+        let description = known.as_ref().map_or("", |(_, _, description)| description);
+        let (of, id) = known.as_ref().map_or((a.as_str(), "1"), |(of, id, _)| (of.as_str(), id.as_str()));
+        let message = match rng.random_range(0..8) {
+            0 | 1 => format!("CRCX {transaction} {a}@gw MGCP 1.0\nC: 1\nM: sendrecv\nZ2: {b}@gw\n"),
+            2 => format!("CRCX {transaction} {a}@gw MGCP 1.0\nC: 1\nM: recvonly\nL: nt:LOCAL\n"),
+            3 => format!("CRCX {transaction} {a}@gw MGCP 1.0\nC: 1\nM: sendrecv\n\n{description}"),
+            4 => format!("MDCX {transaction} {of}@gw MGCP 1.0\nC: 1\nI: {id}\nM: inactive\n"),
+            5 => {
+                let other = &made.get(rng.random_range(0..=made.len())).map_or("", |(_, _, other)| other);
+                format!("MDCX {transaction} {of}@gw MGCP 1.0\nC: 1\nI: {id}\nM: sendrecv\n\n{other}")
+            }
+            6 => format!("DLCX {transaction} {of}@gw MGCP 1.0\nC: 1\nI: {id}\n"),
+            _ => format!("DLCX {transaction} {a}@gw MGCP 1.0\n"),
+        };
+        let mut said = bench.say_only(&message);
+        if rng.random_range(0..20) == 0 {
+            let event = if rng.random() { down() } else { SpanEvent::Alarms(Alarms::NONE) };
+            let span = rng.random_range(0..3);
+            let report = Report::Span { span: SpanId(span), event };
+            bench.gateway.handle(bench.now, Input::Report { core: CoreId(0), report });
+            said.extend(bench.sent());
+        }
+        if rng.random_range(0..3) > 0 {
+            said.extend(bench.carry_out());
+        }
+        if rng.random_range(0..4) == 0 {
+            bench.now += Duration::from_millis(300);
+        }
+        for answer in said {
+            // RSIP may stand in front of it, in one datagram.
+            let answer = answer.rsplit("\n.\n").next().unwrap_or_default();
+            let is_made = answer.starts_with("200 ");
+            if let (true, Some(id), Some((_, body))) =
+                (is_made, header(answer, "I"), answer.split_once("\n\n"))
+            {
+                let of = body.split("EPN ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_default();
+                made.push((of.to_owned(), id, body.to_owned()));
+            }
+        }
+        assert_symmetric(&bench, what);
+    }
+    bench.carry_out();
+    for span in 0..3 {
+        bench.span_event(span, SpanEvent::Alarms(Alarms::NONE));
+    }
+    bench.say("DLCX 9999 *@gw MGCP 1.0\n");
+    bench.carry_out();
+    assert_symmetric(&bench, what);
+    assert!(bench.gateway.ledger().is_empty(), "{what}: {:?}", bench.gateway.ledger());
+    assert!(bench.gateway.farewells.is_empty(), "{what}");
+    for (_, endpoint) in bench.gateway.state.endpoints.iter() {
+        assert!(endpoint.executing.is_empty() && endpoint.connections.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn halves_name_each_other_whatever_happens() {
+    for seed in 0..200 {
+        random_round(seed);
+    }
+}
