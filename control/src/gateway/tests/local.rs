@@ -176,6 +176,18 @@ fn a_change_that_is_aborted_leaves_halves_as_they_were() {
 }
 
 #[test]
+fn a_change_that_is_aborted_does_not_bring_back_an_other_half_that_is_gone() {
+    let mut bench = Bench::new();
+    let (first, _) = join(&mut bench, "ds/e1-1/1@gw", "ds/e1-2/1@gw");
+    bench.say_only(&format!("MDCX 70 ds/e1-1/1@gw MGCP 1.0\nC: A1\nI: {first}\nM: recvonly\n"));
+    bench.say_only("DLCX 71 ds/e1-2/1@gw MGCP 1.0\n");
+    let said = bench.say(&format!("MDCX 72 ds/e1-1/1@gw MGCP 1.0\nC: A1\nI: {first}\nM: inactive\n"));
+    assert!(said.iter().any(|answer| answer.starts_with("407 70")), "{said:?}");
+    assert_eq!(peers(&mut bench).last(), Some(&Peer::OnHold));
+    assert_symmetric(&bench, "an aborted change");
+}
+
+#[test]
 fn what_has_lost_its_other_half_is_deleted_by_the_gateway() {
     let mut bench = announced();
     let (_, second) = join(&mut bench, "ds/e1-2/1@gw", "ds/e1-3/7@gw");
