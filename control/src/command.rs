@@ -348,10 +348,12 @@ impl State {
             .any(|execution| self.executions[execution].undo.contains(&created))
     }
 
-    /// A number for `o=`: an NTP timestamp, unless that was given already.
-    // RFC 3435 §3.4: the session id is recommended to be an NTP timestamp.
+    /// A number for `o=`, at most 2⁶³ - 1: an NTP timestamp without its highest bit, unless that was given already.
+    // RFC 3435 §3.4: the session id is recommended to be an NTP timestamp. RFC 3264 §5: it fits a signed
+    // number of 64 bits, which those of this century do not, and call agents read it into one.
     pub fn session_id(&mut self, now: Instant) -> u64 {
-        self.last_session = self.epoch.ntp(now).max(self.last_session + 1);
+        let timestamp = self.epoch.ntp(now) & i64::MAX as u64;
+        self.last_session = timestamp.max(self.last_session + 1);
         self.last_session
     }
 

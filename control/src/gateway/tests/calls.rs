@@ -29,6 +29,20 @@ fn crcx_answers_with_a_connection_and_a_description_once_the_core_is_done() {
 }
 
 #[test]
+fn session_ids_are_read_by_who_counts_in_signed_numbers() {
+    let mut bench = Bench::new();
+    let ids: Vec<i64> = ["ds/e1-1/1@gw", "ds/e1-1/2@gw"]
+        .map(|name| bench.ask(&format!("CRCX {name}"), "C: A1\nM: recvonly\n"))
+        .iter()
+        .map(|made| {
+            let (_, said) = made.split_once("o=- ").expect("an origin");
+            said.split(' ').next().expect("a session id").parse().expect("a signed number of 64 bits")
+        })
+        .collect();
+    assert!(0 < ids[0] && ids[0] < ids[1], "{ids:?}");
+}
+
+#[test]
 fn two_connections_share_nothing_that_tells_them_apart() {
     let mut bench = Bench::new();
     let ids = [bench.crcx("ds/e1-1/1@gw", "A1"), bench.crcx("ds/e1-1/2@gw", "A1")];
