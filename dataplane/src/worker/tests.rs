@@ -155,7 +155,8 @@ fn connect(mode: Mode) -> Action {
 
 /// A worker's parts with one span, and all that can be seen of it from outside.
 fn parts() -> (Parts, ControlEnd, FakeSpan, Arc<Stats>) {
-    let limits = Limits { pairs: 2, jitter_buffer_octets: 4_096, orders: 16, observations: 16 };
+    let limits =
+        Limits { pairs: 2, jitter_buffer_octets: 4_096, orders: 2 * ORDERS_PER_TICK, observations: 16 };
     let (control, link) = link::pair(&limits, Box::new(|| {}));
     let span = FakeSpan::default();
     let stats = Arc::new(Stats::default());
@@ -243,6 +244,20 @@ fn a_span_that_is_behind_catches_up_a_block_a_tick_without_sleep() {
     assert_eq!(stats.value(Counter::Overruns), 3, "17, 12 and 7 ms late are overruns, 2 ms is none");
     assert_eq!(worker.lateness.len(), 5);
     assert!(worker.lateness.max() >= 16_900_000);
+}
+
+#[test]
+fn a_worker_that_has_more_orders_than_a_tick_takes_does_not_sleep_on_them() {
+    let (mut worker, mut control, span, net, _) = worker();
+    // The line begins later: until then no block wakes the worker.
+    span.state().due_at = at(1_000);
+    control.send(order(0, connect(Mode::SendOnly)));
+    let port = PortSlot(0);
+    (0..ORDERS_PER_TICK as u64).for_each(|id| control.send(order(id + 1, Action::Survey { port })));
+    for _ in 0..2 {
+        worker.tick(at(0)).expect("the sockets work");
+    }
+    assert_eq!(net.state().flushes, [at(0), at(0) + SLEEP_MAX]);
 }
 
 #[test]
