@@ -26,6 +26,7 @@ use hdrhistogram::Histogram;
 
 use crate::agent::Terms;
 use crate::load::{histogram, record};
+use crate::series::Series;
 
 /// Which calls, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,6 +138,8 @@ pub(crate) struct Tally {
     pub(crate) times: [Histogram<u64>; 3],
     /// From when a call was due until it was up, in us.
     pub(crate) setup: Histogram<u64>,
+    /// The same as `times`, of all commands at any time, by when they were due.
+    pub(crate) series: Series,
     /// How long after it was due the first command of a call was sent, in us: the harness's own fault.
     pub(crate) late: Histogram<u64>,
 }
@@ -303,6 +306,7 @@ impl Caller {
 
     fn answered(&mut self, now: Instant, mut call: Call, reply: &Reply) {
         self.tally.answers += u64::from(self.is_measured(now));
+        self.tally.series.record(call.asked_at, now.since(call.asked_at));
         if self.is_measured(call.asked_at) {
             record(&mut self.tally.times[call.step as usize], now.since(call.asked_at));
         }
@@ -354,6 +358,7 @@ impl Tally {
             strays: 0,
             times: [histogram(), histogram(), histogram()],
             setup: histogram(),
+            series: Series::new(),
             late: histogram(),
         }
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use clap::Args;
 use control::call_agent::Counters;
 use control::mgcp::message::ConnectionParameters;
-use control::run::Signals;
 use drivers::net::xdp::Interface;
 use drivers::time::{Clock, Instant};
 
@@ -20,10 +19,14 @@ use crate::floor::{self, Floor, HARNESS};
 use crate::host::{self, Thread};
 use crate::load::{Account, Figures, sum};
 use crate::measure::{self, Bench, Cost, missed, refused, rtp_address};
+use crate::operator::{Interrupted, Operator};
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
+use crate::search::Search;
 use crate::target::{Size, TargetArgs};
+use crate::ticks::Ticks;
 use crate::wire::{End, Network};
+use crate::witness;
 use crate::{Failure, LoadArgs};
 
 /// Carries calls on N DS0s and verifies every octet of them, both ways, from outside.
@@ -39,11 +42,21 @@ use crate::{Failure, LoadArgs};
 #[command(after_help = "Examples:\n  \
     tollgate-bench density --ds0 480 --seconds 20\n  \
     tollgate-bench density --ds0 4096 --seconds 30 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench density --ds0 480 --ramp --seconds 10 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench density --ds0 4096 --require 'core_cpu<=75' --require 'core_to_floor<=1.3'\n  \
     chrt -f 10 tollgate-bench density --ds0 480 --cpu 0 --gateway-cpu 1      on a machine that is busy\n  \
     tollgate-bench density --ds0 60 --gateway 192.0.2.1:2427 --domain gw.example")]
 pub(crate) struct DensityArgs {
     #[command(flatten)]
     load: LoadArgs,
+
+    /// Looks for the most DS0s that can be carried, from --ds0 on, each number for --seconds, and measures it.
+    #[arg(long)]
+    ramp: bool,
+
+    /// The most DS0s that --ramp tries.
+    #[arg(long, value_name = "N", requires = "ramp", default_value_t = 20_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    ramp_max: u16,
 
     /// The greatest part of all octets that may be missing or wrong, in percent.
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
@@ -79,13 +92,62 @@ pub(crate) struct Run {
     wire: u64,
     /// Octets of memory the gateway held before the first call, and with all of them.
     memory: Option<[u64; 2]>,
+    /// Octets of the kernel's memory for the gateway's sockets, their queues empty.
+    sockets: Option<u64>,
 }
 
 /// `tollgate-bench density`.
 ///
 /// # Errors
 /// Whatever keeps it from being measured.
-pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failure> {
+pub(crate) fn run(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
+    if args.ramp { ramp(args, operator) } else { once(args, operator) }
+}
+
+/// The report of the most DS0s that hold; of the fewest tried, if none did.
+fn ramp(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
+    let mut search = Search::new(args.load.ds0.into(), args.ramp_max.into());
+    let (mut best, mut beyond) = (None, None);
+    while let Some(ds0s) = search.next() {
+        let ds0 = u16::try_from(ds0s).expect("no more are tried than --ramp-max");
+        let args = DensityArgs { load: LoadArgs { ds0, ..args.load.clone() }, ..args.clone() };
+        let mut trial = tried(&args, operator)?;
+        if trial.verdict != Verdict::Pass {
+            // Machines have hiccups; what a gateway cannot do, it cannot do twice.
+            trial = tried(&args, operator)?;
+        }
+        let holds = trial.verdict == Verdict::Pass;
+        operator.tell(&format!("{ds0} DS0s: {}", if holds { "held" } else { "not held" }));
+        *(if holds { &mut best } else { &mut beyond }) = Some((ds0, trial));
+        search.found(ds0s, holds);
+    }
+    let Some((_, mut report)) = best else {
+        let (_, report) = beyond.ok_or("--ramp-max leaves nothing to try")?;
+        return Ok(report);
+    };
+    if let Some((ds0, beyond)) = beyond {
+        let mut section = Section::new("the next number of DS0s, which did not hold");
+        section.count("beyond", "DS0s", ds0.into(), "DS0s");
+        section.text("beyond_why", "why", &beyond.verdict.reasons().join("; "));
+        report.sections.push(section);
+    }
+    Ok(report)
+}
+
+/// As [`once`], but what cannot be measured has not held, unless somebody has interrupted it.
+fn tried(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
+    match once(args, operator) {
+        Err(error) if !error.is::<Interrupted>() => {
+            let mut report = Report::new("density", args.load.settings());
+            report.verdict = Verdict::Fail(vec![error.to_string()]);
+            Ok(report)
+        }
+        done => done,
+    }
+}
+
+/// One number of DS0s.
+fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
     let network = args.load.network()?;
     if matches!(network, Network::Wire { .. }) && !args.target.is_started_here() {
         return Err("a gateway that runs already is at no end of a wire that is made here".into());
@@ -94,7 +156,7 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
         0 => None,
         seconds => {
             let length = Duration::from_secs(u64::from(seconds));
-            Some(floor::measure(&args.load, length, &network, signals)?)
+            Some(floor::measure(&args.load, length, &network, operator)?)
         }
     };
     let size = Size {
@@ -108,14 +170,17 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
     };
     let mut target = args.target.open(size, &network)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
-    let run = run_on(HARNESS, args.load.cpu, || {
-        network.enter(End::Harness)?;
-        let way =
-            Way { gateway: target.gateway, local: target.local, process: target.process(), thread: HARNESS };
-        carry(args, way, own.as_ref(), &mut || target.check(), &|| {}, signals)
+    let (run, witness) = witness::beside(args.load.gateway_cpu, || {
+        run_on(HARNESS, args.load.cpu, || {
+            network.enter(End::Harness)?;
+            let (gateway, local, process) = (target.gateway, target.local, target.process());
+            let way = Way { gateway, local, process, thread: HARNESS };
+            carry(args, way, own.as_ref(), &mut || target.check(), &|| {}, operator)
+        })
     })?;
     let last_words = target.close()?;
     let mut report = args.report(&run, floor.as_ref());
+    report.sections.push(Ticks::section(Ticks::of(&last_words), &witness));
     report.last_words = account_of_cores(&last_words);
     Ok(report)
 }
@@ -123,7 +188,7 @@ pub(crate) fn run(args: &DensityArgs, signals: &Signals) -> Result<Report, Failu
 impl DensityArgs {
     /// This load beside something else that is measured: nothing may be lost.
     pub(crate) fn beside(load: LoadArgs, target: TargetArgs) -> Self {
-        Self { load, require_loss: 0.0, floor_seconds: 0, target, jitter: None }
+        Self { load, ramp: false, ramp_max: 0, require_loss: 0.0, floor_seconds: 0, target, jitter: None }
     }
 }
 
@@ -163,11 +228,11 @@ pub(crate) fn carry(
     interface: Option<&Arc<Interface>>,
     check: &mut dyn FnMut() -> Result<(), Failure>,
     up: &dyn Fn(),
-    signals: &Signals,
+    operator: &Operator,
 ) -> Result<Run, Failure> {
     let Way { gateway, local, process, thread } = way;
     let length = args.load.length();
-    let mut bench = Bench::new((local, interface), args.load.shape(length), thread, signals)?;
+    let mut bench = Bench::new((local, interface), args.load.shape(length), thread, operator)?;
     let mut agent = Agent::bind(local, gateway, &args.target.domain, args.load.terms())?;
     for ds0 in 0..args.load.ds0 {
         agent.add(&args.target.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
@@ -190,6 +255,7 @@ pub(crate) fn carry(
         check()
     })?;
     let busy = process.map(host::resident).transpose()?;
+    let descriptors = process.map(host::descriptors).transpose()?;
     let dropped = [(local, None), (gateway.ip(), process)]
         .map(|(ip, process)| host::queue_drops(process, ip, |address| address.ip() == ip));
     let [harness, theirs] = dropped;
@@ -216,6 +282,8 @@ pub(crate) fn carry(
         dropped: [harness? + missed, theirs?],
         wire,
         memory: idle.zip(busy).map(|(idle, busy)| [idle, busy]),
+        // All but a dozen of a gateway's descriptors are sockets.
+        sockets: descriptors.zip(host::socket_octets()).map(|(n, octets)| n * octets),
     })
 }
 
@@ -293,10 +361,12 @@ impl DensityArgs {
         report.sections.extend(self.worst(run));
         report.sections.push(times(run));
         report.sections.extend(run.cost.carrier.is_some().then(|| carrier(run, floor)));
+        report.sections.extend(memory(run));
         report.sections.extend(floor.map(Floor::section));
         let mut harness = report::harness(&run.cost, &run.figures, run.refused);
         harness.text("limit", "what is at its limit", limit(run));
         report.sections.push(harness);
+        report.faults = own_faults(run);
         report.verdict = self.verdict(run, losses);
         report
     }
@@ -481,13 +551,30 @@ fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
     }
     let waited = usage.waited.as_secs_f64() * 1e3;
     section.number("core_waited", "time it waited for its CPU, others having it", waited, "ms");
-    if let Some([idle, busy]) = run.memory {
-        let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
-        section.number("memory_idle", "memory of the whole gateway, idle", mib(idle), "MiB");
-        section.number("memory_busy", "memory of the whole gateway, with all calls", mib(busy), "MiB");
-        section.number("memory_per_ds0", "of that, a DS0", busy as f64 / 1024.0 / ds0s, "KiB");
-    }
     section
+}
+
+/// What memory it takes.
+fn memory(run: &Run) -> Option<Section> {
+    let [idle, busy] = run.memory?;
+    let ds0s = run.accounts.len().max(1) as f64;
+    let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
+    let each = |octets: u64| octets as f64 / 1024.0 / ds0s;
+    let mut section = Section::new("memory of the gateway");
+    section.number("memory_idle", "all of it, idle", mib(idle), "MiB");
+    section.number("memory_busy", "all of it, with all calls", mib(busy), "MiB");
+    section.number(
+        "memory_per_call",
+        "what came with the calls, a DS0",
+        each(busy.saturating_sub(idle)),
+        "KiB",
+    );
+    if let Some(sockets) = run.sockets {
+        section.number("memory_sockets", "the kernel's own for its sockets, a DS0", each(sockets), "KiB");
+    }
+    let all = busy + run.sockets.unwrap_or_default();
+    section.number("memory_per_ds0", "all of that, a DS0", each(all), "KiB");
+    Some(section)
 }
 
 /// The lines in which a gateway of ours says how its cores' ticks were, and what they counted.

@@ -12,7 +12,6 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use control::run::Signals;
 use drivers::net::mmsg::MmsgSockets;
 use drivers::net::uring::UringSockets;
 use drivers::net::xdp::{Interface, XdpSockets};
@@ -23,6 +22,7 @@ use crate::checker::Tally;
 use crate::host::Thread;
 use crate::load::{Figures, Shape, sum};
 use crate::measure::{self, Bench, Cost, refused};
+use crate::operator::Operator;
 use crate::pace::run_on;
 use crate::report::{self, Report, Section, Verdict};
 use crate::wire::{End, Network};
@@ -52,9 +52,9 @@ pub(crate) struct Floor {
 ///
 /// # Errors
 /// Whatever keeps it from being measured.
-pub(crate) fn run(args: &FloorArgs, signals: &Signals) -> Result<Report, Failure> {
+pub(crate) fn run(args: &FloorArgs, operator: &Operator) -> Result<Report, Failure> {
     let load = &args.load;
-    let floor = measure(load, load.length(), &load.network()?, signals)?;
+    let floor = measure(load, load.length(), &load.network()?, operator)?;
     let mut report = Report::new("floor", load.settings());
     report.sections.push(floor.section());
     report.sections.push(report::harness(&floor.cost, &floor.figures, floor.refused));
@@ -75,7 +75,7 @@ pub(crate) fn measure(
     args: &LoadArgs,
     length: Duration,
     network: &Network,
-    signals: &Signals,
+    operator: &Operator,
 ) -> Result<Floor, Failure> {
     let [_, local, reflector] = network.addresses().map(IpAddr::V4);
     let shape = args.shape(length);
@@ -104,7 +104,7 @@ pub(crate) fn measure(
         let measured = match start.recv() {
             Ok(()) => run_on(HARNESS, args.cpu, || {
                 network.enter(End::Harness)?;
-                against((local, own.as_ref()), ports, shape, length, signals)
+                against((local, own.as_ref()), ports, shape, length, operator)
             }),
             // It has failed, and says why below.
             Err(_) => Err("the reflector did not start".into()),
@@ -121,9 +121,9 @@ fn against(
     ports: &Ports,
     shape: Shape,
     length: Duration,
-    signals: &Signals,
+    operator: &Operator,
 ) -> Result<Floor, Failure> {
-    let mut bench = Bench::new(local, shape, HARNESS, signals)?;
+    let mut bench = Bench::new(local, shape, HARNESS, operator)?;
     for (number, (_, peer)) in ports.iter().filter(|(slot, _)| slot.is_rtp()).enumerate() {
         bench.load.add(number as u16, peer);
     }

@@ -86,6 +86,29 @@ pub(crate) fn resident(process: u32) -> io::Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Octets of the kernel's that a UDP socket takes with an empty queue: itself and its descriptor, by the sizes
+/// the kernel says of them. Nothing if it does not say them, as to other users than root.
+pub(crate) fn socket_octets() -> Option<u64> {
+    socket_sizes(&fs::read_to_string("/proc/slabinfo").ok()?)
+}
+
+/// How many descriptors a process has open.
+///
+/// # Errors
+/// If there is no such process, or it is somebody else's.
+pub(crate) fn descriptors(process: u32) -> io::Result<u64> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count() as u64)
+}
+
+/// The fourth number of each line is the size of one.
+fn socket_sizes(slabinfo: &str) -> Option<u64> {
+    let size = |name| {
+        let mut lines = slabinfo.lines().map(str::split_ascii_whitespace);
+        lines.find_map(|mut line| (line.next()? == name).then(|| line.nth(2)?.parse::<u64>().ok()).flatten())
+    };
+    ["UDP", "sock_inode_cache", "filp", "dentry"].into_iter().map(size).sum()
+}
+
 /// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets of
 /// this address's family that `is_meant`, in the network of a process or else of this thread. With
 /// thousands of sockets, the table takes long to read.
@@ -185,10 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_is_what_the_kernel_keeps_of_it() {
+        let slabinfo = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> <objperslab>\n\
+                        UDPv6 1 2 9999 3\nUDP 24 24 1344 24 8\nsock_inode_cache 1 2 832 39\n\
+                        filp 1 2 192 21\ndentry 5 6 208 39\n";
+        assert_eq!(socket_sizes(slabinfo), Some(1_344 + 832 + 192 + 208));
+        assert_eq!(socket_sizes("UDP 24 24 1344 24 8"), None);
+    }
+
+    #[test]
     fn this_thread_is_found_and_nobody_else_is() {
         let name = std::thread::current().name().map(|name| name[..name.len().min(15)].to_owned());
         let thread = Thread::named(std::process::id(), &name.expect("tests have names")).expect("it runs");
         assert!(thread.usage().is_ok());
+        assert!(descriptors(std::process::id()).expect("it runs") > 2);
         assert!(resident(std::process::id()).expect("it runs") > 1 << 20);
         assert!(Thread::named(std::process::id(), "nobody").is_err());
     }

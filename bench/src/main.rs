@@ -15,14 +15,20 @@ mod floor;
 mod host;
 mod load;
 mod measure;
+mod operator;
 mod pace;
 mod pattern;
 mod report;
+mod requirement;
 mod scale;
+mod search;
+mod series;
 mod setup_rate;
 mod sockets;
 mod target;
+mod ticks;
 mod wire;
+mod witness;
 
 use std::fmt;
 use std::io;
@@ -31,7 +37,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use control::run::Signals;
 use drivers::line::Law;
 
 use agent::Terms;
@@ -39,7 +44,9 @@ use density::DensityArgs;
 use floor::FloorArgs;
 use load::Shape;
 use measure::WARM_UP;
+use operator::Operator;
 use report::{Report, Value};
+use requirement::Requirement;
 use scale::ScaleArgs;
 use setup_rate::SetupRateArgs;
 use wire::Network;
@@ -48,6 +55,9 @@ use wire::Network;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Load-tests an MGCP trunk gateway (RFC 3435) from outside, by real MGCP and real RTP.
+///
+/// Exit code of every command: 0 when all that is required held, 1 when not, 2 when it could not be measured,
+/// and 3 when it did not hold, but this harness or the machine, not the gateway, may be why.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
@@ -57,6 +67,10 @@ struct Cli {
     /// Prints a line of JSON for each figure instead of a table.
     #[arg(long, global = true)]
     json: bool,
+
+    /// What a figure, by its name in --json, must be: FIGURE<=NUMBER or FIGURE>=NUMBER. Can be repeated.
+    #[arg(long, global = true, value_name = "FIGURE<=NUMBER")]
+    require: Vec<Requirement>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -192,26 +206,32 @@ impl LoadArgs {
 
 const OCTETS_PER_MS: usize = 8;
 
+/// The exit code of what cannot be measured, bad arguments among it.
+const NOT_MEASURED: u8 = 2;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli).and_then(|report| shown(&report, cli.json)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tollgate-bench: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(NOT_MEASURED)
         }
     }
 }
 
 fn run(cli: &Cli) -> Result<Report, Failure> {
-    // Before any thread or gateway is started: all of them are ended in order then.
-    let signals = Signals::catch()?;
-    match &cli.command {
-        Command::Density(args) => density::run(args, &signals),
-        Command::Floor(args) => floor::run(args, &signals),
-        Command::SetupRate(args) => setup_rate::run(args, &signals),
-        Command::Scale(args) => scale::run(args, &signals),
-    }
+    let operator = Operator::new()?;
+    let report = match &cli.command {
+        Command::Density(args) => density::run(args, &operator),
+        Command::Floor(args) => floor::run(args, &operator),
+        Command::SetupRate(args) => setup_rate::run(args, &operator),
+        Command::Scale(args) => scale::run(args, &operator),
+    };
+    operator.clear();
+    let mut report = report?;
+    report.require(&cli.require);
+    Ok(report)
 }
 
 fn shown(report: &Report, json: bool) -> Result<ExitCode, Failure> {

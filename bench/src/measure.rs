@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::run::Signals;
 use drivers::net::xdp::Interface;
 use drivers::net::{BoundSockets, Dscp, PortRange, Ports, RtpSockets, Settings};
 use drivers::time::{Clock, Instant};
@@ -12,6 +11,7 @@ use drivers::time::{Clock, Instant};
 use crate::Failure;
 use crate::host::{Thread, Usage};
 use crate::load::{Load, STREAMS_A_SOCKET, Shape, Turn};
+use crate::operator::{Operator, progress};
 use crate::sockets::Sockets;
 
 /// How often the harness looks after its load: as late as a packet may be without anybody's fault.
@@ -52,7 +52,7 @@ impl Cost {
 /// A load over real sockets and all that has to be looked after besides.
 pub(crate) struct Bench<'a> {
     pub(crate) load: Load<Sockets>,
-    signals: &'a Signals,
+    operator: &'a Operator,
     me: Thread,
 }
 
@@ -65,14 +65,14 @@ impl<'a> Bench<'a> {
         (local, interface): (IpAddr, Option<&Arc<Interface>>),
         shape: Shape,
         name: &str,
-        signals: &'a Signals,
+        operator: &'a Operator,
     ) -> Result<Self, Failure> {
         let ds0s = usize::from(shape.ds0s);
         // As much room as a gateway has for as many calls, on fewer sockets with longer queues.
         let settings = Settings { socket_octets: QUEUE_OCTETS, ..Settings::for_slots(ds0s * 2) };
         let sockets = BoundSockets::bind(&ports(local, ds0s), Dscp::EF, settings)?;
         let load = Load::new(Sockets::new(sockets, interface)?, shape);
-        Ok(Self { load, signals, me: Thread::named(std::process::id(), name)? })
+        Ok(Self { load, operator, me: Thread::named(std::process::id(), name)? })
     }
 
     /// Starts the load, runs it to its end, and waits for what comes back. `carrier` is measured, and
@@ -116,10 +116,8 @@ impl<'a> Bench<'a> {
             Turn::Behind => now,
         };
         self.load.flush(until)?;
-        match self.signals.poll() {
-            None => Ok(Clock.now()),
-            Some(_) => Err("interrupted".into()),
-        }
+        self.operator.check()?;
+        Ok(Clock.now())
     }
 
     fn run_until(
@@ -127,9 +125,11 @@ impl<'a> Bench<'a> {
         until: Instant,
         besides: &mut impl FnMut(Instant) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let start = Clock.now();
         loop {
             let now = self.turn()?;
             besides(now)?;
+            self.operator.show(now, || progress("carrying", now.since(start), until.since(start)));
             if now >= until {
                 return Ok(());
             }

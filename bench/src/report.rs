@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use crate::load::Figures;
 use crate::measure::Cost;
+use crate::requirement::Requirement;
 
 /// A number or a word.
 #[derive(Clone, PartialEq, Debug)]
@@ -58,6 +59,8 @@ pub(crate) struct Report {
     pub(crate) sections: Vec<Section>,
     /// What the gateway logged of its end.
     pub(crate) last_words: String,
+    /// What the harness or the machine may be to blame for.
+    pub(crate) faults: Vec<String>,
     pub(crate) verdict: Verdict,
 }
 
@@ -119,8 +122,25 @@ pub(crate) fn harness(cost: &Cost, figures: &Figures, refused: u64) -> Section {
 impl Report {
     /// A report without figures.
     pub(crate) fn new(bench: &'static str, settings: Vec<(&'static str, Value)>) -> Self {
-        let (sections, last_words) = (Vec::new(), String::new());
-        Self { bench, settings, sections, last_words, verdict: Verdict::Pass }
+        let (sections, last_words, faults) = (Vec::new(), String::new(), Vec::new());
+        Self { bench, settings, sections, last_words, faults, verdict: Verdict::Pass }
+    }
+
+    /// Holds the figures against what is required of them.
+    pub(crate) fn require(&mut self, requirements: &[Requirement]) {
+        let short: Vec<_> = requirements.iter().filter_map(|it| it.shortfall(self)).collect();
+        let verdict = match (short.is_empty(), self.faults.is_empty()) {
+            (true, _) => return,
+            (false, true) => Verdict::Fail(short),
+            (false, false) => Verdict::Inconclusive(short.into_iter().chain(self.faults.clone()).collect()),
+        };
+        self.verdict = std::mem::replace(&mut self.verdict, Verdict::Pass).and(verdict);
+    }
+
+    /// The value of a figure by its name; of several, the first.
+    pub(crate) fn figure(&self, name: &str) -> Option<&Value> {
+        let mut figures = self.sections.iter().flat_map(|section| &section.figures);
+        figures.find(|figure| figure.name == name).map(|figure| &figure.value)
     }
 
     /// Writes it for people.
@@ -208,6 +228,11 @@ impl Verdict {
         })
     }
 
+    /// Why it is not a pass.
+    pub(crate) fn reasons(&self) -> &[String] {
+        self.words().1
+    }
+
     fn words(&self) -> (&'static str, &[String]) {
         match self {
             Self::Pass => ("PASS", &[]),
@@ -278,6 +303,21 @@ mod tests {
 {"bench":"density","ds0":480,"figure":"verdict","value":"FAIL","reasons":"one \"reason\"; another"}
 "#;
         assert_eq!(String::from_utf8(json).expect("it is text"), expected);
+    }
+
+    #[test]
+    fn what_is_required_and_does_not_hold_fails_unless_the_harness_may_be_why() {
+        let required = |faults: &[&str], requirement: &str| {
+            let mut report = Report { verdict: Verdict::Pass, ..report() };
+            report.faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
+            report.require(&[requirement.parse().expect("it is a requirement")]);
+            report.verdict
+        };
+        assert_eq!(required(&["late"], "cpu<=25"), Verdict::Pass);
+        assert!(matches!(required(&[], "cpu<=24"), Verdict::Fail(reasons) if reasons.len() == 1));
+        assert!(
+            matches!(required(&["late"], "cpu<=24"), Verdict::Inconclusive(reasons) if reasons.len() == 2)
+        );
     }
 
     #[test]

@@ -14,7 +14,6 @@ use clap::Args;
 use control::call_agent::{CallAgent, Event, Reply};
 use control::mgcp::message::{Message, Path, TransactionId};
 use control::mgcp::parse::parse_datagram;
-use control::run::Signals;
 use drivers::line::{Carrier, Law};
 use drivers::time::{Clock, Instant};
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -23,6 +22,7 @@ use nix::sys::time::TimeSpec;
 use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
 use crate::density::CARRIER;
 use crate::host::{self, Thread};
+use crate::operator::Operator;
 use crate::pace::{run_on, sleep_until};
 use crate::report::{Report, Section, Value, Verdict};
 use crate::target::Size;
@@ -133,13 +133,13 @@ struct Visit {
 ///
 /// # Errors
 /// Whatever keeps it from being measured, a refusal among it.
-pub(crate) fn run(args: &ScaleArgs, signals: &Signals) -> Result<Report, Failure> {
-    let few = visit(args, args.few, signals)?;
-    let many = visit(args, args.many, signals)?;
+pub(crate) fn run(args: &ScaleArgs, operator: &Operator) -> Result<Report, Failure> {
+    let few = visit(args, args.few, operator)?;
+    let many = visit(args, args.many, operator)?;
     Ok(args.report(&few, &many))
 }
 
-fn visit(args: &ScaleArgs, ds0s: u16, signals: &Signals) -> Result<Visit, Failure> {
+fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Failure> {
     let [address, ..] = own_addresses();
     let program = args.program.clone().map_or_else(child::sibling, Ok)?;
     let cpu = args.gateway_cpu;
@@ -157,7 +157,7 @@ fn visit(args: &ScaleArgs, ds0s: u16, signals: &Signals) -> Result<Visit, Failur
     let gateway = Gateway::start(&wanted)?;
     let found = run_on("harness", args.cpu, || {
         let spans = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
-        Guest::new(&wanted, gateway.process(), spans, signals)?.stay(began)
+        Guest::new(&wanted, gateway.process(), spans, operator)?.stay(began)
     })?;
     gateway.stop()?;
     Ok(found)
@@ -172,11 +172,11 @@ struct Guest<'a> {
     spans: u16,
     answers: HashMap<TransactionId, Reply>,
     octets: Vec<u8>,
-    signals: &'a Signals,
+    operator: &'a Operator,
 }
 
 impl<'a> Guest<'a> {
-    fn new(wanted: &Wanted, process: u32, spans: u16, signals: &'a Signals) -> Result<Self, Failure> {
+    fn new(wanted: &Wanted, process: u32, spans: u16, operator: &'a Operator) -> Result<Self, Failure> {
         let [_, local, _] = own_addresses();
         let socket = UdpSocket::bind((local, 0))?;
         socket.set_nonblocking(true)?;
@@ -190,7 +190,7 @@ impl<'a> Guest<'a> {
             spans,
             answers: HashMap::new(),
             octets: vec![0; DATAGRAM_MAX],
-            signals,
+            operator,
         })
     }
 
@@ -353,10 +353,7 @@ impl<'a> Guest<'a> {
                 | Event::Notified { .. } => {}
             }
         }
-        match self.signals.poll() {
-            None => Ok(()),
-            Some(_) => Err("interrupted".into()),
-        }
+        self.operator.check()
     }
 }
 

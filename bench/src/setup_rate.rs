@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use control::mgcp::name::EndpointName;
-use control::run::Signals;
 use drivers::time::Clock;
 
 use crate::agent::{Agent, Terms};
@@ -23,8 +22,10 @@ use crate::caller::{Caller, Plan};
 use crate::density::{self, DensityArgs, Way};
 use crate::floor::HARNESS;
 use crate::host;
+use crate::operator::Operator;
 use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
+use crate::search::Search;
 use crate::target::{Size, Target, TargetArgs};
 use crate::wire::Network;
 use crate::{Driver, Failure, LawName, LoadArgs};
@@ -112,7 +113,7 @@ pub(crate) struct SetupRateArgs {
 ///
 /// # Errors
 /// Whatever keeps it from being measured.
-pub(crate) fn run(args: &SetupRateArgs, signals: &Signals) -> Result<Report, Failure> {
+pub(crate) fn run(args: &SetupRateArgs, operator: &Operator) -> Result<Report, Failure> {
     if args.beside >= args.ds0 {
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
@@ -120,14 +121,14 @@ pub(crate) fn run(args: &SetupRateArgs, signals: &Signals) -> Result<Report, Fai
     wait_for(&mut target, args)?;
     let idle = target.process().map(host::resident).transpose()?;
     let (trials, beside) = match args.calls_per_second.and_then(NonZeroU32::new) {
-        None => (run_on(HARNESS, args.cpu, || args.search(&target, signals))?, None),
+        None => (run_on(HARNESS, args.cpu, || args.search(&target, operator))?, None),
         Some(rate) if args.beside == 0 => {
             let mut endpoints = args.endpoints()?;
-            let trial = || args.counted_trial(&target, rate, &mut endpoints, signals);
+            let trial = || args.counted_trial(&target, rate, &mut endpoints, operator);
             (vec![run_on(HARNESS, args.cpu, trial)?], None)
         }
         Some(rate) => {
-            args.trial_beside(&target, rate, signals).map(|(trial, run)| (vec![trial], Some(run)))?
+            args.trial_beside(&target, rate, operator).map(|(trial, run)| (vec![trial], Some(run)))?
         }
     };
     let busy = target.process().map(host::resident).transpose()?;
@@ -219,7 +220,7 @@ impl SetupRateArgs {
         &self,
         target: &Target,
         rate: NonZeroU32,
-        signals: &Signals,
+        operator: &Operator,
     ) -> Result<(Trial, density::Run), Failure> {
         let load = self.load();
         let way =
@@ -233,11 +234,11 @@ impl SetupRateArgs {
             let carrying = scope.spawn(move || {
                 // Who waits for it may have given up.
                 let up = || is_up.try_send(()).unwrap_or_default();
-                run_on(BESIDE, self.cpu, || density::carry(load, way, None, &mut || Ok(()), &up, signals))
+                run_on(BESIDE, self.cpu, || density::carry(load, way, None, &mut || Ok(()), &up, operator))
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
-                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, &mut endpoints, signals)),
+                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, &mut endpoints, operator)),
                 Err(_) => Err("the calls beside did not come up".into()),
             };
             let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -248,25 +249,22 @@ impl SetupRateArgs {
     }
 
     /// The highest rate that holds, and the lowest that did not, last.
-    fn search(&self, target: &Target, signals: &Signals) -> Result<Vec<Trial>, Failure> {
+    fn search(&self, target: &Target, operator: &Operator) -> Result<Vec<Trial>, Failure> {
         let mut endpoints = self.endpoints()?;
         let (mut best, mut least_bad): (Option<Trial>, Option<Trial>) = (None, None);
-        let mut rate = FIRST_RATE;
-        loop {
-            let mut trial = self.counted_trial(target, rate, &mut endpoints, signals)?;
+        let mut search = Search::new(FIRST_RATE, RATE_MAX);
+        while let Some(rate) = search.next().and_then(NonZeroU32::new) {
+            let mut trial = self.counted_trial(target, rate, &mut endpoints, operator)?;
             if !self.holds(&trial) {
                 // Machines have hiccups; what a gateway cannot do, it cannot do twice.
-                trial = self.counted_trial(target, rate, &mut endpoints, signals)?;
+                trial = self.counted_trial(target, rate, &mut endpoints, operator)?;
             }
             let holds = self.holds(&trial);
-            eprintln!("{rate} calls a second: {}", if holds { "held" } else { "not held" });
+            operator.tell(&format!("{rate} calls a second: {}", if holds { "held" } else { "not held" }));
             *(if holds { &mut best } else { &mut least_bad }) = Some(trial);
-            let (held, not_held) = (best.as_ref().map(|t| t.rate), least_bad.as_ref().map(|t| t.rate));
-            match next_rate(held, not_held) {
-                Some(next) => rate = next,
-                None => return Ok(best.into_iter().chain(least_bad).collect()),
-            }
+            search.found(rate.get(), holds);
         }
+        Ok(best.into_iter().chain(least_bad).collect())
     }
 
     /// A trial, and what the host dropped meanwhile.
@@ -275,10 +273,10 @@ impl SetupRateArgs {
         target: &Target,
         rate: NonZeroU32,
         endpoints: &mut Vec<EndpointName>,
-        signals: &Signals,
+        operator: &Operator,
     ) -> Result<Trial, Failure> {
         let before = dropped_by(target)?;
-        let (mut trial, sockets) = self.trial(target, rate, endpoints, signals)?;
+        let (mut trial, sockets) = self.trial(target, rate, endpoints, operator)?;
         trial.dropped = [sockets.dropped()?, dropped_by(target)? - before];
         Ok(trial)
     }
@@ -288,7 +286,7 @@ impl SetupRateArgs {
         target: &Target,
         rate: NonZeroU32,
         endpoints: &mut Vec<EndpointName>,
-        signals: &Signals,
+        operator: &Operator,
     ) -> Result<(Trial, Sockets), Failure> {
         let sockets = Sockets::bind(target, self.agents)?;
         let agents = sockets.agents(target.gateway, &self.target.domain)?;
@@ -307,11 +305,11 @@ impl SetupRateArgs {
         let caller = Caller::new(plan, agents, std::mem::take(endpoints));
         let threads = Threads::of(target)?;
         let mut sitting = Sitting::new(caller, sockets);
-        sitting.run_until(plan.start + plan.warm_up, signals)?;
+        sitting.run_until(plan.start + plan.warm_up, operator)?;
         let (from, before) = (clock.now(), threads.usage()?);
-        sitting.run_until(sitting.caller.end(), signals)?;
+        sitting.run_until(sitting.caller.end(), operator)?;
         let (to, after) = (clock.now(), threads.usage()?);
-        sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, signals)?;
+        sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, operator)?;
         let (tally, free) = sitting.caller.finish();
         *endpoints = free;
         let (elapsed, costs) = (to.since(from), after - before);
@@ -383,6 +381,7 @@ impl SetupRateArgs {
             section.text("beyond_limit", "what was at its limit", beyond.limit());
             report.sections.push(section);
         }
+        report.faults = trial.own_faults();
         report.verdict = self.verdict(trials);
         report
     }
@@ -400,18 +399,6 @@ impl SetupRateArgs {
             (false, false) => Verdict::Inconclusive(reasons.into_iter().chain(own).collect()),
         }
     }
-}
-
-/// The rate to try after the highest that held and the lowest that did not; none when they are close.
-fn next_rate(held: Option<NonZeroU32>, not_held: Option<NonZeroU32>) -> Option<NonZeroU32> {
-    let next = match (held.map(NonZeroU32::get), not_held.map(NonZeroU32::get)) {
-        (None, None) => FIRST_RATE.get(),
-        (None, Some(not_held)) => not_held / 2,
-        (Some(held), None) => held.saturating_mul(2).min(RATE_MAX),
-        (Some(held), Some(not_held)) => held + (not_held - held) / 2,
-    };
-    let known = |rate: Option<NonZeroU32>| rate.is_some_and(|rate| rate.get().abs_diff(next) * 50 < next);
-    NonZeroU32::new(next).filter(|_| !known(held) && !known(not_held))
 }
 
 fn memory_section((idle, busy): (u64, u64)) -> Section {
@@ -432,7 +419,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 const START_MAX: Duration = Duration::from_secs(20);
 
 /// The first rate that is tried, and the highest, in calls a second.
-const FIRST_RATE: NonZeroU32 = NonZeroU32::new(1_000).expect("1,000 is not 0");
+const FIRST_RATE: u32 = 1_000;
 const RATE_MAX: u32 = 1_000_000;
 
 /// The part of the calls asked for that must be over while they are measured: some are under way.
@@ -449,39 +436,3 @@ const BESIDE_UP_MAX: Duration = Duration::from_secs(60);
 
 /// How much longer the calls beside are measured than those that come and go, in seconds.
 const BESIDE_LONGER_S: u32 = 2;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rate(n: u32) -> Option<NonZeroU32> {
-        NonZeroU32::new(n)
-    }
-
-    #[test]
-    fn rates_double_until_one_does_not_hold_and_then_close_in() {
-        assert_eq!(next_rate(None, None), rate(1_000));
-        assert_eq!(next_rate(rate(1_000), None), rate(2_000));
-        assert_eq!(next_rate(rate(4_000), rate(8_000)), rate(6_000));
-        assert_eq!(next_rate(rate(7_900), rate(8_000)), None);
-        assert_eq!(next_rate(None, rate(1_000)), rate(500));
-        assert_eq!(next_rate(rate(RATE_MAX), None), None);
-        assert_eq!(next_rate(None, rate(1)), None);
-    }
-
-    /// Whatever the gateway can do, the search ends, and within 4 % of it.
-    #[test]
-    fn the_search_finds_what_there_is() {
-        for limit in [3, 999, 1_000, 12_345, 700_000] {
-            let (mut held, mut not_held) = (None, None);
-            let mut trials = 0;
-            while let Some(next) = next_rate(held, not_held) {
-                *(if next.get() <= limit { &mut held } else { &mut not_held }) = Some(next);
-                trials += 1;
-                assert!(trials < 32, "it does not end at {limit}");
-            }
-            let found = held.map_or(0, NonZeroU32::get);
-            assert!(found <= limit && limit - found <= limit / 20 + 1, "{found} of {limit}");
-        }
-    }
-}

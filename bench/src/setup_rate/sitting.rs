@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 
 use control::call_agent::CallAgent;
 use control::mgcp::message::Path;
-use control::run::Signals;
 use drivers::time::{Clock, Instant};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -14,6 +13,7 @@ use nix::sys::time::TimeSpec;
 use crate::Failure;
 use crate::caller::Caller;
 use crate::host;
+use crate::operator::{Operator, progress};
 use crate::target::Target;
 
 /// The sockets of the agents.
@@ -76,8 +76,9 @@ impl Sitting {
     }
 
     /// Turns until that time, or until all calls are over.
-    pub(super) fn run_until(&mut self, until: Instant, signals: &Signals) -> Result<(), Failure> {
+    pub(super) fn run_until(&mut self, until: Instant, operator: &Operator) -> Result<(), Failure> {
         let clock = Clock;
+        let start = clock.now();
         loop {
             self.receive(&clock)?;
             let now = clock.now();
@@ -86,9 +87,8 @@ impl Sitting {
             if now >= until || self.caller.is_over() {
                 return Ok(());
             }
-            if signals.poll().is_some() {
-                return Err("interrupted".into());
-            }
+            operator.check()?;
+            operator.show(now, || progress("calling", now.since(start), until.since(start)));
             let next = self.caller.poll_timeout().map_or(until, |next| next.min(until));
             self.sockets.wait(clock.now(), next)?;
         }

@@ -75,6 +75,12 @@ impl Trial {
             section.times(&format!("answer_{}", verb.to_lowercase()), verb, &self.tally.times[step as usize]);
         }
         section.times("setup", "call due until call up", &self.tally.setup);
+        if let Some((at, longest)) = self.tally.series.worst() {
+            let words = "the longest of all, those of warming up among them";
+            section.number("answer_longest", words, longest.as_secs_f64() * 1e3, "ms");
+            let words = "when that was, from the first on";
+            section.number("answer_longest_at", words, at.as_secs_f64(), "s");
+        }
         section
     }
 

@@ -104,9 +104,10 @@ pub(crate) fn log_end(ended: &Ended, patterns: &[(String, Arc<PrbsResult>)]) {
 pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
     let ms = |ns: u64| ns as f64 / 1e6;
     format!(
-        "p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms",
+        "p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms",
         ms(histogram.value_at_quantile(0.5)),
         ms(histogram.value_at_quantile(0.99)),
+        ms(histogram.value_at_quantile(0.999)),
         ms(histogram.max())
     )
 }
