@@ -26,7 +26,7 @@ use drivers::time::Instant;
 use crate::mgcp::message::{RestartMethod, TransactionId};
 use crate::notified_entity::Target;
 
-use super::naming::{Called, Named};
+use super::naming::{Called, Form, Named};
 use super::table::Table;
 use super::{Endpoint, EndpointId, Outage};
 
@@ -155,11 +155,16 @@ fn notice(
     let first = &table[owing.clone().next()?];
     let (target, outage) = (first.control.notified.target()?, first.outage);
     let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
-    let called = owing.clone().find_map(|id| table[id].control.called.clone());
-    // RFC 3435 §2.1.2: names that are different are not interchangeable. All of the gateway have but a domain.
+    let called = called(table, owing.clone());
+    // RFC 3435 §2.1.2: names that are different are not interchangeable, but case makes no difference. All of
+    // the gateway have but a domain, and a wildcard for all endpoints says nothing of how each is named.
     let is_called = |endpoint: &Endpoint| {
         let (Some(own), Some(called)) = (&endpoint.control.called, &called) else { return true };
-        own.domain == called.domain && (own.form == called.form || named == Named::Gateway)
+        let says_form = own.form != Form::Usual && named != Named::Gateway;
+        own.domain.eq_ignore_ascii_case(&called.domain)
+            && (!says_form
+                || own.form == called.form
+                || table.name(own.form, named) == table.name(called.form, named))
     };
     let same = |endpoint: &Endpoint| {
         let notified = &endpoint.control.notified;
@@ -171,6 +176,14 @@ fn notice(
     };
     let all = endpoints.clone().all(|id| same(&table[id]));
     all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
+}
+
+/// How these endpoints were called, as far as it was said: by a name of their own rather than by one for all.
+fn called(table: &Table, mut endpoints: impl Iterator<Item = EndpointId> + Clone) -> Option<Arc<Called>> {
+    let all = endpoints.clone();
+    let mut own =
+        all.filter_map(|id| table[id].control.called.as_ref()).filter(|called| called.form != Form::Usual);
+    own.next().or_else(|| endpoints.find_map(|id| table[id].control.called.as_ref())).cloned()
 }
 
 fn owes(endpoint: &Endpoint) -> bool {
@@ -228,6 +241,38 @@ mod tests {
         assert_eq!(names.len(), 31 + 1);
         assert_eq!(names[3], Named::Endpoint(id));
         assert_eq!(names[31], Named::Span(1));
+    }
+
+    fn call(table: &mut Table, ids: impl IntoIterator<Item = u32>, form: Form, domain: &str) {
+        let called = Arc::new(Called { form, domain: domain.to_owned() });
+        for id in ids {
+            table[EndpointId(id)].control.called = Some(Arc::clone(&called));
+        }
+    }
+
+    #[test]
+    fn endpoints_that_were_called_only_together_are_told_of_by_the_name_of_the_others() {
+        let mut table = table();
+        table[EndpointId(40)].outage = Some(Outage::Alarm);
+        call(&mut table, 0..62, Form::Usual, "gw");
+        // All but timeslot 16.
+        call(&mut table, (0..31).filter(|id| *id != 15), Form::Ds1, "GW");
+        let notices = owed(&table);
+        assert_eq!(notices[0].named, Named::Span(0));
+        assert_eq!(notices[0].called.as_ref().expect("it was called").form, Form::Ds1);
+    }
+
+    #[test]
+    fn endpoints_that_were_called_differently_are_told_apart_but_not_over_what_looks_alike() {
+        let mut table = table();
+        table[EndpointId(40)].outage = Some(Outage::Alarm);
+        call(&mut table, 0..31, Form::Kind, "gw");
+        call(&mut table, [3], Form::Slot, "gw");
+        assert_eq!(names(&table)[0], Named::Span(0), "a span without a slot has one name in both forms");
+        call(&mut table, [3], Form::Ds1, "gw");
+        assert_eq!(names(&table)[..4], [0, 1, 2, 3].map(|id| Named::Endpoint(EndpointId(id))));
+        call(&mut table, [3], Form::Kind, "[192.0.2.1]");
+        assert_eq!(names(&table)[..4], [0, 1, 2, 3].map(|id| Named::Endpoint(EndpointId(id))));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -260,6 +261,11 @@ impl FromStr for EntityName {
         }
         check_domain(rest)?;
         let (domain, port) = split_port(rest);
+        // A colon that is left is that of a bare IPv6 address.
+        let is_port = port.map_or(!unbracketed(domain).contains(':') || is_address(domain), |port| port > 0);
+        if !is_port {
+            return Err(NameError("portNumber"));
+        }
         Ok(Self { local: local.map(Arc::from), domain: domain.into(), port })
     }
 }
@@ -279,6 +285,12 @@ impl fmt::Display for EntityName {
 
 fn unbracketed(domain: &str) -> &str {
     domain.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(domain)
+}
+
+/// Whether it is an IPv6 address, with brackets and a zone or without.
+fn is_address(domain: &str) -> bool {
+    let (address, _) = unbracketed(domain).split_once('%').unwrap_or((unbracketed(domain), ""));
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// `host:port` as host and port; a bare IPv6 address has no port.
@@ -521,6 +533,10 @@ mod tests {
             assert_eq!((entity.local.as_deref(), entity.host(), entity.port), (local, host, port));
             assert_eq!(entity.to_string(), text);
         }
+        for none in ["ca@host:65536", "ca@host:0", "ca@host:", "ca@host:x"] {
+            assert_eq!(none.parse::<EntityName>(), Err(NameError("portNumber")), "{none}");
+        }
+        assert!("ca@2001:db8::1".parse::<EntityName>().is_ok());
         assert_eq!("@host".parse::<EntityName>(), Err(NameError("LocalName")));
         assert_eq!("ca@".parse::<EntityName>(), Err(NameError("DomainName")));
         assert_eq!("".parse::<EntityName>(), Err(NameError("DomainName")));
