@@ -187,6 +187,7 @@ fn local_leg(mode: Mode, other: PortSlot) -> Leg {
         send: format,
         receive: Formats::new([format]),
         receive_events: None,
+        send_events: None,
         ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
         jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
         dscp: Dscp::EF,

@@ -333,6 +333,7 @@ impl Connection {
             send: agreed.send,
             receive: agreed.receive,
             receive_events: None,
+            send_events: None,
             ptime_ms: agreed.ptime_ms,
             // RFC 4040 §3: a clear channel's octets are data. What moves them about in time corrupts them.
             jitter: JitterBounds {

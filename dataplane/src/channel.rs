@@ -84,9 +84,37 @@ impl Channel {
         self.is_playing = !self.station.plays.is_empty();
     }
 
-    /// Listens to what came from the line.
-    pub(crate) fn hear(&mut self, rx: &[u8], observe: impl FnMut(Observation, u32)) {
-        self.station.ear.hear(DetectorSet::NONE, self.law, rx, observe);
+    /// Listens to what came from the line at `clock`, and has the connections that tell their peers of
+    /// digits know what is pressed.
+    pub(crate) fn hear(
+        &mut self,
+        clock: u64,
+        connections: &mut [Connection],
+        rx: &[u8],
+        observe: impl FnMut(Observation, u32),
+    ) {
+        let ear = &mut self.station.ear;
+        ear.hear(DetectorSet::NONE, self.law, rx, observe);
+        if ear.follows_digits() {
+            let (pressed, clock) = (ear.pressed(), clock + rx.len() as u64);
+            for (_, pair) in self.connections().filter(|(place, _)| self.mix.to_connection[*place].circuit) {
+                connections[pair].press(clock, pressed);
+            }
+        }
+    }
+
+    /// Listens for digits for the connections that tell their peers of them, or no longer; those that do
+    /// not hear the line have none to tell.
+    pub(crate) fn follow_digits(&mut self, connections: &mut [Connection]) {
+        let mut is_wanted = false;
+        for (place, pair) in self.connections() {
+            if self.mix.to_connection[place].circuit {
+                is_wanted |= connections[pair].tells_digits();
+            } else {
+                connections[pair].leave_line();
+            }
+        }
+        self.station.ear.follow_digits(is_wanted);
     }
 
     /// Puts the tones that are played to the line into `tx`, which holds what it is sent besides.
@@ -157,7 +185,7 @@ impl Channel {
             // RFC 3435 §2.3.1: what a signal makes on a connection is sent whatever its mode.
             let is_ready = if connection.is_playing() {
                 let mut octets = copy(octets);
-                connection.sound(now, &mut octets[..rx.len()], reports);
+                connection.sound(now, clock, &mut octets[..rx.len()], reports);
                 send(connections, pair, clock, &octets[..rx.len()])
             } else {
                 send(connections, pair, clock, octets)
@@ -192,7 +220,7 @@ impl Channel {
 
     /// Whether the line is listened to.
     pub(crate) fn is_watched(&self) -> bool {
-        !self.station.ear.set().is_empty()
+        !self.station.ear.is_idle()
     }
 
     /// Whether some connection is sent something; `is_playing` says of a pair whether a tone is.

@@ -23,11 +23,14 @@ use crate::link::{
 };
 use crate::packetizer::Packetizer;
 use crate::reports::Reports;
+use crate::rtp::dialler::{Dialler, Origin};
 use crate::rtp::packet::{Header, Packet};
 use crate::rtp::source::{Source, Verdict};
 use crate::rtp::telephone_event::{Events, TelephoneEvent};
 use crate::station::Station;
 use crate::stats::{Counter, Stats};
+
+mod dialling;
 
 /// The leg on one port pair.
 #[derive(Debug)]
@@ -88,6 +91,8 @@ struct Feed {
     outlet: Outlet,
     /// Whether `aside` has something to play to the peer.
     is_playing: bool,
+    /// Whether `aside` has digits to tell the peer of.
+    is_telling: bool,
 }
 
 const _: () = assert!(size_of::<Playout>() <= 128, "a pair of cache lines, which CPUs fetch together");
@@ -106,13 +111,19 @@ enum Outlet {
 struct Aside {
     station: Station,
     events: Events,
+    dialler: Dialler,
     /// Answers the tones of a continuity test that this connection's mode asks for.
     transponder: Transponder,
 }
 
 impl Aside {
     const fn new() -> Self {
-        Self { station: Station::new(), events: Events::new(), transponder: Transponder::new() }
+        Self {
+            station: Station::new(),
+            events: Events::new(),
+            dialler: Dialler::new(),
+            transponder: Transponder::new(),
+        }
     }
 }
 
@@ -153,6 +164,7 @@ impl Connection {
                 clock: 0,
                 outlet: Outlet::Nowhere,
                 is_playing: false,
+                is_telling: false,
             },
             port,
             channel: None,
@@ -224,6 +236,11 @@ impl Connection {
         if leg.mode != old.mode {
             self.aside.transponder = Transponder::new();
         }
+        // What was being told was agreed on with whoever the peer was.
+        if leg.send_events != old.send_events || leg.peer != old.peer {
+            self.aside.dialler = Dialler::new();
+            self.feed.is_telling = false;
+        }
         if leg.ptime_ms != old.ptime_ms {
             self.feed.packetizer.set_ptime(ptime_octets(&leg));
         }
@@ -267,7 +284,7 @@ impl Connection {
     fn silence(&mut self) {
         *self.aside = Aside::new();
         (self.playout.is_watched, self.playout.is_dialling) = (false, false);
-        self.feed.is_playing = false;
+        (self.feed.is_playing, self.feed.is_telling) = (false, false);
     }
 
     /// Listens to what the peer says for these.
@@ -285,16 +302,18 @@ impl Connection {
     /// Stops a tone.
     pub(crate) fn stop(&mut self, play: PlayId) {
         self.aside.station.plays.stop(play);
+        self.aside.dialler.release(Origin::Play(play));
         self.feed.is_playing = !self.aside.station.plays.is_empty();
     }
 
-    /// Whether a tone is played to the peer.
+    /// Whether a tone is played to the peer, or a digit told.
     pub(crate) const fn is_playing(&self) -> bool {
-        self.feed.is_playing
+        self.feed.is_playing || self.feed.is_telling
     }
 
-    /// Puts the tones that are played to the peer into what goes out besides.
-    pub(crate) fn sound(&mut self, now: Instant, octets: &mut [u8], reports: &mut Reports) {
+    /// Puts the tones that are played to the peer into what goes out besides, at `clock`.
+    pub(crate) fn sound(&mut self, now: Instant, clock: u64, octets: &mut [u8], reports: &mut Reports) {
+        self.dial_played(clock, octets.len() as u32);
         let (side, station) = (Side::Network(self.port), &mut self.aside.station);
         station.plays.sound(self.law, octets, |what| reports.observed(side, now, what, 0));
         self.feed.is_playing = !station.plays.is_empty();
@@ -487,8 +506,11 @@ impl Connection {
         if clock > self.feed.clock {
             self.feed.packetizer.pause((clock - self.feed.clock) as usize);
         }
-        self.feed.packetizer.push(octets, self.feed.encode);
         self.feed.clock = clock + octets.len() as u64;
+        if self.feed.is_telling {
+            return self.tell(octets);
+        }
+        self.feed.packetizer.push(octets, self.feed.encode);
         self.feed.packetizer.is_ready()
     }
 
@@ -526,6 +548,9 @@ impl Connection {
     /// The next whole packet and whom it is for.
     pub(crate) fn packet(&mut self) -> Option<(SocketAddr, &[u8])> {
         let remote = self.leg.peer.remote()?;
+        if self.feed.is_telling && !self.feed.packetizer.is_ready() {
+            return Some((remote.rtp, self.report()?));
+        }
         Some((remote.rtp, self.feed.packetizer.packet()?))
     }
 
@@ -601,6 +626,7 @@ const IDLE: Leg = Leg {
     send: Format { payload_type: 0, codec: Codec::G711(Law::Mu) },
     receive: Formats::NONE,
     receive_events: None,
+    send_events: None,
     ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
     jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
     dscp: Dscp::EF,

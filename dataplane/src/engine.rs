@@ -177,7 +177,8 @@ impl Engine {
         for timeslot in timeslots(trunk.watches) {
             let side = trunk.line(timeslot);
             let channel = &mut channels[timeslot.index()];
-            channel.hear(rx.timeslot(timeslot), |what, ago| reports.observed(side, now, what, ago));
+            let rx = rx.timeslot(timeslot);
+            channel.hear(trunk.clock, connections, rx, |what, ago| reports.observed(side, now, what, ago));
         }
         for timeslot in timeslots(trunk.feeds) {
             let channel = &channels[timeslot.index()];
@@ -360,6 +361,7 @@ impl Engine {
         for (place, pair) in channel.connections() {
             connections[pair].set_heard(inputs.has(place));
         }
+        channel.follow_digits(connections);
         self.settle(index);
     }
 

@@ -33,7 +33,7 @@ use crate::limits::Limits;
 
 pub use crate::codec::Codec;
 pub use crate::mode::Mode;
-pub use crate::observation::{CheckTone, DetectorSet, Digit, Observation, Sound};
+pub use crate::observation::{CheckTone, DetectorSet, Digit, DigitSet, Observation, Sound};
 pub use crate::stats::ConnectionStats;
 pub use crate::tone_spec::{Blend, Frequency, Step, ToneSpec};
 
@@ -173,6 +173,9 @@ pub struct Leg {
     pub receive: Formats,
     /// The payload type under which telephone-events come (RFC 4733), if they were agreed on.
     pub receive_events: Option<u8>,
+    /// How the peer is told of digits that are heard on the line or played to it, if that was agreed on:
+    /// as telephone-events, and no longer in the audio. Not where `send` carries data.
+    pub send_events: Option<EventFormat>,
     /// Milliseconds in a packet sent: 5, 10, 20, 30, 40 or 60.
     pub ptime_ms: NonZeroU8,
     /// The jitter buffer's bounds.
@@ -321,6 +324,15 @@ pub struct Format {
     pub payload_type: u8,
     /// What it carries.
     pub codec: Codec,
+}
+
+/// Telephone-events (RFC 4733) as a peer takes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventFormat {
+    /// The RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The digits that it understands.
+    pub digits: DigitSet,
 }
 
 /// Up to four formats.

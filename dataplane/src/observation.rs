@@ -10,6 +10,10 @@ use crate::link::PlayId;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Digit(u8);
 
+/// Some of the digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DigitSet(u16);
+
 /// A sound that can be recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Sound {
@@ -82,6 +86,11 @@ impl Digit {
         if code < 16 { Some(Self(code)) } else { None }
     }
 
+    /// Its event code (RFC 4733 §3.2).
+    pub const fn code(self) -> u8 {
+        self.0
+    }
+
     /// How it is written.
     pub const fn written(self) -> char {
         WRITTEN.as_bytes()[self.0 as usize] as char
@@ -117,6 +126,24 @@ const KEYS: [u8; 16] = [13, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 14, 3, 7, 11, 15];
 impl fmt::Display for Digit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(WRITTEN.get(usize::from(self.0)..=usize::from(self.0)).unwrap_or_default())
+    }
+}
+
+impl DigitSet {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// All of them.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// This set and `digit`.
+    #[must_use]
+    pub const fn with(self, digit: Digit) -> Self {
+        Self(self.0 | 1 << digit.0)
+    }
+
+    /// Whether `digit` is in it.
+    pub const fn has(self, digit: Digit) -> bool {
+        self.0 & 1 << digit.0 != 0
     }
 }
 

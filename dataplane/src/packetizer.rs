@@ -132,6 +132,14 @@ impl Packetizer {
         self.empty();
     }
 
+    /// The header of a packet that is no audio but is sent among it, in its turn.
+    // RFC 4733 §2.1, §2.5.1.6: events are numbered and timed with the audio.
+    pub fn interpose(&mut self, payload_type: u8, marker: bool, timestamp: u32) -> Header {
+        let header = Header { marker, payload_type, timestamp, ..self.header };
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        header
+    }
+
     /// The timestamp of the octet that comes next: the media's clock.
     pub fn timestamp(&self) -> u32 {
         self.header.timestamp.wrapping_add((self.end - self.start).into())

@@ -6,13 +6,13 @@
 use drivers::line::Law;
 use drivers::span::Block;
 
-use crate::dsp::dtmf::DtmfReceiver;
+use crate::dsp::dtmf::{DtmfReceiver, Pressed};
 use crate::dsp::fax_preamble::FaxPreamble;
 use crate::dsp::player::Player;
 use crate::dsp::steady_tone::SteadyTones;
 use crate::limits::PLAYS_PER_SIDE;
 use crate::link::PlayId;
-use crate::observation::{DetectorSet, Observation, Sound};
+use crate::observation::{DetectorSet, Digit, Observation, Sound};
 use crate::tone_spec::{Blend, ToneSpec};
 
 /// One side of one DS0.
@@ -27,7 +27,12 @@ pub(crate) struct Station {
 /// The detectors of one side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ear {
+    /// What was ordered.
     set: DetectorSet,
+    /// What is listened for besides, and told nobody.
+    own: DetectorSet,
+    /// Whether it was told that the digit that is there has begun.
+    is_told: bool,
     dtmf: DtmfReceiver,
     tones: SteadyTones,
     preamble: FaxPreamble,
@@ -36,6 +41,19 @@ pub(crate) struct Ear {
 /// The tones that are played to one side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plays([Option<(PlayId, Player)>; PLAYS_PER_SIDE]);
+
+/// A tone that sounds as a digit does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlayedDigit {
+    /// The tone.
+    pub play: PlayId,
+    /// What it sounds as.
+    pub digit: Digit,
+    /// Its level, in dBm0 with the sign dropped.
+    pub volume: u8,
+    /// Octets that it goes on; for ever if `None`.
+    pub left: Option<u32>,
+}
 
 impl Station {
     /// Nothing listens, nothing plays.
@@ -48,6 +66,8 @@ impl Ear {
     const fn new() -> Self {
         Self {
             set: DetectorSet::NONE,
+            own: DetectorSet::NONE,
+            is_told: false,
             dtmf: DtmfReceiver::new(),
             tones: SteadyTones::new(),
             preamble: FaxPreamble::new(),
@@ -57,7 +77,19 @@ impl Ear {
     /// Listens for these from now on. What is listened for already goes on undisturbed; what is new
     /// knows nothing of what was heard before.
     pub(crate) fn watch(&mut self, set: DetectorSet) {
-        let before = std::mem::replace(&mut self.set, set);
+        self.listen(set, self.own);
+    }
+
+    /// Listens for digits from now on whether anyone is told of them or not, or no longer.
+    pub(crate) fn follow_digits(&mut self, is_wanted: bool) {
+        let own = if is_wanted { DetectorSet::DTMF } else { DetectorSet::NONE };
+        self.listen(self.set, own);
+    }
+
+    fn listen(&mut self, set: DetectorSet, own: DetectorSet) {
+        let before = self.set.with(self.own);
+        (self.set, self.own) = (set, own);
+        self.is_told &= set.has(DetectorSet::DTMF);
         if !before.has(DetectorSet::DTMF) {
             self.dtmf = DtmfReceiver::new();
         }
@@ -77,9 +109,17 @@ impl Ear {
     ) {
         let mut samples = [0.0; Block::FRAMES_MAX];
         let samples = law.samples(octets, &mut samples);
-        let set = self.set.without(except);
+        let set = self.set.with(self.own).without(except);
         if set.has(DetectorSet::DTMF) {
-            self.dtmf.hear(samples, &mut observe);
+            let Self { set: ordered, is_told, dtmf, .. } = self;
+            dtmf.hear(samples, |what, ago| {
+                if let Observation::Began(_) = what {
+                    *is_told = ordered.has(DetectorSet::DTMF);
+                }
+                if *is_told {
+                    observe(what, ago);
+                }
+            });
         }
         if set.has(DetectorSet::FAX) {
             self.preamble.hear(samples, &mut observe);
@@ -107,9 +147,19 @@ impl Ear {
         observe(what);
     }
 
-    /// What is listened for.
-    pub(crate) fn set(&self) -> DetectorSet {
-        self.set
+    /// The digit that is there now, if digits are followed.
+    pub(crate) fn pressed(&self) -> Option<Pressed> {
+        if self.follows_digits() { self.dtmf.pressed() } else { None }
+    }
+
+    /// Whether digits are listened for whether anyone is told or not.
+    pub(crate) const fn follows_digits(&self) -> bool {
+        self.own.has(DetectorSet::DTMF)
+    }
+
+    /// Whether nothing is listened for.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.set.with(self.own).is_empty()
     }
 }
 
@@ -130,6 +180,19 @@ impl Plays {
                 *place = None;
             }
         }
+    }
+
+    /// The digit that sounds next, if a tone that is played is one.
+    pub(crate) fn digit(&self) -> Option<PlayedDigit> {
+        self.0.iter().flatten().find_map(|(play, player)| {
+            let (digit, volume) = player.digit()?;
+            Some(PlayedDigit { play: *play, digit, volume, left: player.left() })
+        })
+    }
+
+    /// Whether a tone is played that hides all else.
+    pub(crate) fn are_alone(&self) -> bool {
+        self.0.iter().flatten().any(|(_, player)| player.blend() == Blend::Alone)
     }
 
     /// Whether nothing is played.

@@ -127,6 +127,24 @@ impl ToneSpec {
         Self::new(&frequencies, &[Step::first(2, on_ms), Step::pause(off_ms)], None, Blend::Alone)
     }
 
+    /// The digit that it is, if its frequencies are those of one (ITU-T Q.23), and their level together
+    /// in dBm0, its sign dropped.
+    pub fn digit(&self) -> Option<(Digit, u8)> {
+        let [low, high, Frequency::NONE, Frequency::NONE] = self.frequencies else { return None };
+        let is_whole = |step: &Step| step.sounding == 0 || step.sounding == 0b11;
+        if !self.steps[..usize::from(self.n_steps)].iter().all(is_whole) {
+            return None;
+        }
+        let is_of = |digit: &Digit| {
+            let (low_hz, high_hz) = digit.hz();
+            (low.decihertz, high.decihertz) == (low_hz * 10, high_hz * 10)
+        };
+        let digit = Digit::ALL.into_iter().find(is_of)?;
+        // Of two that are 2 dB apart, the louder is 2 dB below both together.
+        let both = low.dbm0.max(high.dbm0) + 2;
+        Some((digit, both.min(0).unsigned_abs()))
+    }
+
     /// Nothing but silence, without end: what else would be heard is not.
     pub const QUIET: Self = Self::new(&[], &[Step::pause(Step::FOREVER)], None, Blend::Alone);
 

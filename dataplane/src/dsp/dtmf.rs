@@ -58,10 +58,24 @@ struct Sums {
     size: f32,
 }
 
+/// A digit that is there now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pressed {
+    /// Which.
+    pub digit: Digit,
+    /// Its level, in dBm0 with the sign dropped: 0 to 45.
+    pub volume: u8,
+    /// How long before the end of what was heard it began, in ms.
+    pub ago: u32,
+    /// How long it is known to have lasted, in ms: it only grows, and in the end it is all.
+    pub ms: u32,
+}
+
 /// A digit that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     digit: Digit,
+    volume: u8,
     /// Hops since the first that looked like it.
     hops: u32,
     /// Hops since the last that did.
@@ -103,6 +117,13 @@ impl DtmfReceiver {
         self.before.copy_from_slice(&line[samples.len()..][..BEFORE]);
     }
 
+    /// The digit that is there now.
+    pub fn pressed(&self) -> Option<Pressed> {
+        let Held { digit, volume, hops, without } = self.digit?;
+        let ms = hops - u32::from(without) + HOPS_HIDDEN;
+        Some(Pressed { digit, volume, ago: hops + HOPS_HIDDEN + DELAY, ms })
+    }
+
     fn hop(&mut self, window: &[f32; WINDOW], mut observe: impl FnMut(Observation, u32)) {
         let [a, b, c, d, _] = self.energies;
         self.energies = [energy(window.last_chunk().expect("a hop is shorter than a window")), a, b, c, d];
@@ -133,7 +154,7 @@ impl DtmfReceiver {
         }
         if self.digit.is_none() && self.run.is_digit() {
             let hops = u32::from(self.run.hops);
-            self.digit = Some(Held { digit: self.run.digit, hops, without: 0 });
+            self.digit = Some(Held { digit: self.run.digit, volume: self.run.volume(), hops, without: 0 });
             observe(Observation::Began(Sound::Digit(self.run.digit)), hops + HOPS_HIDDEN + DELAY);
         }
     }
@@ -199,6 +220,15 @@ impl Run {
             && high <= low * REVERSE_TWIST_MAX
             && low + high >= self.energy * SHARE_MIN
             && low.min(high) >= LEVEL_MIN * f32::from(self.hops - HOPS_TO_FILL)
+    }
+
+    /// The level of both frequencies together, in dBm0 with the sign dropped.
+    fn volume(&self) -> u8 {
+        let (low_hz, high_hz) = self.digit.hz();
+        let both = LOW.tone(&self.low, low_hz).zip(HIGH.tone(&self.high, high_hz));
+        let energy = both.map_or(0.0, |(low, high)| low + high) / f32::from(self.hops - HOPS_TO_FILL);
+        let below = 10.0 * (energy_of(1.0) / energy.max(1.0)).log10();
+        below.round().clamp(0.0, 63.0) as u8
     }
 }
 

@@ -3,6 +3,7 @@
 use drivers::line::{FRAMES_PER_SECOND, Law};
 
 use super::tone::Oscillator;
+use crate::observation::Digit;
 use crate::tone_spec::{Blend, Step, ToneSpec};
 
 /// A tone that is being played.
@@ -29,6 +30,17 @@ impl Player {
     /// What becomes of other media.
     pub fn blend(&self) -> Blend {
         self.tone.blend()
+    }
+
+    /// The digit that it sounds as now, and its level in dBm0 with the sign dropped.
+    pub fn digit(&self) -> Option<(Digit, u8)> {
+        let is_sounding = self.tone.step(self.step).is_some_and(|step| step.sounding != 0);
+        if is_sounding { self.tone.digit() } else { None }
+    }
+
+    /// Octets that the step goes on; for ever if `None`.
+    pub fn left(&self) -> Option<u32> {
+        self.left
     }
 
     /// Adds the next samples of the tone; how many of `samples` there were left of it, if it has ended.

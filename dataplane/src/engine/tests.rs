@@ -114,6 +114,7 @@ fn leg(mode: Mode, remote: Remote) -> Leg {
         send: pcm(Law::A),
         receive: Formats::new([pcm(Law::A), pcm(Law::Mu)]),
         receive_events: None,
+        send_events: None,
         ptime_ms: ms(20),
         jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
         dscp: Dscp::EF,

@@ -42,6 +42,13 @@ impl TelephoneEvent {
             duration: u16::from_be_bytes([high, low]),
         })
     }
+
+    /// The payload.
+    pub const fn emit(self) -> [u8; Self::LEN] {
+        let [high, low] = self.duration.to_be_bytes();
+        // RFC 4733 §2.3.3: between the end and the volume is a bit that is zero.
+        [self.code, (self.is_over as u8) << 7 | (self.volume & 0x3F), high, low]
+    }
 }
 
 /// The events of one connection: the digit that is there now.

@@ -146,6 +146,7 @@ fn connect(mode: Mode) -> Action {
             send: pcma,
             receive: Formats::new([pcma]),
             receive_events: None,
+            send_events: None,
             ptime_ms: NonZeroU8::new(5).expect("5 is not 0"),
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
             dscp: Dscp::EF,

@@ -4,7 +4,8 @@
 //! * What is sent is RTP or RTCP as it should be, from a live pair (or, for a BYE, one that was), to
 //!   the peer that was named.
 //! * What a relay sends was sent to it, but for the payload type, and goes to the peer that was named.
-//! * A timeslot without a connection plays silence.
+//! * A timeslot without a connection and without a tone plays silence.
+//! * A tone ends once, if it ends by itself.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use dataplane::engine::{Engine, SpanShape};
 use dataplane::jitter_buffer::JitterBuffer;
-use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK};
+use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK, PLAYS_PER_SIDE};
 use dataplane::link::{
-    Action, Codec, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Outcome,
-    PayloadType, PayloadTypes, Peer, RelayId, RelayLeg, Remote, Report, Side,
+    Action, Blend, Codec, DetectorSet, Digit, DigitSet, EventFormat, Format, Formats, Frequency, Identity,
+    JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome, PayloadType, PayloadTypes, Peer, PlayId,
+    RelayId, RelayLeg, Remote, Report, Side, Step, ToneSpec,
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
@@ -43,6 +45,22 @@ const FORMATS: &[Format] = &[
     Format { payload_type: 0, codec: Codec::G711(Law::Mu) },
     Format { payload_type: 97, codec: Codec::Clearmode },
     Format { payload_type: 127, codec: Codec::G711(Law::A) },
+];
+
+const DETECTORS: &[DetectorSet] = &[
+    DetectorSet::NONE,
+    DetectorSet::DTMF,
+    DetectorSet::FAX,
+    DetectorSet::CHECK.with(DetectorSet::ANSWER),
+    DetectorSet::MILLIWATT.with(DetectorSet::TEST_PROGRESS).with(DetectorSet::DTMF),
+];
+
+const TONES: &[ToneSpec] = &[
+    ToneSpec::QUIET,
+    ToneSpec::dtmf(Digit::at(0, 0), -10, 50, 45),
+    ToneSpec::new(&[Frequency::hz(425, 3)], &[Step::first(1, 1), Step::pause(7)], Some(0), Blend::Added),
+    ToneSpec::new(&[Frequency::hz(440, 0)], &[Step::first(1, 3)], None, Blend::Added),
+    ToneSpec::steady(&[Frequency::hz(2_010, -12), Frequency::hz(3_999, -60)], Blend::Alone),
 ];
 
 fuzz_target!(|octets: &[u8]| {
@@ -159,6 +177,9 @@ struct Core {
     lines: [End; 2],
     now: Instant,
     live: [Option<Place>; PAIRS],
+    /// Tones that have not been stopped, nor told to have ended.
+    plays: Vec<(Side, PlayId)>,
+    next_play: u32,
     /// Orders that have not been reported.
     ordered: VecDeque<(OrderId, bool)>,
     orders: u64,
@@ -198,6 +219,8 @@ impl Core {
             lines: [e1, t1],
             now,
             live: [None; PAIRS],
+            plays: Vec::new(),
+            next_play: 0,
             ordered: VecDeque::new(),
             orders: 0,
             streams: [(0, 0); PAIRS],
@@ -205,8 +228,9 @@ impl Core {
     }
 
     fn step(&mut self, decide: &mut Decisions<'_>) {
-        match decide.below(16) {
+        match decide.below(18) {
             0..=4 => self.order(decide),
+            16 | 17 => self.sound(decide),
             5..=7 => self.stream(decide),
             8 => {
                 let len = usize::from(decide.word()) % (DATAGRAM_MAX + 1);
@@ -298,6 +322,7 @@ impl Core {
             (1 | 2, Some(_)) => {
                 self.live[pair] = None;
                 self.wire.legs[pair] = None;
+                self.plays.retain(|(side, _)| *side != Side::Network(port));
                 Action::Disconnect { port }
             }
             (3, Some(_)) => Action::Survey { port },
@@ -317,6 +342,42 @@ impl Core {
                 Action::ModifyRelay { port, leg }
             }
         };
+        self.give(action);
+    }
+
+    /// Has a side listened to, or a tone begin or end there.
+    fn sound(&mut self, decide: &mut Decisions<'_>) {
+        if self.ordered.len() >= ORDERS_PER_TICK {
+            return;
+        }
+        let pair = decide.below(2 * PAIRS);
+        let side = match self.live.get(pair) {
+            Some(Some(Place::Ds0(_))) => Side::Network(PortSlot(pair as u32 * 2)),
+            _ => {
+                let line = decide.below(2);
+                let timeslot = Timeslot::new(decide.pick(&[1, 2, 3, 17])).expect("counted from 1");
+                Side::Line(Ds0 { span: SpanId([3, 1][line]), timeslot })
+            }
+        };
+        let here = self.plays.iter().filter(|(other, _)| *other == side).count();
+        let action = match decide.below(4) {
+            0 => Action::Watch { side, detectors: decide.pick(DETECTORS) },
+            1 | 2 if here < PLAYS_PER_SIDE => {
+                let play = PlayId(self.next_play);
+                self.next_play += 1;
+                self.plays.push((side, play));
+                Action::Play { side, play, tone: decide.pick(TONES) }
+            }
+            _ => {
+                let play = PlayId(self.next_play.saturating_sub(decide.below(4) as u32));
+                self.plays.retain(|one| *one != (side, play));
+                Action::Stop { side, play }
+            }
+        };
+        self.give(action);
+    }
+
+    fn give(&mut self, action: Action) {
         let sees = matches!(action, Action::Disconnect { .. } | Action::Survey { .. });
         let id = OrderId(self.orders);
         self.orders += 1;
@@ -340,14 +401,22 @@ impl Core {
         let (sequence, timestamp) = &mut self.streams[pair];
         *sequence = sequence.wrapping_add(decide.pick(&[1, 1, 1, 1, 2, 0, 100, 60_000]));
         *timestamp = timestamp.wrapping_add(payload as u32 * decide.pick(&[1_u32, 1, 1, 1, 2, 0, 50, 4_000]));
+        let events = match leg {
+            Behaviour::Leg(leg) => leg.receive_events,
+            Behaviour::Relay(_) => None,
+        };
+        let event = events.filter(|_| decide.once_in(4));
         let header = Header {
             marker: decide.once_in(8),
-            payload_type: decide.pick(FORMATS).payload_type,
+            payload_type: event.unwrap_or_else(|| decide.pick(FORMATS).payload_type),
             sequence: *sequence,
             timestamp: *timestamp,
             ssrc: decide.below(3) as u32,
         };
-        let mut octets = vec![decide.octet(); Header::LEN + payload];
+        let mut octets = vec![decide.octet(); Header::LEN + if event.is_some() { 4 } else { payload }];
+        if event.is_some() {
+            octets[Header::LEN..].copy_from_slice(&[decide.octet() % 17, decide.octet(), 0, decide.octet()]);
+        }
         header.emit(&mut octets);
         self.receive(PortSlot(pair as u32 * 2), from, &octets);
     }
@@ -365,7 +434,8 @@ impl Core {
             for timeslot in line.carrier.timeslots() {
                 let ds0 = Ds0 { span: SpanId([3, 1][index]), timeslot };
                 let silence = line.law[timeslot.index()].silence();
-                if !self.live.contains(&Some(Place::Ds0(ds0))) {
+                let sounds = self.plays.iter().any(|(side, _)| *side == Side::Line(ds0));
+                if !self.live.contains(&Some(Place::Ds0(ds0))) && !sounds {
                     let row = line.tx.timeslot(timeslot);
                     assert!(row.iter().all(|octet| *octet == silence), "{ds0:?} is idle: {row:x?}");
                 }
@@ -380,7 +450,16 @@ impl Core {
 
     fn hear(&mut self) {
         while let Some(report) = self.engine.poll_report() {
-            let Report::Done { id, outcome } = report else { continue };
+            let (id, outcome) = match report {
+                Report::Done { id, outcome } => (id, outcome),
+                Report::Observed { side, what: Observation::PlayEnded(play), at } => {
+                    assert!(at <= self.now);
+                    let place = self.plays.iter().position(|one| *one == (side, play));
+                    self.plays.swap_remove(place.expect("it was played, and has not ended before"));
+                    continue;
+                }
+                Report::Observed { .. } | Report::Span { .. } => continue,
+            };
             let (ordered, sees) = self.ordered.pop_front().expect("only orders are answered");
             assert_eq!(id, ordered, "in the order of the orders");
             assert_eq!(matches!(outcome, Outcome::Seen(_)), sees, "{outcome:?}");
@@ -422,6 +501,11 @@ fn leg(decide: &mut Decisions<'_>) -> Leg {
         send: decide.pick(FORMATS),
         receive: Formats::new(FORMATS.iter().cycle().skip(first).take(1 + decide.below(4)).copied()),
         receive_events: decide.pick(&[None, Some(101), Some(0)]),
+        send_events: decide.pick(&[
+            None,
+            Some(EventFormat { payload_type: 101, digits: DigitSet::ALL }),
+            Some(EventFormat { payload_type: 96, digits: DigitSet::NONE }),
+        ]),
         ptime_ms: NonZeroU8::new(decide.pick(PERIODS_MS)).expect("no period is zero"),
         jitter: JitterBounds {
             nominal_ms: decide.octet().into(),

@@ -5,6 +5,8 @@ use crate::dsp::dtmf::DtmfReceiver;
 use crate::dsp::player::Player;
 use crate::link::{Blend, CheckTone, DetectorSet, Digit, Frequency, PlayId, Sound, Step, ToneSpec};
 
+mod dialling;
+
 const LINE: u8 = 17;
 
 fn line() -> Side {
