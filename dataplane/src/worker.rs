@@ -44,6 +44,8 @@ pub struct Worker<N> {
     engine: Engine,
     sockets: N,
     spans: Box<[Attached]>,
+    /// When each span is due, and its place; sorted in each tick.
+    turns: Box<[(Instant, usize)]>,
     link: CoreEnd,
     stats: Arc<Stats>,
     /// How late ticks with a due block began, in ns.
@@ -69,8 +71,9 @@ impl<N: RtpSockets> Worker<N> {
             .map(|(id, span)| SpanShape { id: *id, line: span.line(), frames: span.frames() })
             .collect();
         let engine = Engine::new(&limits, &shapes, seed, epoch, Arc::clone(&stats));
-        let spans = spans.into_iter().map(|(_, span)| Attached::new(span)).collect();
-        Self { engine, sockets, spans, link, stats, lateness: histogram() }
+        let spans: Box<[_]> = spans.into_iter().map(|(_, span)| Attached::new(span)).collect();
+        let turns = vec![(Instant::ZERO, 0); spans.len()].into();
+        Self { engine, sockets, spans, turns, link, stats, lateness: histogram() }
     }
 
     /// One tick: moves what is due, submits it, and sleeps until more is due or a datagram comes.
@@ -84,21 +87,20 @@ impl<N: RtpSockets> Worker<N> {
 
     /// All of a tick but its flush; says until when to sleep.
     fn work(&mut self, now: Instant) -> Instant {
-        let Self { engine, sockets, spans, link, stats, lateness } = self;
+        let Self { engine, sockets, spans, turns, link, stats, lateness } = self;
         stats.add(Counter::Ticks, 1);
         let orders = link.orders(ORDERS_PER_TICK).map(|order| engine.apply(now, &order)).count();
         sockets.receive(|slot, from, arrived, octets| engine.receive(slot, from, arrived, octets));
-        // More orders may wait than a tick takes, and a line that has not begun wakes nobody for them.
-        let mut wake_at = if orders < ORDERS_PER_TICK { now + SLEEP_MAX } else { now };
-        for (index, attached) in spans.iter_mut().enumerate() {
-            let due_at = attached.span.due_at();
-            if due_at <= now {
-                let late = now.since(due_at);
-                lateness.saturating_record(late.as_nanos() as u64);
-                attached.exchange(now, index, engine, stats, late);
-            }
-            wake_at = wake_at.min(attached.wake_at(now));
+        let end = line_up(spans, turns);
+        for &(due_at, index) in turns.iter().take_while(|(due_at, _)| *due_at <= now && *due_at < end) {
+            let late = now.since(due_at);
+            lateness.saturating_record(late.as_nanos() as u64);
+            spans[index].exchange(now, index, engine, stats, late);
         }
+        let wakes = spans.iter().map(|attached| attached.wake_at(now));
+        // More orders may wait than a tick takes, and a line that has not begun wakes nobody for them.
+        let latest = if orders < ORDERS_PER_TICK { now + SLEEP_MAX } else { now };
+        let wake_at = wakes.fold(latest, Instant::min);
         engine.transmit(now, sockets);
         while let Some(report) = engine.poll_report() {
             if !link.report(report) {
@@ -142,6 +144,24 @@ impl<N: RtpSockets> Worker<N> {
     pub fn due_at(&self) -> Instant {
         self.spans.iter().map(|attached| attached.span.due_at()).min().unwrap_or(Instant::FAR_FUTURE)
     }
+}
+
+/// Sorts `turns` by when the spans are due, and says how far a tick that is late may go: until the first of
+/// them would be due once more. So blocks are exchanged in the order in which they are due, however late: an
+/// octet of one span that is for another never comes too late because the other was asked first.
+///
+/// A span that did not take its block when it was due holds nobody up.
+fn line_up(spans: &[Attached], turns: &mut [(Instant, usize)]) -> Instant {
+    let mut end = Instant::FAR_FUTURE;
+    for (index, (attached, turn)) in spans.iter().zip(&mut *turns).enumerate() {
+        let due_at = attached.span.due_at();
+        *turn = (due_at, index);
+        if !attached.filled {
+            end = end.min(due_at + attached.block);
+        }
+    }
+    turns.sort_unstable();
+    end
 }
 
 impl Attached {

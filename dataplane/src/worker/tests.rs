@@ -16,7 +16,6 @@ use crate::link::{
 };
 
 const BLOCK: usize = 40;
-const BLOCK_TIME: Duration = Duration::from_millis(5);
 const TIMESLOT: Timeslot = Timeslot::new(5).expect("timeslot 5");
 
 /// A line whose octets count up, as seen from outside.
@@ -25,6 +24,10 @@ struct LineState {
     due_at: Instant,
     /// Blocks that the card will refuse though they are due.
     refusals: usize,
+    /// Frames of a block, if not `BLOCK`.
+    frames: Option<usize>,
+    /// When each block that was exchanged was due, by all spans of a worker.
+    exchanged: Arc<Mutex<Vec<Instant>>>,
     /// What timeslot 5 was offered, and what it took.
     offered: Vec<u8>,
     taken: Vec<u8>,
@@ -47,7 +50,7 @@ impl Span for FakeSpan {
     }
 
     fn frames(&self) -> usize {
-        BLOCK
+        self.state().frames.unwrap_or(BLOCK)
     }
 
     fn exchange(&mut self, now: Instant, tx: &Block, rx: &mut Block) -> bool {
@@ -61,7 +64,8 @@ impl Span for FakeSpan {
         state.taken.push(tx.timeslot(TIMESLOT)[0]);
         state.said = state.said.wrapping_add(1);
         rx.timeslot_mut(TIMESLOT).fill(state.said);
-        state.due_at += BLOCK_TIME;
+        state.exchanged.lock().expect("no test panics with it").push(state.due_at);
+        state.due_at += FRAME * tx.frames() as u32;
         true
     }
 
@@ -259,6 +263,47 @@ fn a_worker_that_has_more_orders_than_a_tick_takes_does_not_sleep_on_them() {
         worker.tick(at(0)).expect("the sockets work");
     }
     assert_eq!(net.state().flushes, [at(0), at(0) + SLEEP_MAX]);
+}
+
+#[test]
+fn spans_that_are_behind_catch_up_in_the_order_in_which_their_blocks_were_due() {
+    let (mut parts, _control, first, _) = parts();
+    // Blocks of 5 ms, due at 2 and 1 ms, and of 20 ms, due at 3 ms.
+    let (second, long) = (FakeSpan::default(), FakeSpan::default());
+    long.state().frames = Some(4 * BLOCK);
+    let exchanged = Arc::clone(&first.state().exchanged);
+    for (index, (span, ms)) in [(&first, 2), (&second, 1), (&long, 3)].into_iter().enumerate() {
+        span.state().due_at = at(ms);
+        span.state().exchanged = Arc::clone(&exchanged);
+        if index > 0 {
+            parts.spans.push((SpanId(index as u16), Box::new(span.clone())));
+        }
+    }
+    let mut worker = Worker::new(parts, FakeSockets(Net::default()));
+    for ms in [0, 1, 2, 3, 60, 60, 60, 60, 61, 80, 300] {
+        let mut ticks = 0;
+        worker.tick(at(ms)).expect("the sockets work");
+        while worker.due_at() <= at(ms) && ms % 100 != 60 {
+            worker.tick(at(ms)).expect("the sockets work");
+            ticks += 1;
+            assert!(ticks < 1_000, "all catch up");
+        }
+    }
+    let exchanged = exchanged.lock().expect("no test panics with it");
+    assert!(exchanged.len() > 130 && exchanged.is_sorted(), "{exchanged:?}");
+}
+
+#[test]
+fn a_card_that_takes_no_blocks_holds_up_no_other() {
+    let (mut parts, _control, first, _) = parts();
+    let second = FakeSpan::default();
+    parts.spans.push((SpanId(1), Box::new(second.clone())));
+    let mut worker = Worker::new(parts, FakeSockets(Net::default()));
+    second.state().refusals = usize::MAX;
+    for ms in 0..100 {
+        worker.tick(at(ms)).expect("the sockets work");
+    }
+    assert_eq!((first.state().taken.len(), second.state().taken.len()), (20, 0));
 }
 
 #[test]
