@@ -150,7 +150,7 @@ const ALERTING: ToneSpec = ToneSpec::new(
     Blend::Added,
 );
 
-/// ITU-T E.180: three tones of a third of a second, then a second of silence.
+/// ITU-T E.180: three tones of a third of a second, then about a second of silence.
 const SPECIAL_INFORMATION: ToneSpec = three([9_500, 14_000, 18_000], [330, 330, 330]);
 
 const LOW: usize = 0;
@@ -174,7 +174,9 @@ const fn three(decihertz: [u16; 3], ms: [u16; 3]) -> ToneSpec {
         Step { sounding: 1, ms: ms[0] },
         Step { sounding: 2, ms: ms[1] },
         Step { sounding: 4, ms: ms[2] },
-        Step::pause(1_000),
+        // E.180 has 1,000 ms, give or take 250. Two seconds, for which RFC 3660 §2.4 has the signal last, must
+        // not end in a click of the next first tone.
+        Step::pause(1_200),
     ];
     ToneSpec::new(&frequencies, &steps, Some(0), Blend::Alone)
 }
@@ -262,8 +264,8 @@ mod tests {
             (Tone::Busy, "425/500,/500", "480+620/500,/500"),
             (Tone::Reorder, "425/250,/250", "480+620/250,/250"),
             (Tone::Dial, "425/ever", "350+440/ever"),
-            (Tone::Intercept, "950/330,1400/330,1800/330,/1000", "440/250,620/250"),
-            (Tone::NoCircuit, "950/330,1400/330,1800/330,/1000", "985.2/274,1370.6/380,1776.7/380,/1000"),
+            (Tone::Intercept, "950/330,1400/330,1800/330,/1200", "440/250,620/250"),
+            (Tone::NoCircuit, "950/330,1400/330,1800/330,/1200", "985.2/274,1370.6/380,1776.7/380,/1200"),
         ] {
             assert_eq!(tone(name, "", Law::A), a);
             assert_eq!(tone(name, "", Law::Mu), mu);
@@ -273,12 +275,24 @@ mod tests {
     #[test]
     fn special_information_tones_have_their_numbers() {
         for (parameters, expected) in [
-            ("(1)", "913.8/274,1428.5/380,1776.7/380,/1000"),
-            ("(to=3000,5)", "913.8/274,1370.6/274,1776.7/380,/1000"),
-            ("(6)", "985.2/380,1370.6/274,1776.7/380,/1000"),
-            ("", "985.2/380,1428.5/380,1776.7/380,/1000"),
+            ("(1)", "913.8/274,1428.5/380,1776.7/380,/1200"),
+            ("(to=3000,5)", "913.8/274,1370.6/274,1776.7/380,/1200"),
+            ("(6)", "985.2/380,1370.6/274,1776.7/380,/1200"),
+            ("", "985.2/380,1428.5/380,1776.7/380,/1200"),
         ] {
             assert_eq!(tone(Tone::SpecialInformation, parameters, Law::Mu), expected);
+        }
+    }
+
+    // RFC 3660 §2.3, §2.4: it lasts two seconds, which are one round of it.
+    #[test]
+    fn special_information_tones_end_in_silence() {
+        for number in 1..=7 {
+            for law in [Law::A, Law::Mu] {
+                let steps = tone(Tone::SpecialInformation, &format!("({number})"), law);
+                let ms = steps.split([',', '/']).skip(1).step_by(2).map(|ms| ms.parse::<u32>().expect(ms));
+                assert!(ms.sum::<u32>() > 2_100, "{steps}");
+            }
         }
     }
 
