@@ -1,7 +1,8 @@
 //! Ten thousand ticks with calls coming and going allocate nothing on a core.
 //!
 //! The allocator of this test counts what a sealed thread asks of it. A worker's tick runs sealed;
-//! control, the call agent and the peers, which share the thread here, run unsealed.
+//! control, the call agent and the peers, which share the thread here, run unsealed. The sockets there are
+//! simulated; those that are real are sealed by themselves.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -20,8 +21,10 @@ use dataplane::link::{
 use dataplane::rtp::packet::Header;
 use dataplane::stats::{Counter, Stats};
 use drivers::line::{Carrier, Ds0, Law, Line, SpanId, Timeslot};
+use drivers::net::mmsg::MmsgSockets;
 use drivers::net::sim::{Impairment, SimNet};
-use drivers::net::{Dscp, PortRange, PortSlot, Ports, RtpSockets};
+use drivers::net::uring::UringSockets;
+use drivers::net::{BoundSockets, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
 use drivers::span::Block;
 use drivers::time::{Epoch, Instant};
 use tests::World;
@@ -177,6 +180,57 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
     seal(false);
     assert!(stats.value(Counter::RtpSent) > 500_000, "{}", stats.value(Counter::RtpSent));
     assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
+}
+
+/// Both that reach the network through the kernel: sending, receiving, empty datagrams that end a receive,
+/// more in a tick than there are buffers.
+#[test]
+fn sockets_allocate_nothing() {
+    const PAIRS: u16 = 64;
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let bound = |kind: u8| {
+        let address = Ipv4Addr::new(127, high | 0x40, low, kind);
+        let ports = Ports(vec![PortRange { address: address.into(), first: 20_000, pairs: PAIRS }]);
+        let settings = Settings { receive_buffers: 128, sends: 16, ..Settings::for_slots(ports.slots()) };
+        let sockets = BoundSockets::bind(&ports, Dscp::EF, settings).expect("these ports are free");
+        (ports, sockets)
+    };
+    let (ports, sockets) = bound(1);
+    exchange(&ports, MmsgSockets::new(sockets).expect("the kernel watches sockets"));
+    let (ports, sockets) = bound(2);
+    match UringSockets::new(sockets) {
+        Ok(sockets) => exchange(&ports, sockets),
+        Err(error) => println!("LEFT OUT: io_uring: {error}"),
+    }
+    assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "sockets allocated; QUIET_BACKTRACE=1 shows where");
+}
+
+/// Has each slot send to another: in a tick one datagram each, or none but an empty one, or four each.
+fn exchange(ports: &Ports, mut sockets: impl RtpSockets) {
+    const TICKS: u32 = 600;
+    let (mut sent, mut received) = (0, 0);
+    seal(true);
+    for tick in 0..TICKS {
+        for (slot, _) in ports.iter() {
+            let (len, times) =
+                if tick % 50 == 7 { (0, 1) } else { (172, if tick % 20 == 3 { 4 } else { 1 }) };
+            let to = ports.address(PortSlot(slot.0 ^ 5)).expect("their number is a power of two");
+            for _ in 0..times {
+                sent += u64::from(sockets.send(slot, to, len, |octets| octets.fill(tick as u8)).is_ok());
+            }
+            sockets.mark(slot, if tick % 100 == 0 { Dscp::default() } else { Dscp::EF });
+        }
+        sockets.flush(Instant::ZERO).expect("sockets on loopback work");
+        sockets.receive(|_, _, _, _| received += 1);
+    }
+    // What comes late to the last tick.
+    for _ in 0..8 {
+        sockets.flush(Instant::ZERO).expect("sockets on loopback work");
+        sockets.receive(|_, _, _, _| received += 1);
+    }
+    seal(false);
+    println!("{sent} sent, {received} received, {:?}", sockets.counters());
+    assert!(sent > 80_000 && received == sent, "{sent} sent, {received} received");
 }
 
 fn local_leg(mode: Mode, other: PortSlot) -> Leg {

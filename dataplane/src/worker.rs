@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use drivers::cpu;
 use drivers::line::{FRAME, SpanId};
+use drivers::memory;
 use drivers::net::RtpSockets;
 use drivers::span::{Block, Span};
 use drivers::time::{Clock, Epoch, Instant};
@@ -253,7 +254,9 @@ impl<F> Recipe<F> {
             cpu::pin(cpu).map_err(io::Error::other)?;
         }
         cpu::prepare_timer_slack()?;
-        Ok(Worker::new(self.parts, (self.sockets)()?))
+        let worker = Worker::new(self.parts, (self.sockets)()?);
+        memory::gather();
+        Ok(worker)
     }
 }
 

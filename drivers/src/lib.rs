@@ -7,12 +7,14 @@
 //! * [`mod@line`] is the vocabulary of an E1 or T1 line;
 //! * [`span`] is a line that octets move over: simulated here, a card elsewhere;
 //! * [`net`] is the RTP and RTCP sockets of one core: io_uring, or a simulated network;
-//! * [`cpu`] pins threads and locks memory.
+//! * [`cpu`] pins threads and locks memory;
+//! * [`memory`] puts large tables into huge pages.
 //!
 //! Nothing here knows RTP, MGCP or what an octet means. This is the only crate with `unsafe`.
 
 pub mod cpu;
 pub mod line;
+pub mod memory;
 pub mod net;
 pub mod span;
 pub mod time;

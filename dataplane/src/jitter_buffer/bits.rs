@@ -36,10 +36,12 @@ impl Bits {
 
     /// The bit at `from`, and how many in a row are like it, at most `len`.
     pub(super) fn run(&self, from: u32, len: usize) -> (bool, usize) {
-        let is_set = self.count(from, 1) == 1;
+        let first = from as usize & (64 * self.words.len() - 1);
+        let is_set = self.words[first / 64] >> (first % 64) & 1 == 1;
+        let flip = if is_set { u64::MAX } else { 0 };
         let mut run = 0;
         for (index, mask) in self.masks(from, len) {
-            let unlike = if is_set { !self.words[index] & mask } else { self.words[index] & mask };
+            let unlike = (self.words[index] ^ flip) & mask;
             if unlike != 0 {
                 return (is_set, run + (unlike.trailing_zeros() - mask.trailing_zeros()) as usize);
             }

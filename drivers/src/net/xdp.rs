@@ -51,7 +51,7 @@ pub struct XdpSockets {
 impl XdpSockets {
     /// Octets of memory that the sockets of a core take, of which it has one receive queue.
     pub fn memory(settings: &Settings, slots: usize) -> usize {
-        let (receive, transmit) = interface::chunks(settings.receive_buffers, settings.sends, 1);
+        let (receive, transmit) = interface::chunks(settings.receive_frames(), settings.sends, 1);
         (receive + transmit) as usize * ring::CHUNK
             + NextHops::memory(slots / 2)
             + MmsgSockets::memory(settings)
@@ -73,7 +73,7 @@ impl XdpSockets {
         let kernel = MmsgSockets::new(bound)?;
         Ok(Self {
             // Last of what can fail: from then on, the program has somewhere to steer to.
-            rings: interface.rings(core, settings.receive_buffers, settings.sends)?,
+            rings: interface.rings(core, settings.receive_frames(), settings.sends)?,
             senders,
             places,
             next_hops: interface.resolver().table(core),
