@@ -4,6 +4,7 @@
 //! comes back by RTP, through its jitter buffer, the line both ways, and its packetizer. At the end
 //! the gateway's counters (`P:` of each DLCX) are held against the harness's own.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -256,9 +257,11 @@ pub(crate) fn carry(
     })?;
     let busy = process.map(host::resident).transpose()?;
     let descriptors = process.map(host::descriptors).transpose()?;
-    let dropped = [(local, None), (gateway.ip(), process)]
-        .map(|(ip, process)| host::queue_drops(process, ip, |address| address.ip() == ip));
-    let [harness, theirs] = dropped;
+    // Other sockets of the harness at this address are not the load's.
+    let own = measure::ports(local, usize::from(args.load.ds0));
+    let own: HashSet<SocketAddr> = own.iter().map(|(_, address)| address).collect();
+    let harness = host::queue_drops(None, local, |address| own.contains(&address));
+    let theirs = host::queue_drops(process, gateway.ip(), |address| address.ip() == gateway.ip());
     let wire = match interface {
         Some(_) => {
             host::interface_drops(None)? + process.map_or(Ok(0), |it| host::interface_drops(Some(it)))?
@@ -451,6 +454,10 @@ fn own_faults(run: &Run) -> Vec<String> {
     if late_ms > LATE_MAX_MS {
         faults.push(format!("the harness sent packets {late_ms:.1} ms late, as no network should"));
     }
+    let waited = run.cost.carrier.map_or(Duration::ZERO, |usage| usage.waited);
+    if waited > run.cost.elapsed / 10 {
+        faults.push(format!("the gateway's core waited {} ms for a CPU that others had", waited.as_millis()));
+    }
     faults
 }
 
@@ -530,6 +537,7 @@ fn times(run: &Run) -> Section {
     let mut section = Section::new("times");
     section.times("delay", "round trip, octet to octet, through the loop", &run.figures.delay);
     section.times("jitter", "inter-arrival jitter", &run.figures.jitter);
+    section.series("packets by their round trip", &run.figures.delays);
     section
 }
 

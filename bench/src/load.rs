@@ -19,6 +19,7 @@ use hdrhistogram::Histogram;
 
 use crate::checker::{Checker, Sent, Tally};
 use crate::pattern::{self, Place, scramble};
+use crate::series::Series;
 
 /// How the streams are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,8 @@ const SENT_KEPT: usize = 16;
 pub(crate) struct Figures {
     /// From octet to octet through the far end's loop, in us.
     pub(crate) delay: Histogram<u64>,
+    /// The same, by when they came.
+    pub(crate) delays: Series,
     /// By how much two packets came closer together or further apart than they were made, in us.
     pub(crate) jitter: Histogram<u64>,
     /// How long after they were due packets were sent, in us: the harness's own fault.
@@ -326,7 +329,9 @@ impl Stream {
         let number = position / octets;
         if number < sent && sent - number <= SENT_KEPT as u64 {
             let left = self.sent_at[(number % SENT_KEPT as u64) as usize];
-            record(&mut figures.delay, arrived.since(left + FRAME * (position % octets) as u32));
+            let delay = arrived.since(left + FRAME * (position % octets) as u32);
+            record(&mut figures.delay, delay);
+            figures.delays.record(arrived, delay);
         }
         // RFC 3550 §6.4.1: D, the difference of two packets' spacing at the receiver and the sender.
         if let Some((timestamp, before)) = self.last {
@@ -341,6 +346,7 @@ impl Figures {
     fn new() -> Self {
         Self {
             delay: histogram(),
+            delays: Series::new(),
             jitter: histogram(),
             late: histogram(),
             sent: 0,

@@ -10,6 +10,7 @@ mod agent;
 mod caller;
 mod checker;
 mod child;
+mod delay;
 mod density;
 mod floor;
 mod host;
@@ -24,15 +25,18 @@ mod scale;
 mod search;
 mod series;
 mod setup_rate;
+mod soak;
 mod sockets;
 mod target;
 mod ticks;
+mod watch;
 mod wire;
 mod witness;
 
 use std::fmt;
 use std::io;
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,6 +44,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use drivers::line::Law;
 
 use agent::Terms;
+use delay::DelayArgs;
 use density::DensityArgs;
 use floor::FloorArgs;
 use load::Shape;
@@ -49,6 +54,7 @@ use report::{Report, Value};
 use requirement::Requirement;
 use scale::ScaleArgs;
 use setup_rate::SetupRateArgs;
+use soak::SoakArgs;
 use wire::Network;
 
 /// Whatever keeps a measurement from being made.
@@ -68,6 +74,10 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
+    /// Writes a page with all figures and the drawings of distributions and courses, `index.html`, there.
+    #[arg(long, global = true, value_name = "DIR")]
+    report: Option<PathBuf>,
+
     /// What a figure, by its name in --json, must be: FIGURE<=NUMBER or FIGURE>=NUMBER. Can be repeated.
     #[arg(long, global = true, value_name = "FIGURE<=NUMBER")]
     require: Vec<Requirement>,
@@ -76,8 +86,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Density(DensityArgs),
+    Delay(DelayArgs),
     Floor(FloorArgs),
     SetupRate(SetupRateArgs),
+    Soak(SoakArgs),
     Scale(ScaleArgs),
 }
 
@@ -211,7 +223,7 @@ const NOT_MEASURED: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli).and_then(|report| shown(&report, cli.json)) {
+    match run(&cli).and_then(|report| shown(&report, &cli)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tollgate-bench: {error}");
@@ -224,8 +236,10 @@ fn run(cli: &Cli) -> Result<Report, Failure> {
     let operator = Operator::new()?;
     let report = match &cli.command {
         Command::Density(args) => density::run(args, &operator),
+        Command::Delay(args) => delay::run(args, &operator),
         Command::Floor(args) => floor::run(args, &operator),
         Command::SetupRate(args) => setup_rate::run(args, &operator),
+        Command::Soak(args) => soak::run(args, &operator),
         Command::Scale(args) => scale::run(args, &operator),
     };
     operator.clear();
@@ -234,12 +248,15 @@ fn run(cli: &Cli) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn shown(report: &Report, json: bool) -> Result<ExitCode, Failure> {
+fn shown(report: &Report, cli: &Cli) -> Result<ExitCode, Failure> {
     let mut out = io::stdout().lock();
-    if json {
+    if cli.json {
         report.write_json(&mut out)?;
     } else {
         report.write_table(&mut out)?;
+    }
+    if let Some(folder) = &cli.report {
+        report.write_page(folder)?;
     }
     Ok(report.verdict.exit_code())
 }

@@ -1,4 +1,7 @@
-//! What a measurement came to: a table for people, or a line of JSON for each figure.
+//! What a measurement came to: a table for people, a line of JSON for each figure, or a page with drawings.
+
+mod draw;
+mod page;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,6 +12,7 @@ use hdrhistogram::Histogram;
 use crate::load::Figures;
 use crate::measure::Cost;
 use crate::requirement::Requirement;
+use crate::series::Series;
 
 /// A number or a word.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +42,18 @@ struct Figure {
 pub(crate) struct Section {
     title: &'static str,
     figures: Vec<Figure>,
+    /// Distributions of times in us, to be drawn.
+    distributions: Vec<(String, Histogram<u64>)>,
+    courses: Vec<Course>,
+}
+
+/// What changed over time, to be drawn.
+#[derive(Clone, PartialEq, Debug)]
+struct Course {
+    words: String,
+    unit: &'static str,
+    /// Seconds, and how much it was then.
+    points: Vec<(f64, f64)>,
 }
 
 /// How a measurement ended.
@@ -67,7 +83,7 @@ pub(crate) struct Report {
 impl Section {
     /// No figures yet.
     pub(crate) fn new(title: &'static str) -> Self {
-        Self { title, figures: Vec::new() }
+        Self { title, figures: Vec::new(), distributions: Vec::new(), courses: Vec::new() }
     }
 
     /// How many.
@@ -101,6 +117,23 @@ impl Section {
             let name = format!("{name}_{}", percentile.replace('.', "_"));
             self.push(&name, &format!("{words}, {percentile}"), Value::Number(of(quantile)), "ms");
         }
+        self.distributions.push((words.to_owned(), histogram.clone()));
+    }
+
+    /// What changed over time: seconds, and how much it was then. It is drawn, and has no figures.
+    pub(crate) fn course(&mut self, words: &str, unit: &'static str, points: Vec<(f64, f64)>) {
+        self.courses.push(Course { words: words.to_owned(), unit, points });
+    }
+
+    /// The longest times of each stretch, in ms, and how many there were a second.
+    pub(crate) fn series(&mut self, words: &str, series: &Series) {
+        let every = series.every().as_secs_f64();
+        let stretches = (0..).zip(series.stretches());
+        let point = |n: u32, y: f64| (f64::from(n) * every, y);
+        let longest = stretches.clone().map(|(n, it)| point(n, it.longest.as_secs_f64() * 1e3)).collect();
+        let rate = stretches.map(|(n, it)| point(n, it.count as f64 / every)).collect();
+        self.course(&format!("{words}: the longest"), "ms", longest);
+        self.course(&format!("{words}: how many a second"), "a second", rate);
     }
 
     fn push(&mut self, name: &str, words: &str, value: Value, unit: &'static str) {
@@ -132,7 +165,11 @@ impl Report {
         let verdict = match (short.is_empty(), self.faults.is_empty()) {
             (true, _) => return,
             (false, true) => Verdict::Fail(short),
-            (false, false) => Verdict::Inconclusive(short.into_iter().chain(self.faults.clone()).collect()),
+            (false, false) => {
+                let known = self.verdict.reasons();
+                let faults = self.faults.iter().filter(|fault| !known.contains(fault)).cloned();
+                Verdict::Inconclusive(short.into_iter().chain(faults).collect())
+            }
         };
         self.verdict = std::mem::replace(&mut self.verdict, Verdict::Pass).and(verdict);
     }
@@ -155,7 +192,7 @@ impl Report {
         writeln!(to)?;
         let figures = self.sections.iter().flat_map(|section| &section.figures);
         let width = figures.map(|figure| figure.words.chars().count()).max().unwrap_or(0);
-        for Section { title, figures } in &self.sections {
+        for Section { title, figures, .. } in &self.sections {
             writeln!(to, "\n{title}")?;
             for Figure { words, value, unit, .. } in figures {
                 writeln!(to, "  {words:width$}  {:>12} {unit}", value.to_string())?;

@@ -34,7 +34,7 @@ impl Series {
     pub(crate) fn record(&mut self, at: Instant, time: Duration) {
         let start = *self.start.get_or_insert(at);
         let index = loop {
-            let index = (at.since(start).as_nanos() / self.every.as_nanos()) as usize;
+            let index = (at.since(start).as_nanos() as u64 / self.every.as_nanos() as u64) as usize;
             if index < STRETCHES_MAX {
                 break index;
             }
@@ -49,13 +49,11 @@ impl Series {
     }
 
     /// How long each stretch is.
-    #[cfg(test)]
     pub(crate) fn every(&self) -> Duration {
         self.every
     }
 
     /// All stretches, from the first time recorded on.
-    #[cfg(test)]
     pub(crate) fn stretches(&self) -> &[Stretch] {
         &self.stretches
     }

@@ -21,12 +21,12 @@ use crate::agent::{Agent, Terms};
 use crate::caller::{Caller, Plan};
 use crate::density::{self, DensityArgs, Way};
 use crate::floor::HARNESS;
-use crate::host;
 use crate::operator::Operator;
 use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::search::Search;
 use crate::target::{Size, Target, TargetArgs};
+use crate::watch::{self, Watched};
 use crate::wire::Network;
 use crate::{Driver, Failure, LawName, LoadArgs};
 
@@ -49,64 +49,68 @@ use self::trial::{Threads, Trial, dropped_by};
     tollgate-bench setup-rate --calls-per-second 500 --gateway 192.0.2.1:2427 --domain mgw \\\n      \
     --endpoints 'rtpbridge/{hex}' --ds0 500")]
 pub(crate) struct SetupRateArgs {
+    /// What it is called in its report.
+    #[arg(skip = "setup-rate")]
+    pub(crate) bench: &'static str,
+
     /// Calls a second; each is three commands.
     #[arg(long, value_name = "R", group = "rate", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    calls_per_second: Option<u32>,
+    pub(crate) calls_per_second: Option<u32>,
 
     /// Looks for the highest rate at which nothing fails or is repeated, and what is required holds.
     #[arg(long, group = "rate", conflicts_with = "beside")]
-    max: bool,
+    pub(crate) max: bool,
 
     /// How long to measure, in seconds; a second of warming up comes before. With --max: each rate.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    seconds: u32,
+    pub(crate) seconds: u32,
 
     /// Endpoints that take turns with the calls, those of --beside among them.
     #[arg(long, value_name = "N", default_value_t = 8_192, value_parser = clap::value_parser!(u16).range(1..=20_000))]
-    ds0: u16,
+    pub(crate) ds0: u16,
 
     /// How long a call stays up, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
-    hold: u32,
+    pub(crate) hold: u32,
 
     /// Call agents that take turns, each with a port of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
-    agents: u8,
+    pub(crate) agents: u8,
 
     /// Other calls that carry RTP all the while, on the first of the endpoints.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    beside: u16,
+    pub(crate) beside: u16,
 
     /// The longest that 99 of 100 answers may take, in milliseconds; with --max, 200 unless given.
     #[arg(long, value_name = "MS")]
-    require_p99: Option<f64>,
+    pub(crate) require_p99: Option<f64>,
 
     /// Calls a second that there must be at least with --max.
     #[arg(long, value_name = "R", requires = "max")]
-    require_calls: Option<u32>,
+    pub(crate) require_calls: Option<u32>,
 
     /// The greatest part of all calls that may fail, in percent.
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
-    require_failures: f64,
+    pub(crate) require_failures: f64,
 
     /// The law that connections ask for.
     #[arg(long, value_enum, default_value_t = LawName::A)]
-    law: LawName,
+    pub(crate) law: LawName,
 
     /// The CPU this harness runs on [default: any].
     #[arg(long, value_name = "CPU")]
-    cpu: Option<usize>,
+    pub(crate) cpu: Option<usize>,
 
     /// The CPU of the media core of a gateway that is started here [default: any].
     #[arg(long, value_name = "CPU")]
-    gateway_cpu: Option<usize>,
+    pub(crate) gateway_cpu: Option<usize>,
 
     /// The CPU of its other threads, control's among them [default: any].
     #[arg(long, value_name = "CPU")]
-    control_cpu: Option<usize>,
+    pub(crate) control_cpu: Option<usize>,
 
     #[command(flatten)]
-    target: TargetArgs,
+    pub(crate) target: TargetArgs,
 }
 
 /// `tollgate-bench setup-rate`.
@@ -114,30 +118,26 @@ pub(crate) struct SetupRateArgs {
 /// # Errors
 /// Whatever keeps it from being measured.
 pub(crate) fn run(args: &SetupRateArgs, operator: &Operator) -> Result<Report, Failure> {
+    watched(args, operator).map(|(report, _)| report)
+}
+
+/// As [`run`], with what the gateway held meanwhile.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Report, Watched), Failure> {
     if args.beside >= args.ds0 {
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
     let mut target = args.target.open(args.size(), &Network::Loopback)?;
     wait_for(&mut target, args)?;
-    let idle = target.process().map(host::resident).transpose()?;
-    let (trials, beside) = match args.calls_per_second.and_then(NonZeroU32::new) {
-        None => (run_on(HARNESS, args.cpu, || args.search(&target, operator))?, None),
-        Some(rate) if args.beside == 0 => {
-            let mut endpoints = args.endpoints()?;
-            let trial = || args.counted_trial(&target, rate, &mut endpoints, operator);
-            (vec![run_on(HARNESS, args.cpu, trial)?], None)
-        }
-        Some(rate) => {
-            args.trial_beside(&target, rate, operator).map(|(trial, run)| (vec![trial], Some(run)))?
-        }
-    };
-    let busy = target.process().map(host::resident).transpose()?;
+    let every = WATCHED_EVERY_MIN.max(Duration::from_secs(args.seconds.into()) / WATCHED_MAX);
+    let ((trials, beside), watched) =
+        watch::beside(target.process(), every, || args.trials(&target, operator))?;
     target.check()?;
     let last_words = target.close()?;
     let mut report = args.report(&trials);
-    if let Some(memory) = idle.zip(busy) {
-        report.sections.push(memory_section(memory));
-    }
+    report.sections.extend(watched.section());
     if let Some(run) = beside {
         let (sections, verdict) = run.beside(&args.load());
         report.sections.extend(sections);
@@ -145,7 +145,7 @@ pub(crate) fn run(args: &SetupRateArgs, operator: &Operator) -> Result<Report, F
     }
     let own = last_words.lines().filter(|line| ACCOUNT.iter().any(|words| line.contains(words)));
     report.last_words = own.collect::<Vec<_>>().join("\n");
-    Ok(report)
+    Ok((report, watched))
 }
 
 /// What lines of a gateway's log begin with that say what it counted.
@@ -194,6 +194,11 @@ impl SetupRateArgs {
         Terms { law: self.law.into(), ptime_ms: NonZeroU8::new(20).expect("20 is not 0") }
     }
 
+    /// How long calls come before they are measured: from then on as many end as begin.
+    fn warm_up(&self) -> Duration {
+        WARM_UP + Duration::from_millis(self.hold.into())
+    }
+
     /// The endpoints of the calls that come and go.
     fn endpoints(&self) -> Result<Vec<EndpointName>, Failure> {
         let name = |n| Ok(format!("{}@{}", self.target.endpoint(n), self.target.domain).parse()?);
@@ -204,7 +209,7 @@ impl SetupRateArgs {
     fn load(&self) -> DensityArgs {
         let load = LoadArgs {
             ds0: self.beside,
-            seconds: self.seconds + BESIDE_LONGER_S,
+            seconds: self.seconds + BESIDE_LONGER_S + 2 * self.hold.div_ceil(1_000),
             ptime: "20".to_owned(),
             law: self.law,
             driver: Driver::Uring,
@@ -213,6 +218,25 @@ impl SetupRateArgs {
             gateway_cpu: self.gateway_cpu,
         };
         DensityArgs::beside(load, self.target.clone())
+    }
+
+    /// All that is to be tried: with --max, the highest rate that holds, and the lowest that did not, last.
+    fn trials(
+        &self,
+        target: &Target,
+        operator: &Operator,
+    ) -> Result<(Vec<Trial>, Option<density::Run>), Failure> {
+        match self.calls_per_second.and_then(NonZeroU32::new) {
+            None => Ok((run_on(HARNESS, self.cpu, || self.search(target, operator))?, None)),
+            Some(rate) if self.beside == 0 => {
+                let mut endpoints = self.endpoints()?;
+                let trial = || self.counted_trial(target, rate, &mut endpoints, operator);
+                Ok((vec![run_on(HARNESS, self.cpu, trial)?], None))
+            }
+            Some(rate) => {
+                self.trial_beside(target, rate, operator).map(|(trial, run)| (vec![trial], Some(run)))
+            }
+        }
     }
 
     /// A trial while other calls stay up.
@@ -296,7 +320,7 @@ impl SetupRateArgs {
         let plan = Plan {
             rate,
             start: clock.now() + Duration::from_millis(10),
-            warm_up: WARM_UP,
+            warm_up: self.warm_up(),
             length: Duration::from_secs(u64::from(self.seconds)),
             hold: Duration::from_millis(u64::from(self.hold)),
             terms: self.terms(),
@@ -365,7 +389,7 @@ impl SetupRateArgs {
     }
 
     fn report(&self, trials: &[Trial]) -> Report {
-        let mut report = Report::new("setup-rate", self.settings());
+        let mut report = Report::new(self.bench, self.settings());
         // With --max, the last one is the one that was too much, if any was; nothing is said of it but why.
         let Some(trial) = trials.first() else { return report };
         report.sections.push(trial.calls());
@@ -401,13 +425,9 @@ impl SetupRateArgs {
     }
 }
 
-fn memory_section((idle, busy): (u64, u64)) -> Section {
-    let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
-    let mut section = Section::new("memory of the gateway");
-    section.number("memory_idle", "before the first call", mib(idle), "MiB");
-    section.number("memory_busy", "at the end, responses of the last 30 s kept", mib(busy), "MiB");
-    section
-}
+/// How often a gateway's memory is looked at, at most and at least: in a day as often as in an hour.
+const WATCHED_EVERY_MIN: Duration = Duration::from_secs(1);
+const WATCHED_MAX: u32 = 3_600;
 
 /// How long calls come before they are measured: caches, tables and allocators settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -434,5 +454,6 @@ const BESIDE: &str = "beside";
 /// How long the calls beside may take to come up.
 const BESIDE_UP_MAX: Duration = Duration::from_secs(60);
 
-/// How much longer the calls beside are measured than those that come and go, in seconds.
+/// How much longer the calls beside are measured than those that come and go, in seconds, not counting how
+/// long the first and the last of these stay up.
 const BESIDE_LONGER_S: u32 = 2;

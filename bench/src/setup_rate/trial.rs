@@ -81,6 +81,7 @@ impl Trial {
             let words = "when that was, from the first on";
             section.number("answer_longest_at", words, at.as_secs_f64(), "s");
         }
+        section.series("answers", &self.tally.series);
         section
     }
 

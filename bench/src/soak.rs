@@ -1,0 +1,131 @@
+//! Hours of calls that come and go beside others that stay: nothing may be lost, and nothing may grow.
+//!
+//! It is `setup-rate` with `--beside`, watched for longer: every octet of the calls that stay is verified, the
+//! gateway's counters of each are held against the harness's, and its memory and descriptors must be flat.
+
+use std::num::NonZeroU32;
+
+use clap::{ArgGroup, Args};
+
+use crate::operator::Operator;
+use crate::report::{Report, Verdict};
+use crate::setup_rate::{self, SetupRateArgs};
+use crate::target::TargetArgs;
+use crate::{Failure, LawName};
+
+/// Carries calls that stay while others come and go, for hours: nothing may be lost, and nothing may grow.
+///
+/// Verifies every octet of the calls that stay, as `density` does, and times the commands of those that come
+/// and go, as `setup-rate` does. Memory and descriptors of the gateway are to be flat: they may not be more in
+/// the last quarter than in the one before, but for 2 % of memory.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("length").required(true), after_help = "Examples:\n  \
+    tollgate-bench soak --minutes 30 --ds0 1000 --calls-per-second 50 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench soak --hours 24 --report soak-of-the-day\n  \
+    tollgate-bench soak --hours 8 --gateway 192.0.2.1:2427 --domain gw.example")]
+pub(crate) struct SoakArgs {
+    /// How long, in hours.
+    #[arg(long, value_name = "H", group = "length", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    hours: Option<u32>,
+
+    /// How long, in minutes.
+    #[arg(long, value_name = "M", group = "length", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    minutes: Option<u32>,
+
+    /// Calls that stay.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
+    ds0: u16,
+
+    /// Calls that come and go, a second.
+    #[arg(long, value_name = "R", default_value_t = NonZeroU32::new(50).expect("50 is not 0"))]
+    calls_per_second: NonZeroU32,
+
+    /// How long each of these stays up, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    hold: u32,
+
+    /// The law that connections ask for.
+    #[arg(long, value_enum, default_value_t = LawName::A)]
+    law: LawName,
+
+    /// The CPU this harness runs on [default: any].
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<usize>,
+
+    /// The CPU of the media core of a gateway that is started here [default: any].
+    #[arg(long, value_name = "CPU")]
+    gateway_cpu: Option<usize>,
+
+    /// The CPU of its other threads, control's among them [default: any].
+    #[arg(long, value_name = "CPU")]
+    control_cpu: Option<usize>,
+
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// `tollgate-bench soak`.
+///
+/// # Errors
+/// Whatever keeps it from being measured.
+pub(crate) fn run(args: &SoakArgs, operator: &Operator) -> Result<Report, Failure> {
+    let (mut report, watched) = setup_rate::watched(&args.calls()?, operator)?;
+    let growth = watched.growth();
+    if !growth.is_empty() {
+        report.verdict = std::mem::replace(&mut report.verdict, Verdict::Pass).and(Verdict::Fail(growth));
+    }
+    Ok(report)
+}
+
+impl SoakArgs {
+    fn calls(&self) -> Result<SetupRateArgs, Failure> {
+        let seconds =
+            self.hours.map_or(0, |hours| hours * 3_600) + self.minutes.map_or(0, |minutes| minutes * 60);
+        let rate = self.calls_per_second.get();
+        // As many as are up at a time, and a second's more for those that are being made and ended.
+        let at_a_time = (u64::from(rate) * u64::from(self.hold)).div_ceil(1_000) + u64::from(rate);
+        let ds0 = u16::try_from(u64::from(self.ds0) + at_a_time).ok().filter(|ds0| *ds0 <= 20_000);
+        let ds0 =
+            ds0.ok_or_else(|| format!("{} calls and {at_a_time} at a time beside are too many", self.ds0))?;
+        Ok(SetupRateArgs {
+            bench: "soak",
+            calls_per_second: Some(rate),
+            max: false,
+            seconds,
+            ds0,
+            hold: self.hold,
+            agents: 1,
+            beside: self.ds0,
+            require_p99: None,
+            require_calls: None,
+            require_failures: 0.0,
+            law: self.law,
+            cpu: self.cpu,
+            gateway_cpu: self.gateway_cpu,
+            control_cpu: self.control_cpu,
+            target: self.target.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        soak: SoakArgs,
+    }
+
+    #[test]
+    fn there_are_endpoints_for_the_calls_that_stay_and_for_all_that_are_up_beside() {
+        let calls = |args: &str| Cli::parse_from(args.split(' ')).soak.calls();
+        let args =
+            calls("soak --minutes 30 --ds0 1000 --calls-per-second 50 --hold 10000").expect("they fit");
+        assert_eq!((args.seconds, args.beside, args.ds0), (1_800, 1_000, 1_550));
+        assert!(calls("soak --hours 2 --calls-per-second 10000").is_err());
+    }
+}
