@@ -339,6 +339,11 @@ impl State {
         executing.filter(|execution| self.executions[execution].makes()).collect()
     }
 
+    /// Whether a command is under way that brings an endpoint a request.
+    pub fn is_being_asked(&self, id: EndpointId) -> bool {
+        self.endpoints[id].executing.iter().any(|execution| self.executions[execution].asked.is_some())
+    }
+
     /// Whether the command that makes this connection is still under way.
     pub fn is_being_created(&self, id: EndpointId, connection: ConnectionId) -> bool {
         let created = Undo::Created(id, connection);

@@ -89,8 +89,11 @@ impl Gateway {
         while let Some(told) = self.state.endpoints[id].control.pressed.take_due(now) {
             self.pressed(id, Some(told));
         }
+        let is_being_asked = self.state.is_being_asked(id);
         let control = &mut self.state.endpoints[id].control;
-        control.signals.handle_timeout(now);
+        if !is_being_asked {
+            control.signals.handle_timeout(now);
+        }
         control.notify.handle_timeout(now);
         self.state.stirred.push(id);
     }
@@ -124,8 +127,10 @@ impl Gateway {
 
     fn set_timer(&mut self, id: EndpointId) {
         let control = &self.state.endpoints[id].control;
-        let dues =
-            [control.notify.poll_timeout(), control.signals.poll_timeout(), control.pressed.poll_timeout()];
+        // RFC 3435 §2.3.3: signals and the events that are asked for with them belong together. A signal that
+        // is over before its request takes effect waits for that, or nobody would be told.
+        let signals = control.signals.poll_timeout().filter(|_| !self.state.is_being_asked(id));
+        let dues = [control.notify.poll_timeout(), signals, control.pressed.poll_timeout()];
         let due = dues.into_iter().flatten().min();
         let set = self.endpoint_timers.get(&id).copied();
         if set.map(|(at, _)| at) == due {

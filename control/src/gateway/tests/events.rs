@@ -52,6 +52,19 @@ fn is_play(action: &Action) -> bool {
 }
 
 #[test]
+fn a_signal_that_is_over_before_its_request_takes_effect_is_told_of() {
+    let mut bench = bench();
+    let command = "RQNT 7 ds/e1-1/1@gw MGCP 1.0\nX: 1F\nR: G/oc(N)\nS: G/cg(to=5)\n";
+    assert_eq!(bench.say_only(command), [""; 0]);
+    // The core takes longer.
+    assert_eq!(bench.after(Duration::from_millis(10)), [""; 0]);
+    assert_code(&one(bench.carry_out()), 200);
+    let told = one(bench.after(Duration::from_millis(1)));
+    assert_eq!(header(&told, "X").as_deref(), Some("1F"), "{told}");
+    assert_eq!(header(&told, "O").as_deref(), Some("G/oc(G/cg)"));
+}
+
+#[test]
 fn what_was_dialled_is_told_when_it_matches() {
     let mut bench = bench();
     let answer = bench.ask("RQNT ds/e1-1/1@gw", "X: 1F\nR: D/[0-9#*T](D)\nD: (xxxx|#)\n");
