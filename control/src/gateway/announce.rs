@@ -157,7 +157,8 @@ impl Gateway {
     /// # Errors
     /// 405 if there is something to tell that cannot be told now.
     // RFC 3435 §4.4.6, §4.4.7: a command ends the wait. One for an endpoint whose RSIP was refused or
-    // never answered begins the procedure anew. While one is still repeated, it does for both.
+    // never answered begins the procedure anew. While one is still repeated, it does for both. What one RSIP
+    // told and nobody heard is told in one again, not endpoint by endpoint as commands come.
     pub(super) fn announce_first(
         &mut self,
         now: Instant,
@@ -171,12 +172,16 @@ impl Gateway {
         let meant = command::concerned(&self.state, command);
         let mut owed = false;
         let mut deaf: Vec<Target> = Vec::new();
+        let mut spent: Vec<TransactionId> = Vec::new();
         for id in meant.iter().copied() {
             let control = &mut self.state.endpoints[id].control;
             match control.announcement {
                 Announcement::Refused => control.announcement = Announcement::Owed,
                 Announcement::Sent(told) if self.outgoing.is_spent(told) => {
                     control.announcement = Announcement::Owed;
+                    if !spent.contains(&told) {
+                        spent.push(told);
+                    }
                 }
                 Announcement::Unheard => {
                     let target = control.notified.target();
@@ -186,6 +191,9 @@ impl Gateway {
             }
             owed |= control.announcement == Announcement::Owed;
         }
+        for told in spent {
+            self.owe_unheard(told);
+        }
         if !deaf.is_empty() {
             self.owe_again(&deaf);
         }
@@ -193,6 +201,17 @@ impl Gateway {
             self.announce(now, Some(path));
         }
         self.ahead_of(&meant)
+    }
+
+    /// All that an RSIP told is to be told again.
+    fn owe_unheard(&mut self, transaction: TransactionId) {
+        let endpoints = self.announcer.sent.get(&transaction).map(|told| &told.endpoints[..]);
+        for id in endpoints.unwrap_or_default() {
+            let control = &mut self.state.endpoints[*id].control;
+            if control.announcement == Announcement::Sent(transaction) {
+                control.announcement = Announcement::Owed;
+            }
+        }
     }
 
     /// An endpoint for each RSIP that is under way for these.
