@@ -1,10 +1,11 @@
 //! What an operator needs to know of a gateway: at a check, at the start, at the end.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::{Config, FarEndConfig, MediaDriver, SpanConfig, SpanDriver};
+use control::config::{CallAgentConfig, Config, FarEndConfig, MediaDriver, SpanConfig, SpanDriver};
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::stats::Counter;
@@ -29,7 +30,10 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
         let ports: Vec<_> = topology.ports[place]
             .0
             .iter()
-            .map(|range| format!("{}:{}-{}", range.address, range.first, range.first + range.pairs * 2 - 1))
+            .map(|range| {
+                let first = SocketAddr::new(range.address, range.first);
+                format!("{first}-{}", range.first + range.pairs * 2 - 1)
+            })
             .collect();
         lines.push(("core", format!("{place} {pin}: {ds0s} DS0s, RTP on {}", ports.join(" and "))));
     }
@@ -59,10 +63,22 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     lines.push(("allow", format!("commands from {}", allow.join(", "))));
     let notified = config.mgcp.notified_entity.as_deref();
     lines.push(("notify", notified.unwrap_or("nobody, until a call agent has named itself").to_owned()));
+    lines.extend(config.call_agents.iter().map(|agent| ("agent", call_agent(agent))));
     if let Some(file) = &config.journal.file {
         lines.push(("journal", file.display().to_string()));
     }
     lines
+}
+
+/// `ca@192.0.2.1, from 192.0.2.1/32: ds/e1-1/*, without RSIP`.
+fn call_agent(agent: &CallAgentConfig) -> String {
+    let name = agent.name.as_deref().unwrap_or("of no name");
+    let networks: Vec<_> = agent.networks.iter().map(ToString::to_string).collect();
+    let endpoints = if agent.endpoints.is_empty() { "all".to_owned() } else { agent.endpoints.join(", ") };
+    let lacks = [("100", agent.provisional), ("piggybacking", agent.piggyback), ("RSIP", agent.rsip)];
+    let lacks: Vec<_> = lacks.iter().filter(|(_, takes)| !takes).map(|(what, _)| *what).collect();
+    let lacks = if lacks.is_empty() { String::new() } else { format!(", without {}", lacks.join(", ")) };
+    format!("{name}, from {}: {endpoints}{lacks}", networks.join(", "))
 }
 
 /// Logs what is about to start.
@@ -177,5 +193,28 @@ fn driver(span: &SpanConfig) -> String {
     match sim.timeslots.len() {
         0 => format!("simulated, far end: {far_end}"),
         n => format!("simulated, far end: {far_end}, and others on {n} timeslots"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::config::Network;
+
+    use super::*;
+
+    #[test]
+    fn each_call_agent_has_a_line_with_what_it_cannot_take() {
+        let agent = CallAgentConfig {
+            name: Some("ca@192.0.2.1".to_owned()),
+            networks: vec![Network { address: [192, 0, 2, 1].into(), prefix: 32 }],
+            endpoints: vec!["ds/e1-1/*".to_owned()],
+            provisional: false,
+            piggyback: true,
+            rsip: false,
+            telephones: false,
+        };
+        let said = lines(&Config { call_agents: vec![agent], ..Config::default() });
+        let line = "ca@192.0.2.1, from 192.0.2.1/32: ds/e1-1/*, without 100, RSIP";
+        assert!(said.contains(&("agent", line.to_owned())), "{said:?}");
     }
 }
