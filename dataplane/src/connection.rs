@@ -442,7 +442,7 @@ impl Connection {
     fn dial(&mut self, now: Instant, timestamp: u32, event: TelephoneEvent, reports: &mut Reports) {
         let Aside { station, events, .. } = &mut *self.aside;
         let side = Side::Network(self.port);
-        events.receive(timestamp, event, self.law, |what| {
+        events.receive(timestamp, event, |what| {
             station.ear.told(what, |what| reports.observed(side, now, what, 0));
         });
         self.playout.is_dialling = events.are_sounding();

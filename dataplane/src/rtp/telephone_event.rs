@@ -51,42 +51,55 @@ impl TelephoneEvent {
     }
 }
 
-/// The events of one connection: the digit that is there now.
+/// The events of one connection: the digit that is there now, and those that the line has still to hear.
+///
+/// Digits are observed as they come. The line hears them one after the other, each with a pause behind it:
+/// a network that holds packets up lets go of several digits at once, and a receiver behind the line takes
+/// none that is shorter than 40 ms, nor two without 40 ms between them for two (ITU-T Q.24).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Events {
-    now: Option<Sounding>,
+    now: Option<Told>,
     /// The timestamp of the event that came last: what has it, or an older one, tells nothing new.
     last: Option<u32>,
+    /// Digits that came before the one that is there now, oldest first.
+    earlier: [Option<Dialled>; EARLIER_MAX],
+    /// The tone of the oldest digit, and how many octets of it were played.
+    player: Option<Player>,
+    played: u32,
+    /// Octets until another may be heard.
+    pause: u32,
 }
 
-/// A digit that is being played.
+/// A digit that is being told of.
 #[derive(Clone, Copy, Debug)]
-struct Sounding {
+struct Told {
     digit: Digit,
-    player: Player,
+    /// The level of both tones together.
+    dbm0: i8,
     is_over: bool,
     /// Octets that it has lasted by what was reported: in segments before, and in this one.
     before: u32,
     duration: u32,
-    /// Octets of it that were played, and those since it was last reported.
-    played: u32,
+    /// Octets since it was last reported.
     unreported: u32,
+}
+
+/// A digit of which all is known.
+#[derive(Clone, Copy, Debug)]
+struct Dialled {
+    digit: Digit,
+    dbm0: i8,
+    octets: u32,
 }
 
 impl Events {
     /// Nothing has come.
     pub const fn new() -> Self {
-        Self { now: None, last: None }
+        Self { now: None, last: None, earlier: [None; EARLIER_MAX], player: None, played: 0, pause: 0 }
     }
 
     /// Takes an event that came under `timestamp`. Only digits are understood (RFC 4733 §3.2).
-    pub fn receive(
-        &mut self,
-        timestamp: u32,
-        event: TelephoneEvent,
-        law: Law,
-        mut observe: impl FnMut(Observation),
-    ) {
+    pub fn receive(&mut self, timestamp: u32, event: TelephoneEvent, mut observe: impl FnMut(Observation)) {
         let Some(digit) = Digit::of_code(event.code) else { return };
         let ahead = self.last.map_or(1, |last| timestamp.wrapping_sub(last) as i32);
         if let Some(now) = &mut self.now
@@ -109,27 +122,44 @@ impl Events {
         if ahead <= 0 {
             return;
         }
+        self.leave_to_be_heard();
         self.end(&mut observe);
         self.last = Some(timestamp);
-        let mut now = Sounding::new(digit, event.volume, law);
+        let mut now = Told::new(digit, event.volume);
         now.update(event);
         self.now = Some(now);
         observe(Observation::Began(Sound::Digit(digit)));
     }
 
-    /// Plays the digit that is there now over `out`, which holds what the audio says.
-    pub fn play(&mut self, law: Law, out: &mut [u8], mut observe: impl FnMut(Observation)) {
-        let Some(now) = &mut self.now else { return };
-        let n = out.len().min(now.left() as usize);
-        now.sound(law, &mut out[..n]);
-        if now.left() == 0 {
-            self.end(&mut observe);
+    /// Plays the digits over `out`, which holds what the audio says.
+    pub fn play(&mut self, law: Law, mut out: &mut [u8], mut observe: impl FnMut(Observation)) {
+        while let Some(next) = self.next() {
+            let (part, is_heard) = if self.pause > 0 { (self.pause, false) } else { (self.left(), true) };
+            let (head, rest) = out.split_at_mut(out.len().min(part as usize));
+            if is_heard {
+                sound(self.player.get_or_insert_with(|| next.player(law)), law, head);
+                self.played += head.len() as u32;
+            } else {
+                head.fill(law.silence());
+                self.pause -= head.len() as u32;
+            }
+            if let Some(now) = &mut self.now {
+                now.unreported = now.unreported.saturating_add(head.len() as u32);
+            }
+            if is_heard && self.left() == 0 {
+                self.finish(&mut observe);
+            }
+            if rest.is_empty() {
+                return;
+            }
+            out = rest;
         }
+        self.pause = self.pause.saturating_sub(out.len() as u32);
     }
 
-    /// Whether a digit is there now.
+    /// Whether the line hears a digit now, or may have to wait for the next.
     pub const fn are_sounding(&self) -> bool {
-        self.now.is_some()
+        self.now.is_some() || self.earlier[0].is_some() || self.pause > 0
     }
 
     /// Whether any has come: then digits in the audio are echoes of them.
@@ -140,7 +170,42 @@ impl Events {
     /// Another source speaks from now on: its timestamps begin anew.
     pub fn restart(&mut self, mut observe: impl FnMut(Observation)) {
         self.end(&mut observe);
-        self.last = None;
+        *self = Self::new();
+    }
+
+    /// The digit that the line hears now or next.
+    fn next(&self) -> Option<Dialled> {
+        self.earlier[0].or_else(|| self.now.as_ref().map(Told::dialled))
+    }
+
+    /// How many octets that one goes on, for all that is known.
+    fn left(&self) -> u32 {
+        match (&self.earlier[0], &self.now) {
+            (Some(earlier), _) => earlier.octets.saturating_sub(self.played),
+            (None, Some(now)) => now.left(self.played),
+            (None, None) => 0,
+        }
+    }
+
+    /// The line has heard a digit.
+    fn finish(&mut self, observe: &mut impl FnMut(Observation)) {
+        (self.player, self.played, self.pause) = (None, 0, PAUSE_MIN);
+        if self.earlier[0].is_some() {
+            self.earlier[0] = None;
+            self.earlier.rotate_left(1);
+        } else {
+            self.end(observe);
+        }
+    }
+
+    /// Another digit has come: what the line has not heard of this one it hears before it.
+    fn leave_to_be_heard(&mut self) {
+        let Some(dialled) = self.now.as_ref().map(Told::dialled) else { return };
+        if self.earlier[0].is_none() && self.played >= dialled.octets {
+            (self.player, self.played, self.pause) = (None, 0, PAUSE_MIN);
+        } else if let Some(free) = self.earlier.iter_mut().find(|place| place.is_none()) {
+            *free = Some(dialled);
+        }
     }
 
     fn end(&mut self, observe: &mut impl FnMut(Observation)) {
@@ -152,14 +217,11 @@ impl Events {
     }
 }
 
-impl Sounding {
-    fn new(digit: Digit, volume: u8, law: Law) -> Self {
-        let (low, high) = digit.hz();
-        // RFC 4733 §2.5.2.2: a volume of 0 may be one that was not told. The two tones share the power.
-        let total = if (1..=VOLUME_MAX).contains(&volume) { -(volume as i8) } else { VOLUME_USUAL };
-        let frequencies = [Frequency::hz(low, total - 4), Frequency::hz(high, total - 2)];
-        let player = Player::new(ToneSpec::steady(&frequencies, Blend::Alone), law);
-        Self { digit, player, is_over: false, before: 0, duration: 0, played: 0, unreported: 0 }
+impl Told {
+    fn new(digit: Digit, volume: u8) -> Self {
+        // RFC 4733 §2.5.2.2: a volume of 0 may be one that was not told.
+        let dbm0 = if (1..=VOLUME_MAX).contains(&volume) { -(volume as i8) } else { VOLUME_USUAL };
+        Self { digit, dbm0, is_over: false, before: 0, duration: 0, unreported: 0 }
     }
 
     fn update(&mut self, event: TelephoneEvent) {
@@ -168,31 +230,50 @@ impl Sounding {
         self.unreported = 0;
     }
 
-    /// How many octets it goes on, for all that is known.
-    // RFC 4733 §2.5.2.2: a tone whose end is not reported goes on for three reports' time at most.
-    fn left(&self) -> u32 {
-        if self.is_over {
-            (self.before + self.duration).max(PLAYED_MIN).saturating_sub(self.played)
-        } else {
-            UNREPORTED_MAX.saturating_sub(self.unreported)
-        }
+    /// As it is if nothing more is told of it.
+    fn dialled(&self) -> Dialled {
+        let octets = (self.before + self.duration).max(FOLLOWED_MIN);
+        Dialled { digit: self.digit, dbm0: self.dbm0, octets }
     }
 
-    fn sound(&mut self, law: Law, out: &mut [u8]) {
-        let mut samples = [0; drivers::span::Block::FRAMES_MAX];
-        let samples = &mut samples[..out.len()];
-        self.player.add(samples);
-        for (octet, sample) in out.iter_mut().zip(samples) {
-            *octet = law.encode((*sample).clamp(i16::MIN.into(), i16::MAX.into()) as i16);
+    // RFC 4733 §2.5.2.2: a tone whose end is not reported goes on for three reports' time at most.
+    fn left(&self, played: u32) -> u32 {
+        let least = PLAYED_MIN.saturating_sub(played);
+        if self.is_over {
+            (self.before + self.duration).saturating_sub(played).max(least)
+        } else {
+            UNREPORTED_MAX.saturating_sub(self.unreported).max(least)
         }
-        self.played += out.len() as u32;
-        self.unreported += out.len() as u32;
+    }
+}
+
+impl Dialled {
+    fn player(&self, law: Law) -> Player {
+        let (low, high) = self.digit.hz();
+        // The two tones share the power.
+        let frequencies = [Frequency::hz(low, self.dbm0 - 4), Frequency::hz(high, self.dbm0 - 2)];
+        Player::new(ToneSpec::steady(&frequencies, Blend::Alone), law)
+    }
+}
+
+fn sound(player: &mut Player, law: Law, out: &mut [u8]) {
+    let mut samples = [0; drivers::span::Block::FRAMES_MAX];
+    let samples = &mut samples[..out.len()];
+    player.add(samples);
+    for (octet, sample) in out.iter_mut().zip(samples) {
+        *octet = law.encode((*sample).clamp(i16::MIN.into(), i16::MAX.into()) as i16);
     }
 }
 
 const OCTETS_PER_MS: u32 = FRAMES_PER_SECOND / 1_000;
 /// The shortest digit played: 50 ms, so that any receiver behind the line takes it (RFC 3660 §2.2).
 const PLAYED_MIN: u32 = 50 * OCTETS_PER_MS;
+/// The shortest that another follows, and the pause between them, by ITU-T Q.24: digits that come as fast as
+/// that do not pile up.
+const FOLLOWED_MIN: u32 = 40 * OCTETS_PER_MS;
+const PAUSE_MIN: u32 = 40 * OCTETS_PER_MS;
+/// Digits that can wait for the line: the bursts of a second. More of them are observed, and not played.
+const EARLIER_MAX: usize = 12;
 /// Three times the 50 ms that RFC 4733 §2.5.1.2 recommends between reports.
 const UNREPORTED_MAX: u32 = 150 * OCTETS_PER_MS;
 /// RFC 4733 §2.3.4: receivers take digits down to -36 dBm0.

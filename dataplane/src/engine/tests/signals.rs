@@ -317,6 +317,38 @@ fn events_that_are_lost_and_reordered_make_one_digit() {
     assert_eq!(core.digits_at(network(0)), "5", "the next is another");
 }
 
+#[test]
+fn digits_that_come_in_a_burst_are_heard_one_after_the_other() {
+    let mut core = with_events(Mode::ReceiveOnly);
+    core.watch(network(0), DetectorSet::DTMF);
+    // Seven digits of 40 ms with pauses of 40 ms, whose packets the network held up.
+    for index in 0..7 {
+        let (sequence, timestamp) = (index * 3, 8_000 + u32::from(index) * 640);
+        for (report, duration) in [(0, 160), (1, 320), (2, 320)] {
+            core.coming.push(event(sequence + report, timestamp, duration, report > 0));
+        }
+    }
+    core.ticks(200);
+    assert_eq!(core.digits_at(network(0)), "5555555");
+    assert_eq!(digits_in(core.heard(LINE)), "5555555");
+    assert_silent(&core.heard(LINE)[core.heard(LINE).len() - 400..]);
+}
+
+#[test]
+fn digits_that_come_at_their_time_do_not_pile_up() {
+    let mut core = with_events(Mode::ReceiveOnly);
+    let blocks = 50 * 16;
+    for index in 0..50 {
+        core.coming.push(event(index * 2, 8_000 + u32::from(index) * 640, 160, false));
+        core.ticks(8);
+        core.coming.push(event(index * 2 + 1, 8_000 + u32::from(index) * 640, 320, true));
+        core.ticks(8);
+    }
+    core.ticks(20);
+    assert_eq!(digits_in(core.heard(LINE)).len(), 50);
+    assert_silent(&core.heard(LINE)[(blocks + 6) * BLOCK..]);
+}
+
 // RFC 4733 §2.5.2.3.
 #[test]
 fn an_event_longer_than_its_field_is_one_digit() {
