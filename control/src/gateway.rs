@@ -87,6 +87,13 @@ pub enum Input<'a> {
         /// How long that holds.
         ttl: Duration,
     },
+    /// The network says that it could not deliver a datagram of ours.
+    Undelivered {
+        /// Where it went.
+        remote: SocketAddr,
+        /// How it began.
+        octets: &'a [u8],
+    },
     /// The time that `poll_timeout` gave has come.
     Timeout,
     /// The operator wants it to end: in-service endpoints are taken out of service.
@@ -274,6 +281,9 @@ impl Gateway {
         match &input {
             Input::Datagram { path, .. } if !self.is_admitted(now, path.remote) => return,
             Input::Timeout if self.poll_timeout().is_none_or(|at| at > now) => return,
+            Input::Undelivered { remote, octets } if self.outgoing.undelivered(*remote, octets).is_none() => {
+                return;
+            }
             _ => self.journal.record(now, &input),
         }
         self.state.now = now;
@@ -285,6 +295,11 @@ impl Gateway {
                 self.take_new_ways(now);
                 self.teller.retry();
                 self.announce_unless_starting(now);
+            }
+            Input::Undelivered { remote, octets } => {
+                self.counters.count(Counter::Undelivered);
+                let id = self.outgoing.undelivered(remote, octets);
+                id.into_iter().for_each(|id| self.outgoing.turn_away(now, id));
             }
             Input::Timeout => self.timeout(now),
             Input::Shutdown => self.shut_down(now),

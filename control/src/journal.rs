@@ -12,6 +12,7 @@
 //! 3000 seen 0 18 50 8000 50 8000 0 125000 0 20000000
 //! 4000 span 0 2 alarms los+rai
 //! 4500 observed 0 line 2 17 4440 ended digit 5 60
+//! 4700 undelivered 192.0.2.1:2727 RSIP 4711 *@gw MGCP 1.0\r\n
 //! 5000 resolved ca.example.net 60000000000 192.0.2.1,192.0.2.2
 //! 6000 timeout
 //! ```
@@ -163,6 +164,11 @@ fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<
                 octets,
             }
         }
+        "undelivered" => {
+            let (remote, escaped) = rest.split_once(' ')?;
+            unescape(escaped, octets)?;
+            Input::Undelivered { remote: remote.parse().ok()?, octets }
+        }
         "done" | "seen" | "span" | "observed" => {
             let (core, rest) = rest.split_once(' ')?;
             let report = match kind {
@@ -285,6 +291,10 @@ impl fmt::Display for Written<'_> {
                 }
                 Ok(())
             }
+            Input::Undelivered { remote, octets } => {
+                write!(f, "undelivered {remote} ")?;
+                escape(octets, f)
+            }
             Input::Timeout => f.write_str("timeout"),
             Input::Shutdown => f.write_str("shutdown"),
             Input::Graceful => f.write_str("graceful"),
@@ -393,6 +403,7 @@ mod tests {
             span(SpanEvent::Slip(Slip::Deleted)),
             span(SpanEvent::Slip(Slip::Repeated)),
             span(SpanEvent::Failed),
+            Input::Undelivered { remote: path.remote, octets },
             Input::Resolved {
                 host: "ca.example.net".to_owned(),
                 addresses: vec!["192.0.2.1".parse().expect("v4"), "2001:db8::2".parse().expect("v6")],

@@ -75,6 +75,8 @@ counters! {
     NotificationsLost = "mgcp_ntfy_lost",
     /// Commands of ours that were sent again.
     Resent = "mgcp_commands_resent",
+    /// Commands of ours of which the network says that it could not deliver them, believably.
+    Undelivered = "mgcp_undelivered",
     /// Commands of ours that nobody answered.
     Unanswered = "mgcp_unanswered",
     /// Connections made.

@@ -110,6 +110,8 @@ struct Counters {
     received: u64,
     sent: u64,
     refused: u64,
+    /// What the network has said about datagrams that were sent.
+    errors: u64,
     look_ups_dropped: u64,
     journal_dropped: u64,
 }
@@ -226,6 +228,14 @@ impl Control {
                     }
                 }
             }
+            // They wake us like datagrams, and count against the same memory.
+            for _ in 0..DATAGRAMS_PER_TURN {
+                let Ok((len, remote)) = listener.receive_error(&mut turn.inbox) else { break };
+                self.counters.errors += 1;
+                if let Some(remote) = remote {
+                    turn.gateway.handle(now, Input::Undelivered { remote, octets: &turn.inbox[..len] });
+                }
+            }
         }
         if turn.gateway.poll_timeout().is_some_and(|at| at <= now) {
             turn.gateway.handle(now, Input::Timeout);
@@ -255,8 +265,8 @@ impl Control {
     }
 
     fn log_status(&self, turn: &Turn) {
-        let Counters { received, sent, refused, look_ups_dropped, journal_dropped } = self.counters;
-        info!(received, sent, refused, look_ups_dropped, journal_dropped, "MGCP sockets");
+        let Counters { received, sent, refused, errors, look_ups_dropped, journal_dropped } = self.counters;
+        info!(received, sent, refused, errors, look_ups_dropped, journal_dropped, "MGCP sockets");
         status::log(&turn.gateway, &turn.cores);
     }
 

@@ -18,6 +18,9 @@ const REPEATED_FOR: Duration = Duration::from_secs(20);
 /// The wait before the first repetition.
 const WAIT_FIRST: Duration = Duration::from_millis(200);
 
+/// How old a command is at most when the network heals, so that it must be answered before it is given up.
+const YOUNG: Duration = Duration::from_secs(5);
+
 /// The longest wait between two.
 const WAIT_MAX: Duration = Duration::from_secs(4);
 
@@ -30,7 +33,7 @@ pub(crate) struct Asked {
     pub(crate) values: BTreeSet<String>,
     /// Connections and descriptions of provisional responses.
     promises: Vec<(String, String)>,
-    /// Whether a command was given up, by the agent's death.
+    /// Whether a command was given up: by the agent's death, or because nothing came through in time.
     pub(crate) is_abandoned: bool,
 }
 
@@ -54,6 +57,8 @@ pub(crate) struct Agent {
     received: Vec<u32>,
     /// Until when it hears and says nothing.
     down_until: Instant,
+    /// When the network healed.
+    healed_at: Option<Instant>,
     /// Connections it was told of: endpoint and name.
     pub(crate) made: Vec<(String, String)>,
     /// What its commands were for.
@@ -80,6 +85,7 @@ impl Agent {
             asked: BTreeMap::new(),
             received: Vec::new(),
             down_until: Instant::ZERO,
+            healed_at: None,
             made: Vec::new(),
             meant: BTreeMap::new(),
             heard: BTreeSet::new(),
@@ -108,6 +114,11 @@ impl Agent {
     /// Hears and says nothing until then.
     pub(crate) fn sleep(&mut self, until: Instant) {
         self.down_until = until;
+    }
+
+    /// Nothing is lost from now on.
+    pub(crate) fn heal(&mut self, now: Instant) {
+        self.healed_at = Some(now);
     }
 
     /// Sends commands in one datagram, each `VERB endpoint` with its parameters and description. The
@@ -163,10 +174,12 @@ impl Agent {
             self.repeated += 1;
             self.say(now, &text);
         }
-        let asked = &mut self.asked;
+        let (asked, healed_at) = (&mut self.asked, self.healed_at);
         self.pending.retain(|pending| {
             let goes_on = now.since(pending.first_at) < REPEATED_FOR;
             if !goes_on {
+                let was_heard = healed_at.is_some_and(|healed| healed <= pending.first_at + YOUNG);
+                assert!(!was_heard, "repeated in vain: {}", pending.text);
                 asked.entry(pending.id).or_default().is_abandoned = true;
             }
             goes_on

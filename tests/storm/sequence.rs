@@ -74,7 +74,11 @@ impl Sequence {
     pub(crate) fn calm_down(&mut self) {
         self.w.net().impair(Impairment { delay: Duration::from_millis(1), ..Impairment::default() });
         (0..2).for_each(|span| self.alarm(span, false));
-        self.agents.iter_mut().for_each(|agent| agent.is_moody = false);
+        let now = self.w.now();
+        self.agents.iter_mut().for_each(|agent| {
+            agent.is_moody = false;
+            agent.heal(now);
+        });
         self.w.agent_answers = true;
         let end = self.w.now() + Duration::from_secs(22);
         while self.w.now() < end && !self.agents.iter().all(Agent::is_settled) {

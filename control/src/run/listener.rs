@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path as FilePath, PathBuf};
 
-use libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err, sockaddr_in6};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -19,6 +19,9 @@ use crate::mgcp::message::Path;
 
 /// A second of a busy hour: 2,000 commands of 1,000 octets and more.
 const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// How often a datagram is sent again that the kernel refuses.
+const SENDS_AGAIN: usize = 3;
 
 /// Why control cannot start.
 #[derive(Debug)]
@@ -94,10 +97,12 @@ impl Listener {
         let socket = socket(family, SockType::Datagram, flags, None)?;
         if address.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
         } else {
             // One socket, one family: 0.0.0.0 and [::] can then stand beside each other.
             setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         }
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
             setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
@@ -126,6 +131,20 @@ impl Listener {
         Ok((message.bytes, Path { remote, local }))
     }
 
+    /// Takes in an error that the network has sent for a datagram of ours: where that went if it cannot be
+    /// delivered, and the length of what the error quotes of it.
+    pub(super) fn receive_error(&self, octets: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
+        let mut control = cmsg_space!(sock_extended_err, sockaddr_in6, in6_pktinfo);
+        let mut parts = [IoSliceMut::new(octets)];
+        let fd = self.socket.as_raw_fd();
+        let flags = MsgFlags::MSG_ERRQUEUE;
+        let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags)?;
+        let remote = message.address.as_ref().and_then(socket_address);
+        let remote =
+            remote.filter(|_| message.cmsgs().is_ok_and(|mut all| all.any(|one| is_unreachable(&one))));
+        Ok((message.bytes, remote))
+    }
+
     /// The address that was asked, as the kernel tells it beside the datagram.
     fn asked(&self, control: &ControlMessageOwned) -> Option<SocketAddr> {
         let port = self.address.port();
@@ -151,8 +170,23 @@ impl Listener {
                 || self.address.ip().is_unspecified() && self.address.is_ipv4() == local.is_ipv4())
     }
 
-    /// Sends a datagram from the address that `path` says.
+    /// The same, though errors have come for others: the kernel has the next send fail for each, whomever it
+    /// is to. Those who send such errors on purpose must not keep us from speaking.
     fn send(&self, path: Path, octets: &[u8]) -> io::Result<()> {
+        let mut sent = self.send_once(path, octets);
+        for _ in 0..SENDS_AGAIN {
+            match &sent {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    sent = self.send_once(path, octets)
+                }
+                _ => break,
+            }
+        }
+        sent
+    }
+
+    /// Sends a datagram from the address that `path` says.
+    fn send_once(&self, path: Path, octets: &[u8]) -> io::Result<()> {
         let parts = [IoSlice::new(octets)];
         let to = SockaddrStorage::from(path.remote);
         let fd = self.socket.as_raw_fd();
@@ -188,6 +222,20 @@ pub(super) fn send(listeners: &[Listener], path: Path, octets: &[u8]) -> io::Res
     let same_family = |listener: &&Listener| listener.address.is_ipv4() == path.remote.is_ipv4();
     let listener = listeners.iter().find(same_family).ok_or(io::ErrorKind::AddrNotAvailable)?;
     listener.send(Path { local: listener.address, ..path }, octets)
+}
+
+/// Whether this tells of an ICMP error that says so: of network, host, protocol or port.
+fn is_unreachable(control: &ControlMessageOwned) -> bool {
+    // RFC 792, RFC 4443 §3.1: destination unreachable. What it says of fragments is no concern of ours.
+    match control {
+        ControlMessageOwned::Ipv4RecvErr(error, _) => {
+            error.ee_origin == libc::SO_EE_ORIGIN_ICMP && error.ee_type == 3 && error.ee_code <= 3
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, _) => {
+            error.ee_origin == libc::SO_EE_ORIGIN_ICMP6 && error.ee_type == 1
+        }
+        _ => false,
+    }
 }
 
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
@@ -249,6 +297,40 @@ mod tests {
         send(&[listener], path, b"RSIP").unwrap();
         let mut octets = [0; 16];
         assert_eq!(client.recv_from(&mut octets).unwrap(), (4, address));
+    }
+
+    /// Sends to a port that nobody has, and waits for what the host says of it.
+    fn send_in_vain(listener: &Listener) -> Vec<u8> {
+        let ip = listener.address().ip();
+        let nobody = UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap();
+        let path = Path { remote: nobody, local: listener.address() };
+        listener.send(path, b"RSIP 4711 *@gw MGCP 1.0\r\n").unwrap();
+        let mut octets = [0; 64];
+        // On loopback the error is there when the send returns.
+        let (len, remote) = listener.receive_error(&mut octets).unwrap();
+        assert_eq!(remote, Some(nobody));
+        octets[..len].to_vec()
+    }
+
+    #[test]
+    fn an_error_of_the_network_quotes_what_was_sent() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = Listener::bind(address.parse().unwrap()) else { continue };
+            let quoted = send_in_vain(&listener);
+            assert_eq!(quoted, b"RSIP 4711 *@gw MGCP 1.0\r\n");
+            let none = listener.receive_error(&mut [0; 64]).unwrap_err();
+            assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn an_error_for_one_call_agent_does_not_keep_what_is_sent_to_another() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (address, nobody) = (listener.address(), client("127.0.0.1:0").local_addr().unwrap());
+        listener.send(Path { remote: nobody, local: address }, b"RSIP").unwrap();
+        let client = client("127.0.0.1:0");
+        listener.send(Path { remote: client.local_addr().unwrap(), local: address }, b"200").unwrap();
+        assert_eq!(client.recv_from(&mut [0; 16]).unwrap(), (3, address));
     }
 
     #[test]

@@ -7,7 +7,12 @@
 //! * The clock is asked for in the future, or what was due is done: nothing spins.
 //! * When all is over and a DLCX has ended all connections, nothing is taken from the ledger any more.
 //! * The journal makes the same gateway.
+//!
+//! The first octet chooses the configuration. Its highest bit makes an input a wide one: see [`wide`].
 #![no_main]
+
+#[path = "gateway/wide.rs"]
+mod wide;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
@@ -135,7 +140,7 @@ const OPERATIONS_MAX: usize = 512;
 
 /// The configurations that are tried, each with its topology.
 static CONFIGS: LazyLock<Vec<(Config, Topology)>> = LazyLock::new(|| {
-    (0..16)
+    (0..32)
         .map(|number| {
             let config = config(number);
             let topology = Topology::new(&config).expect("each core has a span, each DS0 a pair");
@@ -168,18 +173,27 @@ fn config(number: u8) -> Config {
         config.mgcp.executing_max = 16;
         config.journal.octets_max = 4_096;
     }
+    if has(4) {
+        wide::widen(&mut config);
+    }
     config
 }
 
 fuzz_target!(|octets: &[u8]| {
     let mut decide = Decisions::new(octets);
-    let (config, topology) = &CONFIGS[decide.below(CONFIGS.len())];
+    let first = decide.octet();
+    let is_wide = first & 0x80 != 0;
+    let (config, topology) = &CONFIGS[usize::from(first & 0x0F) + if is_wide { 16 } else { 0 }];
     let mut bench = Bench::new(config, topology);
     for _ in 0..OPERATIONS_MAX {
         if decide.is_empty() {
             break;
         }
-        bench.step(&mut decide);
+        if is_wide && decide.once_in(2) {
+            bench.step_wide(&mut decide);
+        } else {
+            bench.step(&mut decide);
+        }
     }
     bench.end();
     // Once in so often, because a replay costs as much as the rest.
@@ -219,6 +233,8 @@ struct Bench {
     /// Datagrams that were sent to it, for sending again.
     said: Vec<(usize, Vec<u8>)>,
     transaction: u32,
+    /// Tones that have not come to their end.
+    plays: Vec<wide::Playing>,
     octets: Vec<u8>,
 }
 
@@ -239,6 +255,7 @@ impl Bench {
             told: Vec::new(),
             said: Vec::new(),
             transaction: 1,
+            plays: Vec::new(),
             octets: Vec::new(),
         }
     }
@@ -498,6 +515,7 @@ impl Bench {
         self.gateway.handle(self.now, input);
         while let Some((core, order)) = self.gateway.poll_order() {
             self.obey(core, &order.action);
+            self.note_play(core, &order);
             self.rings[usize::from(core.0)].push_back(order);
         }
         let mut octets = std::mem::take(&mut self.octets);
@@ -556,7 +574,10 @@ impl Bench {
             let said = part.octets.escape_ascii();
             let response = match part.message.unwrap_or_else(|error| panic!("{error:?} in {said}")) {
                 Message::Command(command) => {
-                    assert!(matches!(command.verb, Verb::RestartInProgress | Verb::Notify), "{said}");
+                    assert!(
+                        matches!(command.verb, Verb::RestartInProgress | Verb::Notify | Verb::DeleteConnection),
+                        "{said}"
+                    );
                     let told = (path, command.transaction.0);
                     if self.told.len() < 64 && !self.told.contains(&told) {
                         self.told.push(told);

@@ -390,3 +390,32 @@ fn of_the_addresses_of_a_redirection_that_of_its_sender_comes_first() {
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].0.ip().to_string(), "192.0.2.2");
 }
+
+#[test]
+fn an_address_that_the_network_cannot_reach_is_left_at_once() {
+    let mut bench = named(&["192.0.2.1", "192.0.2.2"], true);
+    bench.span_event(1, down());
+    let (at, rsip) = loop {
+        if let Some((to, text, _)) = run(&mut bench, Duration::from_millis(10)).into_iter().next() {
+            break (to, text);
+        }
+    };
+    assert_eq!(at.to_string(), "192.0.2.1:2727");
+    let octets = rsip.replace('\n', "\r\n").into_bytes();
+    let tell = |bench: &mut Bench, remote, octets: &[u8]| {
+        bench.gateway.handle(bench.now, Input::Undelivered { remote, octets });
+        sent_to(bench)
+    };
+    // What does not quote the command is not believed, whoever it is said to be of.
+    let forged = rsip.replace(transaction(&rsip), "1").into_bytes();
+    assert_eq!(tell(&mut bench, at, &forged), []);
+    let second = "192.0.2.2:2727".parse().expect("an address");
+    assert_eq!(tell(&mut bench, second, &octets), []);
+    assert_eq!(tell(&mut bench, at, &octets), [(second, rsip.clone())]);
+    assert_eq!(bench.gateway.counters().value(Counter::Undelivered), 1);
+    // Nor does it move again: there is no third.
+    assert_eq!(tell(&mut bench, at, &octets), []);
+    assert_eq!(tell(&mut bench, second, &octets), []);
+    bench.hear("192.0.2.2:2727", format!("200 {} OK\r\n", transaction(&rsip)).as_bytes());
+    assert_eq!(run(&mut bench, Duration::from_secs(100)), []);
+}

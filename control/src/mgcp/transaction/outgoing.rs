@@ -286,6 +286,34 @@ impl Outgoing {
         Answer::Provisional
     }
 
+    /// The command that the network could not deliver to `remote`, going by how the datagram begins that it says
+    /// it could not. None of ours if the two do not fit, or if it has been promised an answer.
+    // RFC 3435 §4.3 wants such errors to be minded, and their security, too. Anyone can send them: so one is only
+    // believed if it quotes what is under way to that very address, down to its number, which cannot be guessed.
+    // Who has seen that could as well answer it.
+    pub fn undelivered(&self, remote: SocketAddr, quoted: &[u8]) -> Option<TransactionId> {
+        let number = quoted.splitn(3, |octet| *octet == b' ').nth(1)?;
+        let id = TransactionId(str::from_utf8(number).ok()?.parse().ok()?);
+        let transaction = self.under_way.get(&id)?;
+        let len = quoted.len().min(transaction.octets.len());
+        // The number is followed by more, so all of it has been quoted.
+        let is_it =
+            quoted[..len] == transaction.octets[..len] && quoted.iter().filter(|b| **b == b' ').count() > 1;
+        let is_there = transaction.state == State::Waiting && transaction.path().remote == remote;
+        (is_it && is_there && !transaction.is_spent).then_some(id)
+    }
+
+    /// A command could not be delivered where it goes: it goes another way at once, if there is one.
+    // RFC 3435 §4.3. On its last way it is repeated as if nothing had been said: nobody is disconnected for it.
+    pub fn turn_away(&mut self, now: Instant, id: TransactionId) {
+        let Some(transaction) = self.under_way.get(&id) else { return };
+        let next = transaction.way + 1;
+        if next < transaction.ways.len() && now.since(transaction.first_at) < self.settings.transaction_max {
+            self.doubt_first(id);
+            self.go(now, id, next);
+        }
+    }
+
     /// Forgets a command: it is no longer repeated, and its response is a stray.
     pub fn cancel(&mut self, now: Instant, id: TransactionId) {
         self.forget(now, id);

@@ -255,3 +255,34 @@ fn promises_without_end_take_no_memory() {
     assert!(outgoing.timers.len() <= 2, "{}", outgoing.timers.len());
     assert_eq!(outgoing.poll_timeout(), Some(at(200)), "the timer that it had, which is none now");
 }
+
+#[test]
+fn what_says_that_a_command_was_not_delivered_must_quote_it() {
+    let (mut outgoing, id) = started();
+    let remote = path().remote;
+    let quoted = format!("RSIP {} *@gw MGCP 1.0\r\n", id.0);
+    assert_eq!(outgoing.undelivered(remote, quoted.as_bytes()), Some(id));
+    // RFC 792 has errors quote 64 bits behind the header; most quote more.
+    let short = &quoted.as_bytes()[..quoted.find(" *").expect("a name") + 1];
+    assert_eq!(outgoing.undelivered(remote, short), Some(id));
+    assert_eq!(outgoing.undelivered(SocketAddr::from(([10, 0, 0, 9], 2727)), quoted.as_bytes()), None);
+    let other = format!("RSIP {} *@gw MGCP 1.0\r\n", id.0 ^ 1);
+    let verb = format!("NTFY {} *@gw MGCP 1.0\r\n", id.0);
+    let cut = format!("RSIP {}", id.0);
+    for forged in ["", " ", "RSIP", "RSIP ", "200 1 OK\r\n", "RSIP x *@gw", &other, &verb, &cut] {
+        assert_eq!(outgoing.undelivered(remote, forged.as_bytes()), None, "{forged}");
+    }
+    // Who has promised an answer is there.
+    outgoing.receive(at(10), path(), &response(100, id));
+    assert_eq!(outgoing.undelivered(remote, quoted.as_bytes()), None);
+    outgoing.receive(at(20), path(), &response(200, id));
+    assert_eq!(outgoing.undelivered(remote, quoted.as_bytes()), None);
+}
+
+#[test]
+fn what_is_not_delivered_on_its_last_way_is_repeated_as_ever() {
+    let (mut outgoing, id) = started();
+    (0..100).for_each(|_| outgoing.turn_away(at(1), id));
+    assert_eq!(sent(&mut outgoing), Vec::<String>::new());
+    assert_eq!(run_until_lost(&mut outgoing), run_until_lost(&mut started().0));
+}
