@@ -72,6 +72,10 @@ pub(crate) struct Agent {
     pub(crate) promised: u64,
     pub(crate) notified: u64,
     pub(crate) announced: u64,
+    /// How often it was told that it could not be reached.
+    pub(crate) missed: u64,
+    /// The commands that it was sent since somebody looked.
+    pub(crate) told: String,
 }
 
 impl Agent {
@@ -95,6 +99,8 @@ impl Agent {
             promised: 0,
             notified: 0,
             announced: 0,
+            missed: 0,
+            told: String::new(),
         }
     }
 
@@ -208,7 +214,11 @@ impl Agent {
             let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             match first.parse::<u16>() {
                 Ok(code) => self.response(now, code, second.parse().expect("a transaction"), message),
-                Err(_) => self.command(now, from, first, second),
+                Err(_) => {
+                    self.told.push_str(message);
+                    self.missed += u64::from(message.contains("RM: disconnected\r\n"));
+                    self.command(now, from, first, second);
+                }
             }
         }
     }

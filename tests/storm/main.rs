@@ -53,9 +53,17 @@ fn a_storm_leaves_nothing_behind() {
     }
     println!("{seeds} sequences: {all:#?}");
     // What never happens shows nothing.
-    for what in
-        ["answered", "repeated", "evaporated", "restarts", "announced", "notified", "unanswered", "promised"]
-    {
+    for what in [
+        "answered",
+        "repeated",
+        "evaporated",
+        "restarts",
+        "announced",
+        "missed",
+        "notified",
+        "unanswered",
+        "promised",
+    ] {
         assert!(all.get(what).is_some_and(|n| *n > 0), "{what}: {all:?}");
     }
 }

@@ -27,6 +27,12 @@ const LAST: &str = "10.0.0.9:2727";
 /// The longest that cores do nothing: longer than a command may take.
 const STALL_MAX: Duration = Duration::from_secs(12);
 
+/// The longest that a disconnected endpoint waits (RFC 3435 §4.4.7), and its last attempt.
+const DISCONNECTED_MAX: Duration = Duration::from_secs(660);
+
+/// Endpoints that are called at the end.
+const CALLED: [&str; 4] = ["ds/e1-1/1@gw", "ds/e1-1/3@gw", "ds/e1-1/17@gw", "ds/e1-2/31@gw"];
+
 /// The third call agent is like osmo-bsc.
 const CONFIG: &str = "port_first = 20000\nport_last = 20139\n\
     [journal]\noctets_max = 16777216\n\
@@ -108,7 +114,18 @@ impl Sequence {
         }
         self.w.agent_answers = true;
         (0..2).for_each(|span| self.alarm(span, false));
-        self.run_for(Duration::from_secs(3));
+        self.run_for(DISCONNECTED_MAX);
+        let announced = self.announced();
+        for name in CALLED {
+            self.agents[1].send(self.w.now(), &[(format!("AUEP {name}"), "F: RM\r\n".to_owned())]);
+        }
+        self.run_for(Duration::from_secs(2));
+        // A command comes behind that news, if anyone still waits for it.
+        assert_eq!(self.announced(), announced, "seed {}: endpoints stay disconnected", self.seed);
+    }
+
+    fn announced(&self) -> u64 {
+        self.w.gateway().counters().value(Counter::Announced)
     }
 
     /// Each command has one answer, and was executed at most once.
@@ -158,14 +175,34 @@ impl Sequence {
         self.run_for(Duration::from_secs(61));
         self.ask("DLCX", &all, "", "250");
         self.run_for(Duration::from_secs(2));
-        for name in ["ds/e1-1/1@gw", "ds/e1-1/3@gw", "ds/e1-1/17@gw", "ds/e1-2/31@gw"] {
+        for name in CALLED {
             self.ask("AUEP", name, "F: RM\r\n", "200");
             let audit = self.answer();
             assert!(audit.contains("RM: restart\r\n"), "seed {}: {name}: {audit}", self.seed);
             self.ask("CRCX", name, "C: E0D\r\nM: recvonly\r\nX: E0D\r\nR:\r\n", "200");
             self.ask("DLCX", name, "C: E0D\r\n", "250");
         }
+        self.check_news();
         self.check_empty();
+    }
+
+    /// What happens is told to the last agent, which is whom all endpoints notify.
+    fn check_news(&mut self) {
+        for (name, ds0) in CALLED.into_iter().zip([(0, 1), (0, 3), (0, 17), (1, 31)]) {
+            self.ask("RQNT", name, "X: E0D\r\nR: D/5(N)\r\n", "200");
+            self.dial(ds0, Digit::new('5').expect("a digit"));
+            self.check_told(&["NTFY ", name, "X: E0D\r\n", "O: D/5\r\n"]);
+        }
+        self.alarm(0, true);
+        self.check_told(&["RSIP ", " ds/e1-1/", "RM: forced\r\n"]);
+        self.alarm(0, false);
+        self.check_told(&["RSIP ", " ds/e1-1/", "RM: restart\r\n"]);
+    }
+
+    fn check_told(&mut self, parts: &[&str]) {
+        self.run_for(Duration::from_secs(2));
+        let told = self.agents.last_mut().map(|last| std::mem::take(&mut last.told)).unwrap_or_default();
+        assert!(parts.iter().all(|part| told.contains(part)), "seed {}: {parts:?}: {told:?}", self.seed);
     }
 
     /// The journal makes the same gateway.
@@ -189,6 +226,7 @@ impl Sequence {
             ("promised", sum(|agent| agent.promised)),
             ("notified", sum(|agent| agent.notified)),
             ("announced", sum(|agent| agent.announced)),
+            ("missed", sum(|agent| agent.missed)),
             ("unanswered", counters.value(Counter::Unanswered)),
             ("evaporated", network.lost),
             ("doubled", network.duplicated),
@@ -242,8 +280,13 @@ impl Sequence {
 
     fn digit(&mut self) {
         let digit = Digit::ALL[self.rng.random_range(0..Digit::ALL.len())];
-        let timeslot = Timeslot::new([1, 3, 17][self.rng.random_range(0..3)]).expect("timeslots of an E1");
-        let side = Side::Line(Ds0 { span: SpanId(0), timeslot });
+        let timeslot = [1, 3, 17][self.rng.random_range(0..3)];
+        self.dial((0, timeslot), digit);
+    }
+
+    fn dial(&mut self, (span, timeslot): (u16, u8), digit: Digit) {
+        let timeslot = Timeslot::new(timeslot).expect("timeslots of an E1");
+        let side = Side::Line(Ds0 { span: SpanId(span), timeslot });
         let what = Observation::Began(Sound::Digit(digit));
         self.w.report(CoreId(0), Report::Observed { side, at: self.w.now(), what });
     }

@@ -233,6 +233,8 @@ struct Bench {
     /// Datagrams that were sent to it, for sending again.
     said: Vec<(usize, Vec<u8>)>,
     transaction: u32,
+    /// The last datagram with a command of the gateway's, and where it went.
+    told_last: Option<(SocketAddr, Vec<u8>)>,
     /// Tones that have not come to their end.
     plays: Vec<wide::Playing>,
     octets: Vec<u8>,
@@ -255,6 +257,7 @@ impl Bench {
             told: Vec::new(),
             said: Vec::new(),
             transaction: 1,
+            told_last: None,
             plays: Vec::new(),
             octets: Vec::new(),
         }
@@ -575,9 +578,13 @@ impl Bench {
             let response = match part.message.unwrap_or_else(|error| panic!("{error:?} in {said}")) {
                 Message::Command(command) => {
                     assert!(
-                        matches!(command.verb, Verb::RestartInProgress | Verb::Notify | Verb::DeleteConnection),
+                        matches!(
+                            command.verb,
+                            Verb::RestartInProgress | Verb::Notify | Verb::DeleteConnection
+                        ),
                         "{said}"
                     );
+                    self.told_last = Some((path.remote, octets.to_vec()));
                     let told = (path, command.transaction.0);
                     if self.told.len() < 64 && !self.told.contains(&told) {
                         self.told.push(told);

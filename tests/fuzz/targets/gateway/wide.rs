@@ -69,9 +69,9 @@ pub(super) fn widen(config: &mut Config) {
         telephones: false,
     };
     let lines = CallAgentConfig { telephones: true, ..agent("127.0.0.1", Some("ca@[127.0.0.1]:2727")) };
-    let plain = CallAgentConfig { provisional: false, piggyback: false, rsip: false, ..agent("127.0.0.2", None) };
-    config.call_agents =
-        vec![CallAgentConfig { endpoints: vec!["ds/e1-1/*".to_owned()], ..lines }, plain];
+    let plain =
+        CallAgentConfig { provisional: false, piggyback: false, rsip: false, ..agent("127.0.0.2", None) };
+    config.call_agents = vec![CallAgentConfig { endpoints: vec!["ds/e1-1/*".to_owned()], ..lines }, plain];
 }
 
 impl Bench {
@@ -80,6 +80,7 @@ impl Bench {
             0..=7 => self.say(decide),
             8 => self.serve(decide),
             9 | 10 => self.hear_somewhere(decide),
+            11 if decide.once_in(2) => self.turn_away(decide),
             11 => self.end_play(decide),
             12 => self.wait(Duration::from_secs(decide.pick(STEPS_S))),
             13 => self.answer_all(),
@@ -143,6 +144,17 @@ impl Bench {
         let Some((core, side, play)) = self.plays.get(at).copied() else { return };
         self.plays.swap_remove(at);
         self.tell_observed(core, side, Observation::PlayEnded(play));
+    }
+
+    /// The network cannot deliver what was said last, or says so of something else.
+    fn turn_away(&mut self, decide: &mut Decisions<'_>) {
+        let Some((remote, mut octets)) = self.told_last.clone() else { return };
+        match decide.below(4) {
+            0 => octets.truncate(decide.octet().into()),
+            1 => octets.extend(decide.octets(4)),
+            _ => {}
+        }
+        self.handle(Input::Undelivered { remote, octets: &octets });
     }
 
     fn tell_observed(&mut self, core: CoreId, side: Side, what: Observation) {
