@@ -100,8 +100,10 @@ impl Sequence {
             return;
         }
         let silence = Duration::from_secs(self.rng.random_range(30..300));
+        // Lines that are whole before anyone listens have nothing to tell that would be heard by itself.
+        let whole = Duration::from_secs(self.rng.random_range(0..150));
         let until = self.w.now() + silence;
-        self.agents.iter_mut().for_each(|agent| agent.sleep(until));
+        self.agents.iter_mut().for_each(|agent| agent.sleep(until + whole));
         self.w.agent_answers = false;
         while self.w.now() < until {
             let span = self.rng.random_range(0..2);
@@ -112,8 +114,9 @@ impl Sequence {
             let pause = Duration::from_millis(self.rng.random_range(0..30_000));
             self.run_for(pause);
         }
-        self.w.agent_answers = true;
         (0..2).for_each(|span| self.alarm(span, false));
+        self.run_for(whole);
+        self.w.agent_answers = true;
         self.run_for(DISCONNECTED_MAX);
         let announced = self.announced();
         for name in CALLED {
