@@ -213,6 +213,7 @@ impl Control {
             turn.gateway.handle(now, Input::Service { span, service });
         }
         for (listener, ready) in self.listeners.iter().zip(&mut turn.ready) {
+            let was_ready = *ready;
             for _ in 0..DATAGRAMS_PER_TURN {
                 if !*ready {
                     break;
@@ -228,8 +229,8 @@ impl Control {
                     }
                 }
             }
-            // They wake us like datagrams, and count against the same memory.
-            for _ in 0..DATAGRAMS_PER_TURN {
+            // They wake us like datagrams, and count against the same memory. What is left comes with the next.
+            for _ in 0..if was_ready { DATAGRAMS_PER_TURN } else { 0 } {
                 let Ok((len, remote)) = listener.receive_error(&mut turn.inbox) else { break };
                 self.counters.errors += 1;
                 if let Some(remote) = remote {

@@ -170,22 +170,21 @@ impl Listener {
                 || self.address.ip().is_unspecified() && self.address.is_ipv4() == local.is_ipv4())
     }
 
-    /// The same, though errors have come for others: the kernel has the next send fail for each, whomever it
-    /// is to. Those who send such errors on purpose must not keep us from speaking.
+    /// Sends a datagram from the address that `path` says, though errors have come for others: the kernel has
+    /// the next send fail for each, whomever it is to. Who sends them on purpose must not silence us.
     fn send(&self, path: Path, octets: &[u8]) -> io::Result<()> {
         let mut sent = self.send_once(path, octets);
         for _ in 0..SENDS_AGAIN {
-            match &sent {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    sent = self.send_once(path, octets)
-                }
-                _ => break,
+            let is_refused = |error: &io::Error| error.kind() != io::ErrorKind::WouldBlock;
+            if !sent.as_ref().is_err_and(is_refused) {
+                break;
             }
+            sent = self.send_once(path, octets);
         }
         sent
     }
 
-    /// Sends a datagram from the address that `path` says.
+    /// Sends it, or tells of an error that may be another's.
     fn send_once(&self, path: Path, octets: &[u8]) -> io::Result<()> {
         let parts = [IoSlice::new(octets)];
         let to = SockaddrStorage::from(path.remote);
