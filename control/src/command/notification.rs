@@ -283,6 +283,9 @@ fn place_of(parameter: Option<&Parameter>) -> Place {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::command::DATAGRAM_MAX;
+    use crate::endpoint::notify::OBSERVED_MAX;
+    use crate::mgcp::event;
     use crate::package::ability::{Abilities, Ability};
 
     /// Packages that can do some of all kinds.
@@ -378,5 +381,27 @@ pub(crate) mod tests {
         ] {
             assert_eq!(code(text), expected, "{text}");
         }
+    }
+
+    /// The longest name of an endpoint, an entity, and the rest of a NTFY without its events.
+    const REST: usize = 2 * (255 + 20) + "NTFY 999999999  MGCP 1.0\r\nX: \r\nN: \r\nO: \r\n".len() + 32;
+
+    #[test]
+    fn all_that_is_observed_at_a_time_fits_into_a_datagram() {
+        let connection = Some(ConnectionId::from(u64::MAX));
+        let packages = Packages::new(crate::package::OFFERED);
+        let all = "*/all".parse::<EventName>().expect("a name");
+        let events = packages.events(&all).expect("there are some").events;
+        let longest = events.iter().map(|id| {
+            let place = Place::Connection(ConnectionId::from(u64::MAX));
+            let over = vec![Parameter::bare(EventName::new(id.package(), "rbk").at(place))];
+            let lasted = vec![Parameter::assigned("dg", "D"), Parameter::assigned("to", u16::MAX)];
+            let there = Observed { connection, ..Observed::new(*id) };
+            let all = [over, lasted]
+                .map(|all| Observed { parameters: event::Parameters(all), ..Observed::new(*id) });
+            all.into_iter().chain([there]).map(|one| observed(&[one]).len()).max().expect("three")
+        });
+        let longest = longest.max().expect("there are some") + ",".len();
+        assert!((OBSERVED_MAX + 1) * longest + REST <= DATAGRAM_MAX, "{longest}");
     }
 }

@@ -46,7 +46,8 @@ pub use self::effect::{Effect, Notification, NotificationId, NotificationState, 
 use self::request::{Actions, Embedded, Pattern, Refusal, Request, Requested};
 
 /// Events that the list of observed events holds, without that which says that it is full.
-const OBSERVED_MAX: usize = 128;
+// RFC 3435 §3.5.4: what tells of all of them fits into 4,000 octets, whatever they are.
+pub const OBSERVED_MAX: usize = 88;
 
 /// Events that the quarantine list holds, without that which says that others were lost.
 const QUARANTINE_MAX: usize = 128;
