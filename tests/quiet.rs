@@ -26,9 +26,10 @@ use drivers::net::sim::{Impairment, SimNet};
 use drivers::net::uring::UringSockets;
 use drivers::net::{BoundSockets, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
 use drivers::span::Block;
+use drivers::span::sim::{FarEnd, Play};
 use drivers::time::{Epoch, Instant};
 use tests::World;
-use tests::audio::distinct;
+use tests::audio::{dialled, distinct};
 
 thread_local! {
     static SEALED: Cell<bool> = const { Cell::new(false) };
@@ -87,7 +88,8 @@ fn the_seal_sees_an_allocation() {
 
 #[test]
 fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
-    let mut w = World::builder(81).around_tick(seal).build();
+    let dials = FarEnd::File { play: Play::Forever(dialled(Law::A, 20, "159#").into()), record: None };
+    let mut w = World::builder(81).around_tick(seal).far_end(0, 5, dials).build();
     let peer = w.add_peer("10.0.0.9:4000");
     let sdp = w.peers[peer].description("0");
     let to = w.connect("ds/e1-4/31", "confrnce", &sdp).rtp();
@@ -108,7 +110,9 @@ fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
             w.run_for(Duration::from_millis(40));
         }
         w.net().impair(Impairment::default());
-        w.call(&a, &b);
+        // Digits of the line, and one that is played to the peer, go as telephone-events.
+        let (first, _) = w.call(&a, &b);
+        w.send(&format!("RQNT {a}@gw"), &format!("X: 1\r\nS: D/5@{}\r\n", first.connection()));
         w.net().impair(Impairment { loss: 0.02, jitter: Duration::from_millis(30), ..Impairment::default() });
         w.run_for(Duration::from_millis(200));
         round += 1;

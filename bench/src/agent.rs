@@ -275,7 +275,8 @@ impl Terms {
         let format = Format { payload_type: self.payload_type(), codec: self.codec() };
         let formats = Formats::new([format]);
         let mut octets = Vec::new();
-        LocalDescription { session_id, version: 0, rtp, formats, ptime_ms: self.ptime_ms }.emit(&mut octets);
+        LocalDescription { session_id, version: 0, rtp, formats, events: None, ptime_ms: self.ptime_ms }
+            .emit(&mut octets);
         octets
     }
 }

@@ -111,6 +111,8 @@ pub struct Settings {
     pub addresses: Vec<IpAddr>,
     /// Packetization unless asked otherwise.
     pub ptime_ms: NonZeroU8,
+    /// Whether telephone-events may be used unless codecs are named.
+    pub telephone_events: bool,
     /// The jitter buffers' bounds.
     pub jitter: JitterBounds,
     /// The mark on RTP unless asked otherwise.
@@ -385,6 +387,7 @@ impl Settings {
             domains,
             addresses: config.media.addresses.clone(),
             ptime_ms: NonZeroU8::new(config.media.ptime_ms).expect("the configuration allows 5 to 60 ms"),
+            telephone_events: config.media.telephone_events,
             jitter: config.media.jitter,
             dscp: config.media.dscp,
             echo_cancellation: config.media.echo_cancellation,

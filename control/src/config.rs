@@ -292,6 +292,8 @@ pub struct MediaConfig {
     pub port_last: u16,
     /// Packetization period unless asked otherwise, in ms.
     pub ptime_ms: u8,
+    /// Whether telephone-events may be used unless the call agent names codecs.
+    pub telephone_events: bool,
     /// The jitter buffer.
     pub jitter: JitterBounds,
     /// The mark on RTP and RTCP.
@@ -311,6 +313,7 @@ impl MediaConfig {
             port_first,
             port_last: port_first + ds0s * CONNECTIONS_PER_ENDPOINT as u16 * 2 - 1,
             ptime_ms: 20,
+            telephone_events: true,
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
             dscp: Dscp::EF,
             driver: MediaDriver::Uring,

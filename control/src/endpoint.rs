@@ -332,8 +332,8 @@ impl Connection {
             peer: self.peer(),
             send: agreed.send,
             receive: agreed.receive,
-            receive_events: None,
-            send_events: None,
+            receive_events: agreed.events.receive,
+            send_events: agreed.events.send(agreed.send),
             ptime_ms: agreed.ptime_ms,
             // RFC 4040 §3: a clear channel's octets are data. What moves them about in time corrupts them.
             jitter: JitterBounds {

@@ -9,12 +9,14 @@
 //! send, say which line is wrong, and leave the rest alone. `sdp-types` is the oracle of our tests.
 
 pub mod emit;
+pub mod events;
 pub mod local;
 pub mod negotiate;
 pub mod parse;
 pub mod relay;
 
 pub use emit::LocalDescription;
+pub use events::Events;
 pub use local::{Half, HalfDescription};
 pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
 pub use parse::{Description, Fault, ParseError};

@@ -241,7 +241,7 @@ fn capabilities_are_told() {
         > F: A
 
         < 200 1201 OK
-        < A: a:PCMA;PCMU;CLEARMODE, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;SL;DM1;BA;RED;LCK, m:sendonly;recvonly;sendrecv;*
+        < A: a:PCMA;PCMU;CLEARMODE;telephone-event, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;SL;DM1;BA;RED;LCK, m:sendonly;recvonly;sendrecv;*
         ",
     );
 }

@@ -125,3 +125,54 @@ fn options_order_codecs_whatever_the_peer_prefers() {
     assert!(w.peers[peer].heard.iter().all(|packet| packet.payload_type == 0));
     assert!(w.peers[peer].heard.len() > 20);
 }
+
+/// Those of a reply's lines that are of telephone-events.
+fn events(reply: &Reply) -> Vec<&str> {
+    lines(reply).into_iter().filter(|line| line.contains("101") && line.starts_with("a=")).collect()
+}
+
+// RFC 4733 §2.4.1, §2.5.1.1; RFC 3264 §6.1.
+#[test]
+fn telephone_events_are_offered_answered_and_put_away_again() {
+    const SAID: [&str; 2] = ["a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"];
+    const LISTED: &str = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+    let mut w = World::builder(97).build();
+    let peer = w.add_peer("10.0.0.9:4000");
+    let with = w.peers[peer].description("8 101") + LISTED;
+    let without = w.peers[peer].description("8");
+    let offered = w.connect("ds/e1-1/1", "recvonly", "");
+    assert_eq!(events(&offered), SAID);
+    assert!(offered.text.contains("RTP/AVP 8 0 96 101\r\n"), "{}", offered.text);
+    let answered = w.connect("ds/e1-1/2", "sendrecv", &with);
+    assert_eq!(events(&answered), SAID);
+    assert!(answered.text.contains("RTP/AVP 8 101\r\n"), "{}", answered.text);
+    assert!(events(&w.connect("ds/e1-1/3", "sendrecv", &without)).is_empty(), "what was not offered");
+    let named = w.ask("CRCX ds/e1-1/4@gw", &format!("C: A1\r\nM: sendrecv\r\nL: a:PCMA\r\n\r\n{with}"));
+    assert!(events(&named).is_empty(), "what is not allowed: {}", named.text);
+
+    let one = format!("C: A1\r\nI: {}\r\n", answered.connection());
+    let change = |w: &mut World, rest: &str| w.ask("MDCX ds/e1-1/2@gw", &format!("{one}{rest}"));
+    assert_eq!(change(&mut w, "M: recvonly\r\n").description(), None, "a mode changes nothing of it");
+    let narrowed = change(&mut w, "L: a:PCMA\r\n");
+    assert!(events(&narrowed).is_empty() && origin(&narrowed)[2] == "1", "{}", narrowed.text);
+    let widened = change(&mut w, "L: a:PCMA;telephone-event\r\n");
+    assert_eq!((events(&widened), origin(&widened)[2]), (SAID.to_vec(), "2"));
+    let audit = w.ask("AUCX ds/e1-1/2@gw", &format!("I: {}\r\nF: L,LC,RC\r\n", answered.connection()));
+    assert!(audit.parameter("L").is_some_and(|l| l.contains("a:PCMA;telephone-event")), "{}", audit.text);
+    assert_eq!(
+        audit.text.matches("a=rtpmap:101 telephone-event/8000").count(),
+        2,
+        "LC and RC: {}",
+        audit.text
+    );
+    let capable = w.ask("AUEP ds/e1-1/2@gw", "F: A\r\n");
+    assert!(capable.parameter("A").is_some_and(|a| a.contains(";telephone-event,")), "{}", capable.text);
+}
+
+#[test]
+fn an_operator_may_leave_digits_in_the_audio() {
+    let mut w = World::builder(98).config("telephone_events = false\n").build();
+    assert!(events(&w.connect("ds/e1-1/1", "recvonly", "")).is_empty());
+    let asked = w.ask("CRCX ds/e1-1/2@gw", "C: A1\r\nM: recvonly\r\nL: a:PCMA;telephone-event\r\n");
+    assert_eq!(events(&asked).len(), 2, "who names them has them: {}", asked.text);
+}

@@ -6,6 +6,7 @@ mod call_agent_lost;
 mod call_both_ways;
 mod clock_drift;
 mod commands;
+mod digits;
 mod failover;
 mod hostile_stream;
 mod impaired_network;

@@ -102,6 +102,8 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     assert_eq!(gateway.ask("MDCX ds/e1-1/1@gw", &modify).code, 200);
     let clear = gateway.ask("CRCX ds/e1-3/1@gw", "C: A2\r\nL: p:10, a:CLEARMODE;PCMU\r\nM: recvonly\r\n");
     assert_eq!(clear.code, 200, "{}", clear.text);
+    let digit = format!("X: 1\r\nS: D/5@{}\r\n", first.connection());
+    assert_eq!(gateway.ask("RQNT ds/e1-1/1@gw", &digit).code, 200);
     // Long enough for RTCP reports from both ends (RFC 3550 §6.2: 2.5 s at first, 5 s then).
     gateway.listen_for(Duration::from_secs(9));
     let audit = format!("I: {}\r\nF: C,M,L,LC,RC,P\r\n", second.connection());
@@ -113,6 +115,10 @@ fn tshark_finds_nothing_malformed_in_mgcp_sdp_rtp_and_rtcp() {
     gateway.ask("DLCX *@gw", "");
     gateway.stop();
     let capture = capture.end("mgcp.param.restartmethod == \"forced\"");
+    // 80 ms of a digit: its end three times over, under the type that its descriptions gave it.
+    assert!(capture.count("rtpevent.event_id == 5 && rtpevent.end_of_event == 0") >= 3);
+    let ends = "rtpevent.event_id == 5 && rtpevent.end_of_event == 1 && rtpevent.duration == 640";
+    assert_eq!(capture.count(ends), 3);
     let counts = ["mgcp", "sdp", "rtp", "rtcp"].map(|protocol| (protocol, capture.count(protocol)));
     println!("frames decoded: {counts:?}");
     for (protocol, frames) in counts {

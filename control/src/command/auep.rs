@@ -217,7 +217,8 @@ fn ds0_capabilities(state: &State) -> String {
         EchoCancellation::External => "on",
         EchoCancellation::None => "off",
     };
-    let mut text = format!("a:PCMA;PCMU;CLEARMODE, p:5-60, e:{echo}, s:off, gc:0, t:1, nt:IN");
+    let mut text =
+        format!("a:PCMA;PCMU;CLEARMODE;telephone-event, p:5-60, e:{echo}, s:off, gc:0, t:1, nt:IN");
     let names = state.packages.names().collect::<Vec<_>>().join(";");
     if !names.is_empty() {
         write!(text, ", v:{names}").expect("a string takes all");

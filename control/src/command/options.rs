@@ -140,6 +140,7 @@ pub fn agree(
         negotiate(&Terms {
             law,
             ptime_default_ms: settings.ptime_ms,
+            telephone_events: settings.telephone_events,
             addresses: &settings.addresses,
             options,
             remote: description.as_ref(),

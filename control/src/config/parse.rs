@@ -274,6 +274,7 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
     if ![5, 10, 20, 30, 40, 60].contains(&ptime_ms) {
         section.error("ptime_ms", format!("{ptime_ms} is none of 5, 10, 20, 30, 40 and 60"));
     }
+    let telephone_events = section.boolean("telephone_events", default.telephone_events);
     let jitter = JitterBounds {
         nominal_ms: section.integer("jitter_nominal_ms", 0..=200, default.jitter.nominal_ms),
         max_ms: section.integer("jitter_max_ms", 0..=200, default.jitter.max_ms),
@@ -290,7 +291,17 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         &[("external", EchoCancellation::External), ("none", EchoCancellation::None)],
         default.echo_cancellation,
     );
-    MediaConfig { addresses, port_first, port_last, ptime_ms, jitter, dscp, driver, echo_cancellation }
+    MediaConfig {
+        addresses,
+        port_first,
+        port_last,
+        ptime_ms,
+        telephone_events,
+        jitter,
+        dscp,
+        driver,
+        echo_cancellation,
+    }
 }
 
 fn rtpbridge(mut section: Section<'_>) -> RtpBridgeConfig {

@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 
 use dataplane::link::Formats;
 
+use super::events::{self, Events};
 use super::negotiate::Negotiated;
 
 /// The LocalConnectionDescriptor of one connection.
@@ -19,6 +20,8 @@ pub struct LocalDescription {
     pub rtp: SocketAddr,
     /// What is understood there, in order of preference.
     pub formats: Formats,
+    /// The payload type of telephone-events, if they are understood there.
+    pub events: Option<u8>,
     /// The packetization that is wanted, in ms.
     pub ptime_ms: NonZeroU8,
 }
@@ -26,12 +29,20 @@ pub struct LocalDescription {
 impl LocalDescription {
     /// The first description of a connection that receives at `rtp`.
     pub fn new(session_id: u64, rtp: SocketAddr, agreed: &Negotiated) -> Self {
-        Self { session_id, version: 0, rtp, formats: agreed.receive, ptime_ms: agreed.ptime_ms }
+        Self {
+            session_id,
+            version: 0,
+            rtp,
+            formats: agreed.receive,
+            events: agreed.events.receive,
+            ptime_ms: agreed.ptime_ms,
+        }
     }
 
     /// The next description after a change of what was agreed; `None` if it says nothing new.
     pub fn revised(&self, rtp: SocketAddr, agreed: &Negotiated) -> Option<Self> {
-        let same = Self { rtp, formats: agreed.receive, ptime_ms: agreed.ptime_ms, ..*self };
+        let Self { session_id, version, .. } = *self;
+        let same = Self { version, ..Self::new(session_id, rtp, agreed) };
         (same != *self).then(|| Self { version: self.version + 1, ..same })
     }
 
@@ -41,14 +52,22 @@ impl LocalDescription {
     }
 
     fn write(&self, into: &mut Vec<u8>) -> std::io::Result<()> {
-        let Self { session_id, version, rtp, formats, ptime_ms } = self;
+        let Self { session_id, version, rtp, formats, events, ptime_ms } = self;
         write_head(into, Head { session_id: *session_id, version: *version, rtp: *rtp })?;
         for format in formats.iter() {
             write!(into, " {}", format.payload_type)?;
         }
+        if let Some(events) = events {
+            write!(into, " {events}")?;
+        }
         // RFC 3264 §6.1: static payload types should be mapped too.
         for format in formats.iter() {
             write!(into, "\r\na=rtpmap:{} {}/8000", format.payload_type, format.codec)?;
+        }
+        // RFC 4733 §2.5.2.1: which events are understood must be said.
+        if let Some(events) = events {
+            write!(into, "\r\na=rtpmap:{events} {}/8000", events::NAME)?;
+            write!(into, "\r\na=fmtp:{events} {}", Events::DIGITS)?;
         }
         write!(into, "\r\na=ptime:{ptime_ms}\r\n")
     }
@@ -98,6 +117,7 @@ mod tests {
             version: 0,
             rtp: rtp.parse().expect("an address"),
             formats: Formats::new(formats),
+            events: None,
             ptime_ms: NonZeroU8::new(20).expect("not zero"),
         }
     }
@@ -114,7 +134,12 @@ mod tests {
             "CLEARMODE" => Codec::Clearmode,
             name => panic!("no codec of ours: {name}"),
         };
-        let formats = media.formats.iter().map(|format| {
+        let is_event = |format: &&crate::sdp::parse::PayloadType<'_>| {
+            format.encoding.is_some_and(|encoding| encoding.name == "telephone-event")
+        };
+        let events = media.formats.iter().find(is_event);
+        assert!(events.is_none_or(|events| events.parameters == Some("0-15")));
+        let formats = media.formats.iter().filter(|format| !is_event(format)).map(|format| {
             let encoding = format.encoding.expect("all are mapped");
             assert_eq!((encoding.clock_hz, encoding.channels), (8_000, 1));
             Format { payload_type: format.number, codec: codec(encoding.name) }
@@ -124,6 +149,7 @@ mod tests {
             version: origin.version.parse().expect("a number"),
             rtp: SocketAddr::new(address, media.port.expect("a port")),
             formats: Formats::new(formats),
+            events: events.map(|events| events.number),
             ptime_ms: media.ptime_ms.and_then(|ms| NonZeroU8::new(ms as u8)).expect("a=ptime"),
         }
     }
@@ -148,6 +174,7 @@ mod tests {
             send: Format { payload_type: 8, codec: Codec::G711(Law::A) },
             receive: first.formats,
             understood: Formats::default(),
+            events: Events::default(),
             ptime_ms: first.ptime_ms,
         };
         assert_eq!(LocalDescription::new(first.session_id, first.rtp, &agreed), first);
@@ -168,7 +195,8 @@ mod tests {
             port: u16,
             codecs in proptest::sample::subsequence(
                 vec![Codec::G711(Law::A), Codec::G711(Law::Mu), Codec::Clearmode], 1..=3),
-            first in 0_u8..=125,
+            first in 0_u8..=124,
+            has_events: bool,
             ptime in 1_u8..,
         ) {
             let address = if v6 { IpAddr::V6(bits.into()) } else { IpAddr::V4((bits as u32).into()) };
@@ -178,6 +206,7 @@ mod tests {
                 version,
                 rtp: SocketAddr::new(address, port),
                 formats: Formats::new(formats),
+                events: has_events.then_some(127),
                 ptime_ms: NonZeroU8::new(ptime).expect("from 1"),
             };
             let text = text(&description);

@@ -18,15 +18,16 @@
 //! do, whatever an earlier command allowed (§2.3.6, last sentence on options).
 //!
 //! The answer has one `m=` line, the audio we use, also where the offer has more (§3.4.1: a telephone
-//! gateway describes sessions of exactly one media). `telephone-event` is not answered.
+//! gateway describes sessions of exactly one media). Digits beside the audio are for [`events`](super::events).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 
-use dataplane::link::{Codec, Format, Formats, Remote};
+use dataplane::link::{Codec, EventFormat, Format, Formats, Remote};
 use drivers::line::Law;
 
+use super::events::{self, Events};
 use super::parse::{Connection, Description, Fault, Media, ParseError, PayloadType};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{LocalConnectionOptions, Range};
@@ -38,6 +39,8 @@ pub struct Terms<'a> {
     pub law: Law,
     /// The packetization period where nobody asks for one: 5, 10, 20, 30, 40 or 60 ms.
     pub ptime_default_ms: NonZeroU8,
+    /// Whether telephone-events may be used where nobody names codecs.
+    pub telephone_events: bool,
     /// The gateway's RTP addresses, at most one of each family; the first is the default.
     pub addresses: &'a [IpAddr],
     /// The LocalConnectionOptions of this command.
@@ -61,6 +64,8 @@ pub struct Negotiated {
     pub receive: Formats,
     /// What the peer understands, by its last description; empty before.
     pub understood: Formats,
+    /// Telephone-events.
+    pub events: Events,
     /// Milliseconds in a packet sent.
     pub ptime_ms: NonZeroU8,
 }
@@ -140,6 +145,8 @@ pub fn negotiate(terms: &Terms<'_>) -> Result<Negotiated, Refusal> {
         send: sending(receive, understood),
         receive,
         understood,
+        // RFC 3264 §8.2: the formats of a stream that is not wanted say nothing.
+        events: Events::agree(terms, peer.filter(|peer| peer.wanted).map(|peer| peer.events), receive),
         ptime_ms,
     })
 }
@@ -152,6 +159,8 @@ struct Peer {
     wanted: bool,
     /// Those of our codecs that it lists, in its order, under its payload types.
     formats: Formats,
+    /// How it takes telephone-events.
+    events: Option<EventFormat>,
     ptime_ms: Option<u16>,
     maxptime_ms: Option<u16>,
 }
@@ -163,6 +172,7 @@ impl Peer {
             remote,
             wanted: media.port != Some(0),
             formats: formats(media),
+            events: events::listed(media),
             ptime_ms: media.ptime_ms,
             maxptime_ms: media.maxptime_ms,
         })
@@ -270,7 +280,7 @@ const fn static_payload_type(codec: Codec) -> Option<u8> {
 }
 
 /// Payload types that a session may give to codecs without one of their own (RFC 3551 §3).
-const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+pub(super) const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// The address that the peer can reach: of its family, the one in use if that will do.
 pub(super) fn local_address(
@@ -338,12 +348,14 @@ fn common(terms: &Terms<'_>, approved: Vec<Codec>, peer: Option<&Peer>) -> Resul
 /// Gives each codec our payload type for it.
 fn numbered(codecs: &[Codec], current: Option<&Negotiated>, understood: Formats) -> Formats {
     let ours = current.map(|current| current.receive).unwrap_or_default();
+    let events = current.and_then(|current| current.events.receive);
     let mut given: Vec<Format> = Vec::with_capacity(codecs.len());
     for &codec in codecs {
         let of = |formats: Formats| formats.iter().find(|f| f.codec == codec).map(|f| f.payload_type);
         // RFC 3264 §8.3.2: a number once given keeps its meaning as long as the session lives.
         let free = |number: &u8| {
-            ours.codec(*number).is_none_or(|owner| owner == codec)
+            events != Some(*number)
+                && ours.codec(*number).is_none_or(|owner| owner == codec)
                 && given.iter().all(|format| format.payload_type != *number)
         };
         // RFC 3264 §6.1: the answer should use the number that the offer has.
@@ -437,6 +449,8 @@ impl Bandwidth<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use dataplane::link::Digit;
+
     use super::*;
 
     const A: Codec = Codec::G711(Law::A);
@@ -471,7 +485,10 @@ mod tests {
         let description = remote.map(|text| Description::parse(text.as_bytes())).transpose()?;
         let remote = description.as_ref();
         let ptime_default_ms = ms(20);
-        negotiate(&Terms { law: Law::A, ptime_default_ms, addresses: &addresses, options, remote, current })
+        let telephone_events = true;
+        let addresses = &addresses;
+        let law = Law::A;
+        negotiate(&Terms { law, ptime_default_ms, telephone_events, addresses, options, remote, current })
     }
 
     /// A remote description with `m=audio 4000 RTP/AVP` and then `formats`, which may have more lines.
@@ -600,6 +617,7 @@ mod tests {
         let terms = Terms {
             law: Law::A,
             ptime_default_ms: ms(20),
+            telephone_events: true,
             addresses: &["192.0.2.100".parse().expect("an address")],
             options: None,
             remote: Some(&description),
@@ -759,6 +777,7 @@ mod tests {
         for current in [None, Some(&first)] {
             let agreed = agree(None, Some(yate), current).expect("Yate's");
             assert_eq!(list(agreed.receive), [(0, MU), (8, A)]);
+            assert_eq!(events(&agreed), in_use(101), "whatever its first command named");
             assert_eq!(agreed.remote, peer("127.0.0.1:30934", "127.0.0.1:30935"));
         }
 
@@ -774,6 +793,7 @@ mod tests {
         };
         let agreed = agree(Some(&options), Some(asterisk), None).expect("Asterisk's");
         assert_eq!((list(agreed.receive), agreed.ptime_ms), (vec![(8, A), (0, MU)], ms(20)));
+        assert_eq!(agreed.events.receive, None, "it names its codecs");
 
         // L: p:20, a:PCMA, nt:IN; the answer must have c= of the same family and a port.
         let osmocom = "v=0\r\no=- 1234 23 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -787,6 +807,106 @@ mod tests {
 
         let lf_only = yate.replace('\r', "");
         assert_eq!(agree(None, Some(&lf_only), None), agree(None, Some(yate), None));
+    }
+
+    /// Our payload type for telephone-events, and the peer's with the digits that it takes.
+    fn events(agreed: &Negotiated) -> (Option<u8>, Option<(u8, String)>) {
+        let send = agreed.events.send(agreed.send).map(|events| {
+            let digits = Digit::ALL.iter().filter(|digit| events.digits.has(**digit));
+            (events.payload_type, digits.map(ToString::to_string).collect())
+        });
+        (agreed.events.receive, send)
+    }
+
+    const DIGITS: &str = "0123456789*#ABCD";
+
+    fn in_use(number: u8) -> (Option<u8>, Option<(u8, String)>) {
+        (Some(number), Some((number, DIGITS.to_owned())))
+    }
+
+    /// RFC 4733 §2.4.1, §2.5.1.1; RFC 3264 §6.1; RFC 3435 §3.2.2.10.
+    #[test]
+    fn telephone_events_are_used_where_both_sides_name_them() {
+        let none = (None, None);
+        for (names, formats, expected) in [
+            (&[][..], None, (Some(101), None)),
+            (&["PCMA", "telephone-event"], None, (Some(101), None)),
+            (&["PCMA"], None, none.clone()),
+            (&["CLEARMODE", "telephone-event"], None, none.clone()),
+            (&[], Some("8 101\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15"), in_use(101)),
+            (&[], Some("8 96\na=rtpmap:96 Telephone-Event/8000/1"), in_use(96)),
+            (&["PCMA", "TELEPHONE-EVENT"], Some("8 96\na=rtpmap:96 telephone-event/8000"), in_use(96)),
+            (&["PCMA"], Some("8 96\na=rtpmap:96 telephone-event/8000"), (None, None)),
+            (&[], Some("8"), none.clone()),
+            (&[], Some("8 96\na=rtpmap:96 telephone-event/16000"), none.clone()),
+            (&[], Some("8 96\na=rtpmap:96 telephone-event/8000\na=fmtp:96 32-36"), none.clone()),
+            (
+                &[],
+                Some("8 96\na=rtpmap:96 telephone-event/8000\na=fmtp:96 0-9,16"),
+                (Some(96), Some((96, "0123456789".to_owned()))),
+            ),
+            (&[], Some("97 96\na=rtpmap:97 CLEARMODE/8000\na=rtpmap:96 telephone-event/8000"), none.clone()),
+            (
+                &[],
+                Some("8 97 96\na=rtpmap:97 telephone-event/16000\na=rtpmap:96 telephone-event/8000"),
+                in_use(96),
+            ),
+        ] {
+            let options = (!names.is_empty()).then(|| codecs(names));
+            let remote = formats.map(offer);
+            let agreed = agree(options.as_ref(), remote.as_deref(), None).expect("audio can be had");
+            let told = events(&agreed);
+            assert_eq!(told.0, expected.0, "{names:?} {formats:?}");
+            assert!(told.1 == expected.1, "{names:?} {formats:?}: {told:?}");
+        }
+        let only = codecs(&["telephone-event"]);
+        assert_eq!(agree(Some(&only), None, None), Err(Refusal::NoCommonCodec), "it is no codec by itself");
+    }
+
+    /// RFC 3264 §5.1, §8.3.2: each side numbers for itself, and no number changes its meaning.
+    #[test]
+    fn telephone_events_have_two_numbers_and_keep_ours() {
+        let first = agree(None, None, None).expect("nothing is asked");
+        let remote = offer("8 101 97\na=rtpmap:101 CLEARMODE/8000\na=rtpmap:97 telephone-event/8000");
+        let second = agree(None, Some(&remote), Some(&first)).expect("all can be had");
+        assert_eq!(events(&second), (Some(101), Some((97, DIGITS.to_owned()))));
+        assert_eq!(second.receive.codec(101), None);
+        assert_eq!(second.receive.codec(96), Some(CLEAR));
+        let both_at_101 = offer("8 101 96\na=rtpmap:101 CLEARMODE/8000\na=rtpmap:96 telephone-event/8000");
+        let alone = agree(None, Some(&both_at_101), None).expect("all can be had");
+        assert_eq!((events(&alone), alone.receive.codec(101)), (in_use(96), Some(CLEAR)));
+    }
+
+    /// RFC 3435 §2.3.6.
+    #[test]
+    fn a_modification_takes_telephone_events_up_and_puts_them_away() {
+        let with = offer("8 101\na=rtpmap:101 telephone-event/8000");
+        let (none, held) = ((None, None), with.replace("audio 4000", "audio 0"));
+        let first = agree(None, Some(&with), None).expect("both have them");
+        for (options, remote, expected) in [
+            (None, None, in_use(101)),
+            (Some(period(30, 30)), None, in_use(101)),
+            (Some(codecs(&["PCMA"])), None, none.clone()),
+            (Some(codecs(&["CLEARMODE", "telephone-event"])), None, none.clone()),
+            (Some(codecs(&["PCMU", "telephone-event"])), None, in_use(101)),
+            (None, Some(offer("8")), none.clone()),
+            (None, Some(held), in_use(101)),
+            (
+                None,
+                Some(
+                    "v=0\nc=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000\n"
+                        .into(),
+                ),
+                in_use(101),
+            ),
+        ] {
+            let agreed = agree(options.as_ref(), remote.as_deref(), Some(&first)).expect("audio stays");
+            assert_eq!(events(&agreed), expected, "{options:?} {remote:?}");
+        }
+        let without = agree(None, Some(&offer("8")), Some(&first)).expect("audio stays");
+        let again = agree(None, Some(&with), Some(&without)).expect("audio stays");
+        assert_eq!(events(&again), in_use(101));
+        assert_eq!(events(&agree(None, None, Some(&without)).expect("audio stays")), none);
     }
 
     /// Some lines after `m=audio port RTP/AVP`, often ones that mean something to us.
@@ -816,7 +936,7 @@ mod tests {
     }
 
     fn some_options() -> impl Strategy<Value = Options> {
-        let name = proptest::sample::select(vec!["PCMA", "pcmu", "CLEARMODE", "G729"]);
+        let name = proptest::sample::select(vec!["PCMA", "pcmu", "CLEARMODE", "G729", "telephone-event"]);
         let range =
             || proptest::option::of((0_u32..130, 0_u32..130).prop_map(|(from, to)| Range { from, to }));
         (proptest::collection::vec(name, 0..4), range(), range()).prop_map(
@@ -840,6 +960,7 @@ mod tests {
             for (options, remote) in &commands {
                 let Ok(agreed) = agree(options.as_ref(), remote.as_deref(), current.as_ref()) else { continue };
                 let formats = list(agreed.receive);
+                prop_assert!(agreed.events.receive.is_none_or(|number| agreed.receive.codec(number).is_none()));
                 let mut numbers: Vec<u8> = formats.iter().map(|(number, _)| *number).collect();
                 numbers.sort_unstable();
                 numbers.dedup();
@@ -851,6 +972,7 @@ mod tests {
                 if let Some(before) = current {
                     for (number, codec) in formats {
                         prop_assert!(before.receive.codec(number).is_none_or(|was| was == codec));
+                        prop_assert!(before.events.receive != Some(number));
                     }
                 }
                 current = Some(agreed);

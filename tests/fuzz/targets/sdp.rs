@@ -27,6 +27,7 @@ fuzz_target!(|octets: &[u8]| {
     let addresses = ADDRESSES[usize::from(side >> 1) % ADDRESSES.len()];
     let ptime_default = SUPPORTED_MS[usize::from(side >> 3) % SUPPORTED_MS.len()];
     let ptime_default_ms = NonZeroU8::new(ptime_default).expect("no period is zero");
+    let telephone_events = side & 0x40 == 0;
     let command = [b"CRCX 1 a@b MGCP 1.0\nL: ", decide.until(b'\n')].concat();
     let options = options_of(&command);
 
@@ -42,8 +43,15 @@ fuzz_target!(|octets: &[u8]| {
         let (options, remote) = (options.as_ref(), description.as_ref());
         // All that a command can have: both, one, none.
         for (options, remote) in [(options, remote), (None, remote), (options, None), (None, None)] {
-            let terms =
-                Terms { law, ptime_default_ms, addresses, options, remote, current: current.as_ref() };
+            let terms = Terms {
+                law,
+                ptime_default_ms,
+                telephone_events,
+                addresses,
+                options,
+                remote,
+                current: current.as_ref(),
+            };
             let Ok(agreed) = negotiate(&terms) else { continue };
             check(&terms, &agreed);
             let rtp = SocketAddr::new(agreed.local, 20_000);
@@ -86,6 +94,11 @@ fn is_sound(terms: &Terms<'_>, agreed: &Negotiated) -> Result<(), &'static str> 
     rule(SUPPORTED_MS.contains(&agreed.ptime_ms.get()), "the period is one of ours")?;
     rule(agreed.send.payload_type < 128, "a payload type has seven bits")?;
     rule(agreed.receive.iter().next().is_some(), "something is understood")?;
+    let events = agreed.events.receive;
+    rule(
+        events.is_none_or(|events| agreed.receive.codec(events).is_none() && events < 128),
+        "events have a number of their own",
+    )?;
     for (place, format) in agreed.receive.iter().enumerate() {
         rule(format.payload_type < 128, "a payload type has seven bits")?;
         let mut others = agreed.receive.iter().skip(place + 1);
@@ -106,5 +119,5 @@ fn reads_back(local: &LocalDescription) {
     assert_eq!(media.port, Some(local.rtp.port()));
     assert_eq!(media.ptime_ms, Some(local.ptime_ms.get().into()));
     let numbers = media.formats.iter().map(|format| format.number);
-    assert!(numbers.eq(local.formats.iter().map(|format| format.payload_type)));
+    assert!(numbers.eq(local.formats.iter().map(|format| format.payload_type).chain(local.events)));
 }

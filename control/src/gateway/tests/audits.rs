@@ -9,7 +9,7 @@ fn capabilities_are_told_as_they_are() {
     let capabilities = header(&answer, "A").expect("capabilities");
     assert_eq!(
         capabilities,
-        "a:PCMA;PCMU;CLEARMODE, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;SL;DM1;BA;RED;LCK, \
+        "a:PCMA;PCMU;CLEARMODE;telephone-event, p:5-60, e:on, s:off, gc:0, t:1, nt:IN, v:T;G;D;R;L;FXR;B;SL;DM1;BA;RED;LCK, \
          m:sendonly;recvonly;sendrecv;confrnce;inactive;loopback;conttest;netwloop;netwtest"
     );
 }
