@@ -7,6 +7,7 @@
 pub mod continuity;
 pub mod naming;
 pub mod notify;
+pub mod options;
 pub mod pressed;
 pub mod restart;
 pub mod signal;
@@ -23,14 +24,13 @@ use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
 
-use crate::command::ExecutionId;
-use crate::command::local::HalfId;
-use crate::command::options::Options;
-use crate::command::undo::Part;
+use crate::change::{ExecutionId, Part};
 use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::{Naming, NotifiedEntity};
 use crate::sdp::{Codecs, HalfDescription, LocalDescription, Negotiated, RelayDescription, Relayed};
 use crate::topology::CoreId;
+
+use self::options::Options;
 
 /// An endpoint, by its place in the [`table`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -186,6 +186,15 @@ pub struct LocalMedia {
     pub said: HalfDescription,
     /// The other half, as long as there is one. It names this one in turn.
     pub other: Option<OtherHalf>,
+}
+
+/// A connection, and whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HalfId {
+    /// Its endpoint.
+    pub endpoint: EndpointId,
+    /// Its name.
+    pub connection: ConnectionId,
 }
 
 /// The half that another is joined to.

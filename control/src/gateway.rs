@@ -25,7 +25,9 @@ use drivers::time::{Epoch, Instant};
 use rand::RngExt;
 use tracing::{debug, info, trace, warn};
 
-use crate::command::{self, Committed, ExecutionId, State};
+use crate::change::ExecutionId;
+use crate::command::state::State;
+use crate::command::{self, Committed, conflicts, response};
 use crate::config::{AlarmConfig, Config, ServiceConfig};
 use crate::endpoint::restart::News;
 use crate::endpoint::{EndpointId, Outage};
@@ -435,7 +437,7 @@ impl Gateway {
             let Some(part) = parts.next() else { return };
             match part.message {
                 Ok(Message::Command(command)) => {
-                    if let Some(id) = command::still_at(&self.state, &command, &begun) {
+                    if let Some(id) = conflicts::still_at(&self.state, &command, &begun) {
                         self.held.insert(id, Held { path, octets: rest.to_vec(), begun });
                         return;
                     }
@@ -454,7 +456,7 @@ impl Gateway {
             warn!(from = %path.remote, n, offset = error.offset, rule = error.rule, "malformed MGCP");
         }
         if let Some(transaction) = error.transaction {
-            let octets = command::octets_of(&Response::new(error.code, transaction));
+            let octets = Response::new(error.code, transaction).to_octets();
             self.refuse(path, error.code, octets);
         }
     }
@@ -479,12 +481,12 @@ impl Gateway {
             }
             Disposition::Full => {
                 let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
-                self.refuse(path, ReturnCode::OVERLOAD, command::octets_of(&response));
+                self.refuse(path, ReturnCode::OVERLOAD, response.to_octets());
                 return None;
             }
         };
         self.counters.count(counter_of(command.verb));
-        let is_osmocoms = command::check::is_osmocoms(&command.endpoint);
+        let is_osmocoms = command::selected::is_osmocoms(&command.endpoint);
         if is_osmocoms || self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
             self.incoming.promise_nothing(ticket);
         }
@@ -492,7 +494,7 @@ impl Gateway {
         if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
             self.counters.count(Counter::Shed);
             let code = ReturnCode::OVERLOAD;
-            let octets = command::octets_of(&Response::new(code, command.transaction));
+            let octets = Response::new(code, command.transaction).to_octets();
             self.answer(now, ticket, code, octets);
             return None;
         }
@@ -501,7 +503,7 @@ impl Gateway {
             Ok(_) if is_osmocoms => Vec::new(),
             Ok(ahead) => ahead,
             Err(code) => {
-                let octets = command::octets_of(&Response::new(code, command.transaction));
+                let octets = Response::new(code, command.transaction).to_octets();
                 self.answer(now, ticket, code, octets);
                 return None;
             }
@@ -509,7 +511,7 @@ impl Gateway {
         if !ahead.is_empty() {
             self.incoming.note(ticket, About { ahead: ahead.clone(), execution: None });
         }
-        for id in command::conflicts(&self.state, command) {
+        for id in conflicts::aborted_by(&self.state, command) {
             self.abort(now, id, ReturnCode::ABORTED);
         }
         let planned = command::plan(&self.state, path, command);
@@ -535,7 +537,7 @@ impl Gateway {
                 }
             }
             Err(code) => {
-                let octets = command::refusal(&self.state, code, command);
+                let octets = response::refusal(&self.state, code, command);
                 self.answer(now, ticket, code, octets);
             }
         }
@@ -573,9 +575,9 @@ impl Gateway {
             self.note_queue();
             let execution = about.execution.and_then(|id| self.state.executions.get(&id));
             let octets = match execution {
-                _ if self.is_queueing => command::octets_of(&Response::new(ReturnCode::QUEUED, transaction)),
+                _ if self.is_queueing => Response::new(ReturnCode::QUEUED, transaction).to_octets(),
                 Some(execution) => execution.promise(),
-                None => command::octets_of(&Response::new(ReturnCode::EXECUTING, transaction)),
+                None => Response::new(ReturnCode::EXECUTING, transaction).to_octets(),
             };
             self.counters.count(Counter::Promised);
             self.incoming.promise(promise, octets);

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call_agent;
+pub mod change;
 pub mod command;
 pub mod config;
 pub mod endpoint;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use drivers::time::Instant;
 
-use crate::command::undo::Part;
+use crate::change::Part;
 use crate::mgcp::message::Path;
 use crate::mgcp::name::EntityName;
 

@@ -2,43 +2,34 @@
 
 use dataplane::link::{Action, ConnectionStats};
 
-use super::{Commit, Reply, State, check, octets_of, parameters_of, within_datagram};
-use crate::endpoint::{Connection, EndpointId};
+use super::commit::Commit;
+use super::reply::{Item, Query, Reply, parameters_of, within_datagram};
+use super::selected;
+use super::state::State;
+use crate::endpoint::Connection;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, InfoCode, ModeName, Parameters, Response, TransactionId};
-use crate::mgcp::name::ConnectionId;
-
-/// What is asked of which connection.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Query {
-    endpoint: EndpointId,
-    connection: ConnectionId,
-    items: Vec<Item>,
-}
-
-/// What can be asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Item {
-    CallId,
-    NotifiedEntity,
-    LocalConnectionOptions,
-    Mode,
-    LocalConnectionDescriptor,
-    RemoteConnectionDescriptor,
-    ConnectionParameters,
-}
 
 /// A connection's core is to be asked what it has seen.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan(Query);
 
+/// What has come of planning.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Planned {
+    /// The core is to be asked.
+    Ask(Plan),
+    /// It need not: this is the response.
+    Answer(Vec<u8>),
+}
+
 /// Plans an audit, or answers it if no core has to be asked.
 ///
 /// # Errors
 /// The return code for what is wrong.
-pub fn plan(state: &State, command: &Command<'_>) -> Result<super::Plan, ReturnCode> {
+pub fn plan(state: &State, command: &Command<'_>) -> Result<Planned, ReturnCode> {
     // RFC 3435 §2.3.11: the wildcard conventions must not be used.
-    let endpoint = check::one(state, &command.endpoint)?;
+    let endpoint = selected::one(state, &command.endpoint)?;
     let connection = match command.parameters.connections.as_deref() {
         Some([id]) => *id,
         _ => return Err(ReturnCode::PROTOCOL_ERROR),
@@ -49,12 +40,12 @@ pub fn plan(state: &State, command: &Command<'_>) -> Result<super::Plan, ReturnC
     let asked = command.parameters.requested_info.as_deref().unwrap_or_default();
     let query = Query { endpoint, connection, items: asked.iter().copied().filter_map(item).collect() };
     if !query.items.contains(&Item::ConnectionParameters) {
-        return answer(state, command.transaction, &query, None, false).map(super::Plan::Answer);
+        return answer(state, command.transaction, &query, None, false).map(Planned::Answer);
     }
     if !state.orders.has_room(state.endpoints[endpoint].core, 1) {
         return Err(ReturnCode::OVERLOAD);
     }
-    Ok(super::Plan::Audit(Plan(query)))
+    Ok(Planned::Ask(Plan(query)))
 }
 
 impl Plan {
@@ -104,7 +95,7 @@ pub fn answer(
     if query.items.contains(&Item::RemoteConnectionDescriptor) {
         response.descriptions.push(remote);
     }
-    within_datagram(octets_of(&response))
+    within_datagram(response.to_octets())
 }
 
 /// RFC 3435 §3.3.7: a description that there is not is told as its version line alone.

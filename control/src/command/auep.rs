@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use dataplane::mode::Mode;
 use drivers::time::Instant;
 
-use super::crcx::domain_of;
-use super::{DATAGRAM_MAX, State, check, notification, octets_of, within_datagram};
+use super::reply::{DATAGRAM_MAX, within_datagram};
+use super::selected::{self, domain_of};
+use super::state::State;
+use super::{check, notification};
 use crate::config::EchoCancellation;
 use crate::endpoint::naming::{Named, Wildcard};
 use crate::endpoint::notify::NotificationState;
@@ -30,10 +32,10 @@ const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
 /// The return code for what is wrong.
 pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCode> {
     let mut response = Response::new(ReturnCode::OK, command.transaction);
-    if check::is_null(state, &command.endpoint) {
-        return Ok(octets_of(&response));
+    if selected::is_null(state, &command.endpoint) {
+        return Ok(response.to_octets());
     }
-    let selected = check::all(state, &command.endpoint)?;
+    let selected = selected::all(state, &command.endpoint)?;
     let bulk = bulk::Request::read(&state.packages, &command.parameters)?;
     let endpoint = &state.endpoints[selected.endpoints[0]];
     let texts = Texts::new(state, endpoint);
@@ -60,11 +62,11 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
                 .collect();
         }
     }
-    let Some(bulk) = bulk else { return within_datagram(octets_of(&response)) };
-    let room = DATAGRAM_MAX.saturating_sub(octets_of(&response).len());
+    let Some(bulk) = bulk else { return within_datagram(response.to_octets()) };
+    let room = DATAGRAM_MAX.saturating_sub(response.to_octets().len());
     let lines = bulk.answer(state, &selected, room)?;
     response.parameters.others.extend(lines.iter().map(|(name, value)| (*name, value.as_str())));
-    within_datagram(octets_of(&response))
+    within_datagram(response.to_octets())
 }
 
 /// The values that are text.

@@ -8,13 +8,19 @@ use drivers::net::{Dscp, PortSlot};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::local::HalfId;
-use super::media::{Agreed, Said, Whose};
+use super::check;
+use super::commit::{Commit, Common};
+use super::media::{Agreed, Whose};
+use super::network::Said;
 use super::notification::as_they_are;
-use super::options::{self, Options};
+use super::options;
+use super::reply::{Reply, Second};
+use super::selected::{self, domain_of};
+use super::state::State;
 use super::undo::Undo;
-use super::{Commit, Common, Reply, Second, State, check};
+use crate::endpoint::HalfId;
 use crate::endpoint::naming::{Form, Means, Named, Pattern, Wildcard};
+use crate::endpoint::options::Options;
 use crate::endpoint::{Connection, Endpoint, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
@@ -200,9 +206,9 @@ fn choose(
     name: &EndpointName,
     not: Option<EndpointId>,
 ) -> Result<(EndpointId, Option<EndpointName>), ReturnCode> {
-    let pattern = check::pattern(state, name)?;
+    let pattern = selected::pattern(state, name)?;
     match pattern.wildcard {
-        Wildcard::None => check::one(state, name).map(|id| (id, None)),
+        Wildcard::None => selected::one(state, name).map(|id| (id, None)),
         // RFC 3435 §2.3.5: all-of must not be used. Among relays, which only Osmocom's call agents call so,
         // it means what they mean by it: any-of.
         Wildcard::All if pattern.relays() != Some(Means::ByName) => Err(ReturnCode::WILDCARD_TOO_COMPLICATED),
@@ -237,11 +243,6 @@ fn any_idle(state: &State, pattern: &Pattern, not: Option<EndpointId>) -> Result
         }
     }
     found
-}
-
-/// A name's domain as it was spelt, but without a port, which is none of it.
-pub fn domain_of(name: &EndpointName) -> String {
-    if name.domain.starts_with('[') { format!("[{}]", name.host()) } else { name.host().to_owned() }
 }
 
 impl Plan {

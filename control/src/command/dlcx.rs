@@ -4,7 +4,11 @@
 
 use dataplane::link::Action;
 
-use super::{Commit, Common, Reply, State, check};
+use super::check;
+use super::commit::{Commit, Common};
+use super::reply::Reply;
+use super::selected;
+use super::state::State;
 use crate::endpoint::naming::Wildcard;
 use crate::endpoint::{Connection, EndpointId};
 use crate::mgcp::code::ReturnCode;
@@ -43,12 +47,12 @@ impl Which {
 /// The return code for what is wrong.
 pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
-    let selected = check::all(state, &command.endpoint)?;
+    let selected = selected::all(state, &command.endpoint)?;
     let common = check::common(state, path, command, None)?;
     let which = match (parameters.connections.as_deref(), parameters.call) {
         (Some([id]), call) => {
             // RFC 3435 §2.3.7: one connection is of one endpoint.
-            let endpoint = check::one(state, &command.endpoint)?;
+            let endpoint = selected::one(state, &command.endpoint)?;
             check::in_service(state, endpoint)?;
             let connection =
                 state.endpoints[endpoint].connection(*id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Selected;
-use super::{Commit, Common, Reply, State, check, redirect};
+use super::commit::{Commit, Common};
+use super::reply::Reply;
+use super::selected::{self, Selected};
+use super::state::State;
+use super::{check, redirect};
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::Wildcard;
 use crate::mgcp::code::ReturnCode;
@@ -40,7 +43,7 @@ impl Plan {
     /// # Errors
     /// The return code for what is wrong.
     pub fn new(state: &State, path: Path, command: &Command<'_>) -> Result<Self, ReturnCode> {
-        let Selected { pattern, mut endpoints } = check::all(state, &command.endpoint)?;
+        let Selected { pattern, mut endpoints } = selected::all(state, &command.endpoint)?;
         let common = check::common(state, path, command, None)?;
         // What has no line has no law and no events, and a wildcard for all endpoints is not refused for its
         // sake.

@@ -6,7 +6,8 @@
 use dataplane::link::{Action, DetectorSet, Side};
 
 use super::notification::Asked;
-use super::{ExecutionId, State};
+use super::state::State;
+use crate::change::ExecutionId;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::mgcp::name::ConnectionId;
 use crate::package::ability::{Source, Tone};

@@ -3,11 +3,16 @@
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
-use super::local::HalfId;
-use super::media::{Agreed, Said};
+use super::commit::{Commit, Common};
+use super::media::Agreed;
+use super::network::Said;
 use super::notification::as_they_are;
+use super::reply::Reply;
+use super::selected;
+use super::state::State;
 use super::undo::Undo;
-use super::{Commit, Common, Reply, State, check, options};
+use super::{check, options};
+use crate::endpoint::HalfId;
 use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
@@ -37,7 +42,7 @@ pub struct Plan {
 pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     let parameters = &command.parameters;
     // RFC 3435 §2.3.6: the name must not use wildcards.
-    let endpoint = check::one(state, &command.endpoint)?;
+    let endpoint = selected::one(state, &command.endpoint)?;
     let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
     let id = match parameters.connections.as_deref() {
         Some([id]) => *id,

@@ -3,14 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dataplane::link::RelayId;
-use drivers::line::{Ds0, Law};
+use drivers::line::Ds0;
 use tracing::debug;
 
-use super::local::{HalfId, Network};
-use super::{State, options};
+use super::network::{Network, Said};
+use super::options;
+use super::state::State;
+use crate::endpoint::HalfId;
 use crate::endpoint::{EndpointId, Kind, LocalMedia, Media};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::LocalConnectionOptions;
 use crate::mgcp::name::ConnectionId;
 use crate::sdp::{
     Codecs, Description, HalfDescription, LocalDescription, Negotiated, Refusal, RelayTerms, Relayed, relay,
@@ -25,19 +26,6 @@ pub(super) enum Agreed {
     Relay(RelayId, Relayed, Codecs),
     /// With a DS0 that is to be joined to another of the gateway: to this half, if it is known.
     Local(Ds0, Negotiated, Option<HalfId>),
-}
-
-/// What a command says of media.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Said<'a> {
-    /// The law of the DS0 then.
-    pub(super) law: Law,
-    /// L
-    pub(super) options: Option<&'a LocalConnectionOptions<'a>>,
-    /// The remote description.
-    pub(super) remote: Option<&'a [u8]>,
-    /// Whether there is a second endpoint instead of one.
-    pub(super) has_second: bool,
 }
 
 /// Whose a new connection is.

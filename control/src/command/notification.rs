@@ -6,11 +6,10 @@
 
 use std::sync::Arc;
 
-use super::State;
+use crate::endpoint::Endpoint;
 use crate::endpoint::notify::Observed;
 use crate::endpoint::notify::request::{self, Actions, Embedded, Pattern, Request, Requested};
 use crate::endpoint::signal::{self, Key, Scope, Signal};
-use crate::endpoint::{Endpoint, EndpointId};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::DigitMap;
 use crate::mgcp::event::{
@@ -99,15 +98,10 @@ pub fn as_they_are(endpoint: &Endpoint) -> impl Fn(ConnectionId) -> Option<bool>
 ///
 /// # Errors
 /// The return code for why not.
-pub fn check(
-    state: &State,
-    id: EndpointId,
-    asked: &Asked,
-    described: Described<'_>,
-) -> Result<(), ReturnCode> {
+pub fn check(endpoint: &Endpoint, asked: &Asked, described: Described<'_>) -> Result<(), ReturnCode> {
     let exists = |connection| described(connection).is_some();
-    check_request(&state.endpoints[id], asked, &exists)?;
-    check_signals(state, id, &asked.signals, described)
+    check_request(endpoint, asked, &exists)?;
+    check_signals(endpoint, &asked.signals, described)
 }
 
 /// Checks that an endpoint can detect and tell what a request asks for.
@@ -129,8 +123,7 @@ pub fn check_request(
 /// # Errors
 /// The return code for why not.
 pub fn check_signals(
-    state: &State,
-    id: EndpointId,
+    endpoint: &Endpoint,
     signals: &[Arc<Signal>],
     described: Described<'_>,
 ) -> Result<(), ReturnCode> {
@@ -145,7 +138,7 @@ pub fn check_signals(
         Some(Making::Tone(_) | Making::RingbackOn | Making::Digit(_) | Making::LongDigit | Making::List) => 1,
         Some(_) => signal::AT_ONCE_MAX,
     };
-    state.endpoints[id].control.signals.check(signals, hears, takes).map_err(code_of_signals)
+    endpoint.control.signals.check(signals, hears, takes).map_err(code_of_signals)
 }
 
 fn code_of(refusal: request::Refusal) -> ReturnCode {

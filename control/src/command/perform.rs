@@ -7,7 +7,8 @@ use dataplane::mode::Mode;
 use drivers::net::PortSlot;
 
 use super::notification::{as_they_are, check_signals};
-use super::{ExecutionId, State};
+use super::state::State;
+use crate::change::ExecutionId;
 use crate::endpoint::notify::Observed;
 use crate::endpoint::signal::{self, Effect, Key, Scope, Signal};
 use crate::endpoint::{Connection, EndpointId};
@@ -41,7 +42,8 @@ impl State {
     /// # Errors
     /// The return code for why they cannot be.
     pub fn apply_embedded(&mut self, id: EndpointId, signals: &[Arc<Signal>]) -> Result<(), ReturnCode> {
-        check_signals(self, id, signals, &as_they_are(&self.endpoints[id]))?;
+        let endpoint = &self.endpoints[id];
+        check_signals(endpoint, signals, &as_they_are(endpoint))?;
         let now = self.now;
         self.endpoints[id].control.signals.apply(now, signals);
         self.perform(id, None);

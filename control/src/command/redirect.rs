@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, check};
+use super::selected;
+use super::state::State;
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
@@ -81,7 +82,7 @@ pub fn listed(state: &State, command: &Command<'_>) -> Result<Option<Vec<Endpoin
     let stands_for_gateway = is_gateway(state, &command.endpoint);
     if lists.is_empty() {
         // Where it is no endpoint itself, there is nothing to be configured.
-        let is_nothing = stands_for_gateway && check::meant(state, &command.endpoint).is_empty();
+        let is_nothing = stands_for_gateway && selected::meant(state, &command.endpoint).is_empty();
         return if is_nothing { Err(ReturnCode::INCORRECT_USAGE) } else { Ok(None) };
     }
     // RFC 3991 §2.2.2: no other endpoint stands for the others.
@@ -123,7 +124,7 @@ pub fn affected(state: &State, command: &Command<'_>) -> Vec<EndpointId> {
     match lists.then(|| listed(state, command)) {
         Some(Ok(Some(listed))) => listed,
         Some(Err(_)) => Vec::new(),
-        Some(Ok(None)) | None => check::meant(state, &command.endpoint),
+        Some(Ok(None)) | None => selected::meant(state, &command.endpoint),
     }
 }
 

@@ -3,7 +3,8 @@
 //! What it asks for is read and checked as in any command that carries a request, see
 //! [`notification`](super::notification).
 
-use super::{State, epcf};
+use super::epcf;
+use super::state::State;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
 

@@ -8,7 +8,8 @@ use rand::RngExt;
 use tracing::{info, warn};
 
 use super::{Due, Gateway, agents};
-use crate::command::{self, DATAGRAM_MAX, auep, redirect};
+use crate::command::reply::DATAGRAM_MAX;
+use crate::command::{auep, conflicts, redirect};
 use crate::config::Config;
 use crate::endpoint::restart::{Announcement, News, Notice, owed};
 use crate::endpoint::{EndpointId, Outage};
@@ -169,7 +170,7 @@ impl Gateway {
         if audits || !self.announcer.restless {
             return Ok(Vec::new());
         }
-        let meant = command::concerned(&self.state, command);
+        let meant = conflicts::concerned(&self.state, command);
         let mut owed = false;
         let mut deaf: Vec<Target> = Vec::new();
         let mut spent: Vec<TransactionId> = Vec::new();

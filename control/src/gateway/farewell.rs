@@ -9,9 +9,10 @@ use drivers::time::Instant;
 use tracing::warn;
 
 use super::Gateway;
-use crate::command::local::HalfId;
+use crate::change::ExecutionId;
+use crate::command::auep;
 use crate::command::undo::Undo;
-use crate::command::{ExecutionId, auep};
+use crate::endpoint::HalfId;
 use crate::endpoint::{EndpointId, Outage};
 use crate::metrics::Counter;
 use crate::mgcp::code::{ReasonCode, ReturnCode};

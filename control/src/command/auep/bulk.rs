@@ -6,8 +6,8 @@
 use dataplane::mode::Mode;
 
 use super::ranges::Group;
-use crate::command::State;
-use crate::command::check::Selected;
+use crate::command::selected::Selected;
+use crate::command::state::State;
 use crate::endpoint::naming::{Named, Pattern, Wildcard};
 use crate::endpoint::notify::NotificationState;
 use crate::endpoint::restart::{Announcement, News};

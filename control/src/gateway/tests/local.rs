@@ -246,7 +246,7 @@ fn a_command_under_way_on_what_loses_its_other_half_comes_to_nothing() {
 
 /// Checks that each half that names another is named by it, as its core knows it.
 fn assert_symmetric(bench: &Bench, what: &str) {
-    use crate::command::local::HalfId;
+    use crate::endpoint::HalfId;
     use crate::endpoint::Media;
     let endpoints = &bench.gateway.state.endpoints;
     for (endpoint, one) in endpoints.iter() {

@@ -11,7 +11,7 @@ use drivers::time::Instant;
 
 use crate::mgcp::message::TransactionId;
 
-/// What a [`Pace`] goes by.
+/// What a `Pace` goes by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PaceSettings {
     /// Commands that wait for an answer at a time, as long as all is well; at least 1.

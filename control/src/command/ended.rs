@@ -1,0 +1,51 @@
+//! What ends at an endpoint: one connection, or all that goes on there.
+
+use dataplane::link::Action;
+
+use super::state::State;
+use crate::change::ExecutionId;
+use crate::endpoint::{Connection, EndpointId, HalfId};
+
+/// What has been ended at an endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Connections.
+    pub connections: usize,
+    /// The orders that took.
+    pub orders: usize,
+    /// Connections of other endpoints that were joined to those.
+    pub halves: Vec<HalfId>,
+}
+
+impl State {
+    /// Ends all that goes on at an endpoint, with `owner` waiting for it.
+    // RFC 3435 §4.4.1, §2.1.7: nor do requests and signals outlive a restart.
+    pub fn end_all(&mut self, id: EndpointId, owner: Option<ExecutionId>) -> Ended {
+        let core = self.endpoints[id].core;
+        let gone = std::mem::take(&mut self.endpoints[id].connections);
+        for connection in &gone {
+            self.ledger.give_pair(core, connection.port);
+            self.ledger.give_connection();
+            self.orders.push(core, Action::Disconnect { port: connection.port }, owner);
+            self.forget_connection(id, connection.id, connection.port);
+        }
+        let halves = gone.iter().filter_map(|connection| self.part(connection)).collect();
+        self.endpoints[id].control.signals.handle_restart();
+        let stops = self.perform(id, owner);
+        self.endpoints[id].control.notify.handle_restart();
+        self.stirred.push(id);
+        Ended { connections: gone.len(), orders: gone.len() + stops, halves }
+    }
+
+    /// Takes one connection from its endpoint. Its core is yet to be told.
+    pub fn end_one(&mut self, half: HalfId) -> Option<Connection> {
+        let endpoint = &mut self.endpoints[half.endpoint];
+        let place = endpoint.connections.iter().position(|other| other.id == half.connection)?;
+        let gone = endpoint.connections.remove(place);
+        let core = endpoint.core;
+        self.ledger.give_pair(core, gone.port);
+        self.ledger.give_connection();
+        self.forget_connection(half.endpoint, gone.id, gone.port);
+        Some(gone)
+    }
+}
