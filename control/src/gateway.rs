@@ -6,51 +6,52 @@
 
 mod agents;
 mod announce;
+mod commands;
 mod events;
 mod farewell;
 mod line_watch;
 mod notifications;
 mod reconnect;
 mod service;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use dataplane::link::{Order, OrderId, Outcome, Report};
 use drivers::line::SpanId;
 use drivers::time::{Epoch, Instant};
 use rand::RngExt;
-use tracing::{debug, info, trace, warn};
+use tracing::warn;
 
 use crate::change::ExecutionId;
 use crate::command::state::State;
-use crate::command::{self, Committed, conflicts, response};
-use crate::config::{AlarmConfig, Config, ServiceConfig};
-use crate::endpoint::restart::News;
-use crate::endpoint::{EndpointId, Outage};
+use crate::config::{AlarmConfig, Config};
+use crate::endpoint::EndpointId;
+use crate::input::Input;
 use crate::journal::Journal;
 use crate::ledger::{Ledger, Usage};
 use crate::metrics::{Counter, Counters};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, Message, Path, Response, Verb};
-use crate::mgcp::parse::{ParseError, parse_datagram};
+use crate::mgcp::message::{Path, Response, TransactionRange};
 use crate::mgcp::transaction::{
-    Answer, Disposition, Incoming, IncomingSettings, Outgoing, OutgoingSettings, PaceSettings, Ticket,
+    Answer, Incoming, IncomingSettings, Outgoing, OutgoingSettings, PaceSettings,
 };
 use crate::notified_entity::Directory;
 use crate::timer::{TimerId, Timers};
 use crate::topology::{CoreId, Topology};
 
-use self::agents::{Agents, Source};
+use self::agents::Agents;
 use self::announce::Announcer;
+use self::commands::{About, Held};
 use self::farewell::Farewell;
 use self::line_watch::LineWatch;
 use self::notifications::Teller;
 use self::reconnect::{ReconnectSettings, Silence};
 use self::service::SpanService;
+use self::stop::Phase;
 
 /// A transaction that takes longer is answered 100 or 101 meanwhile. Some call agents take that for the end, so
 /// only what is really slow says so.
@@ -59,59 +60,6 @@ const PROVISIONAL_AFTER: Duration = Duration::from_millis(200);
 /// Commands of ours that can be under way at a time, beside two of each endpoint: what is told of its service
 /// state, and of its events.
 const OUTGOING_MORE: usize = 1_024;
-
-/// What is sent at the end is waited for no longer than this.
-const SHUTDOWN_MAX: Duration = Duration::from_millis(400);
-
-/// What happens to the gateway.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Input<'a> {
-    /// A datagram came to an MGCP port.
-    Datagram {
-        /// From where, and to which of our addresses.
-        path: Path,
-        /// What it holds.
-        octets: &'a [u8],
-    },
-    /// A core has something to say.
-    Report {
-        /// The core.
-        core: CoreId,
-        /// What it says.
-        report: Report,
-    },
-    /// A name has been looked up; without addresses, in vain.
-    Resolved {
-        /// The name.
-        host: String,
-        /// What it stands for.
-        addresses: Vec<IpAddr>,
-        /// How long that holds.
-        ttl: Duration,
-    },
-    /// The network says that it could not deliver a datagram of ours.
-    Undelivered {
-        /// Where it went.
-        remote: SocketAddr,
-        /// How it began.
-        octets: &'a [u8],
-    },
-    /// The time that `poll_timeout` gave has come.
-    Timeout,
-    /// The operator wants it to end: in-service endpoints are taken out of service.
-    Shutdown,
-    /// The operator wants it to end with its last call.
-    Graceful,
-    /// The operator wants it to stay after all.
-    CancelGraceful,
-    /// The operator wants circuits of a span in service, or out of it.
-    Service {
-        /// The span.
-        span: SpanId,
-        /// How it is to be from now on.
-        service: ServiceConfig,
-    },
-}
 
 /// The gateway. `(configuration, topology, seed, inputs)` decide everything it says and orders.
 ///
@@ -156,24 +104,6 @@ pub struct Gateway {
     phase: Phase,
 }
 
-/// What is kept with a transaction of others.
-#[derive(Clone, Default, Debug)]
-struct About {
-    /// Endpoints whose RSIPs are to be ahead of its responses.
-    ahead: Vec<EndpointId>,
-    /// What carries it out.
-    execution: Option<ExecutionId>,
-}
-
-/// The rest of a datagram.
-#[derive(Debug)]
-struct Held {
-    path: Path,
-    octets: Vec<u8>,
-    /// The commands that came before it in its datagram and were under way.
-    begun: Vec<ExecutionId>,
-}
-
 /// What a timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Due {
@@ -193,23 +123,6 @@ enum Due {
     Endpoint(EndpointId),
     /// To end, whether all have answered or not.
     End,
-}
-
-/// Whether the gateway is coming or going.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    Running,
-    /// It will stop with its last call, or when this timer fires.
-    Leaving(Option<TimerId>),
-    Stopping,
-    Ended,
-}
-
-impl Phase {
-    /// Whether endpoints are in service.
-    const fn is_up(self) -> bool {
-        matches!(self, Self::Running | Self::Leaving(_))
-    }
 }
 
 impl Gateway {
@@ -418,224 +331,11 @@ impl Gateway {
         while self.poll_resolve().is_some() {}
     }
 
-    fn datagram(&mut self, now: Instant, path: Path, octets: &[u8]) {
-        self.counters.count(Counter::Datagrams);
-        trace!(from = %path.remote, message = %octets.escape_ascii(), "received");
-        self.messages(now, path, octets, Vec::new());
-    }
-
-    /// Takes in the messages of a datagram, behind the commands that it has `begun`.
-    // RFC 3435 §3.5.5: each is processed to completion, and in order. Commands for different endpoints
-    // cannot tell, so only one for an endpoint of an earlier one waits for the end of that.
-    fn messages(&mut self, now: Instant, path: Path, octets: &[u8], mut begun: Vec<ExecutionId>) {
-        let agent = self.agents.of(path.remote.ip());
-        self.state.scope = agent.and_then(|agent| agent.endpoints.clone());
-        self.state.packages.set_telephones(agent.is_some_and(|agent| agent.telephones));
-        let mut parts = parse_datagram(octets);
-        loop {
-            let rest = parts.rest();
-            let Some(part) = parts.next() else { return };
-            match part.message {
-                Ok(Message::Command(command)) => {
-                    if let Some(id) = conflicts::still_at(&self.state, &command, &begun) {
-                        self.held.insert(id, Held { path, octets: rest.to_vec(), begun });
-                        return;
-                    }
-                    begun.extend(self.command(now, path, &command, part.octets));
-                }
-                Ok(Message::Response(response)) => self.response(now, path, &response),
-                Err(error) => self.malformed(path, &error),
-            }
-        }
-    }
-
-    fn malformed(&mut self, path: Path, error: &ParseError) {
-        self.counters.count(Counter::Malformed);
-        if self.counters.value(Counter::Malformed).is_power_of_two() {
-            let n = self.counters.value(Counter::Malformed);
-            warn!(from = %path.remote, n, offset = error.offset, rule = error.rule, "malformed MGCP");
-        }
-        if let Some(transaction) = error.transaction {
-            let octets = Response::new(error.code, transaction).to_octets();
-            self.refuse(path, error.code, octets);
-        }
-    }
-
-    /// Carries a command out; which execution that is, if it takes longer.
-    fn command(
-        &mut self,
-        now: Instant,
-        path: Path,
-        command: &Command<'_>,
-        octets: &[u8],
-    ) -> Option<ExecutionId> {
-        if let Some(ranges) = &command.parameters.response_ack {
-            self.incoming.acknowledged(now, path.remote, ranges);
-        }
-        let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
-            Disposition::New(ticket) => ticket,
-            Disposition::Known => {
-                // Its response may be sent again: behind what is to be told now.
-                let _ = self.announce_first(now, path, command);
-                return None;
-            }
-            Disposition::Full => {
-                let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
-                self.refuse(path, ReturnCode::OVERLOAD, response.to_octets());
-                return None;
-            }
-        };
-        self.counters.count(counter_of(command.verb));
-        let is_osmocoms = command::selected::is_osmocoms(&command.endpoint);
-        if is_osmocoms || self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
-            self.incoming.promise_nothing(ticket);
-        }
-        // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
-        if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
-            self.counters.count(Counter::Shed);
-            let code = ReturnCode::OVERLOAD;
-            let octets = Response::new(code, command.transaction).to_octets();
-            self.answer(now, ticket, code, octets);
-            return None;
-        }
-        let ahead = match self.announce_first(now, path, command) {
-            // Osmocom's call agents take the first message of a datagram for the response.
-            Ok(_) if is_osmocoms => Vec::new(),
-            Ok(ahead) => ahead,
-            Err(code) => {
-                let octets = Response::new(code, command.transaction).to_octets();
-                self.answer(now, ticket, code, octets);
-                return None;
-            }
-        };
-        if !ahead.is_empty() {
-            self.incoming.note(ticket, About { ahead: ahead.clone(), execution: None });
-        }
-        for id in conflicts::aborted_by(&self.state, command) {
-            self.abort(now, id, ReturnCode::ABORTED);
-        }
-        let planned = command::plan(&self.state, path, command);
-        let code = planned.as_ref().map_or_else(|code| *code, |_| ReturnCode::OK);
-        debug!(from = %path.remote, verb = %command.verb, transaction = command.transaction.0,
-            endpoint = %command.endpoint, %code, "command");
-        match planned {
-            Ok(plan) => {
-                if command.verb == Verb::CreateConnection {
-                    self.counters.count(Counter::ConnectionsMade);
-                }
-                let committed = command::commit(&mut self.state, now, ticket, command, plan);
-                self.follow(now, command);
-                self.follow_notifications(now, command);
-                match committed {
-                    Committed::UnderWay(id) => {
-                        self.incoming.note(ticket, About { ahead, execution: Some(id) });
-                        self.watch(now, id);
-                        self.queue_up(ticket);
-                        return Some(id);
-                    }
-                    Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
-                }
-            }
-            Err(code) => {
-                let octets = response::refusal(&self.state, code, command);
-                self.answer(now, ticket, code, octets);
-            }
-        }
-        None
-    }
-
-    /// Sees to it that a command whose orders are not carried out ends.
-    fn watch(&mut self, now: Instant, id: ExecutionId) {
-        let timer = self.timers.set(now + self.execution_max, Due::GiveUp(id));
-        if let Some(execution) = self.state.executions.get_mut(&id) {
-            execution.deadline = Some(timer);
-        }
-    }
-
-    /// Has a command promised an answer at once while there is a queue of them.
-    // RFC 3435 §4.4.8: from the high-water mark of the queue down to its low-water mark, 101 is sent for new
-    // transactions and for repeated ones. Those under way are our queue: their orders wait in the rings.
-    fn queue_up(&mut self, ticket: Ticket) {
-        self.note_queue();
-        if self.is_queueing {
-            self.incoming.promise_now(ticket);
-        }
-    }
-
-    fn note_queue(&mut self) {
-        let queue = self.state.executions.len();
-        let (high, low) = ((self.executing_max * 3).div_ceil(4), self.executing_max / 2);
-        self.is_queueing = queue >= high || self.is_queueing && queue > low;
-    }
-
-    /// Promises final responses to those that wait for them.
-    // RFC 3435 §3.5.6: what is known of a connection that is made or changed is told already.
-    fn promise(&mut self) {
-        while let Some((promise, transaction, about)) = self.incoming.poll_promise() {
-            self.note_queue();
-            let execution = about.execution.and_then(|id| self.state.executions.get(&id));
-            let octets = match execution {
-                _ if self.is_queueing => Response::new(ReturnCode::QUEUED, transaction).to_octets(),
-                Some(execution) => execution.promise(),
-                None => Response::new(ReturnCode::EXECUTING, transaction).to_octets(),
-            };
-            self.counters.count(Counter::Promised);
-            self.incoming.promise(promise, octets);
-        }
-    }
-
-    fn abort(&mut self, now: Instant, id: ExecutionId, code: ReturnCode) {
-        if let Some(execution) = self.state.abort(id) {
-            execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
-            let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
-            self.answer(now, execution.ticket, code, execution.refusal(code, acknowledge));
-            self.resumed.extend(self.held.remove(&id));
-        }
-    }
-
-    fn finish(&mut self, now: Instant, id: ExecutionId) {
-        if let Some((execution, result)) = self.state.finish(id) {
-            execution.deadline.into_iter().for_each(|timer| self.timers.cancel(timer));
-            let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
-            let response = result.and_then(|()| execution.response(&self.state, acknowledge));
-            let (code, octets) = match response {
-                Ok(octets) => (ReturnCode::OK, octets),
-                Err(code) => (code, execution.refusal(code, acknowledge)),
-            };
-            self.answer(now, execution.ticket, code, octets);
-            self.resumed.extend(self.held.remove(&id));
-        }
-    }
-
-    fn answer(&mut self, now: Instant, ticket: Ticket, code: ReturnCode, octets: Vec<u8>) {
-        self.count_answer(code);
-        // RFC 3435 §4.4.6: these may be seen before RSIP.
-        if [ReturnCode::RESTARTING, ReturnCode::ENDPOINT_NOT_READY, ReturnCode::RESTARTING_PERMANENT]
-            .contains(&code)
-        {
-            self.incoming.note(ticket, About::default());
-        }
-        self.incoming.answer(now, ticket, octets);
-    }
-
-    fn refuse(&mut self, path: Path, code: ReturnCode, octets: Vec<u8>) {
-        self.count_answer(code);
-        self.refusals.push_back((path, octets));
-    }
-
-    fn count_answer(&mut self, code: ReturnCode) {
-        self.counters.count(match code {
-            code if code.is_success() => Counter::Succeeded,
-            code if code.is_transient() => Counter::RefusedForNow,
-            _ => Counter::Refused,
-        });
-    }
-
     fn response(&mut self, now: Instant, path: Path, response: &Response<'_>) {
         // RFC 3435 §3.5.6: 000 acknowledges a final response of ours.
         if response.code.is_acknowledgement() {
             let id = response.transaction;
-            let range = crate::mgcp::message::TransactionRange { from: id, to: id };
+            let range = TransactionRange { from: id, to: id };
             return self.incoming.acknowledged(now, path.remote, &[range]);
         }
         match self.outgoing.receive(now, path, response) {
@@ -688,80 +388,5 @@ impl Gateway {
                 Due::End => self.phase = Phase::Ended,
             }
         }
-    }
-
-    /// Takes all endpoints out of service and tells their call agents so.
-    // RFC 3435 §2.3.12: RSIP `forced` is a courtesy; nobody can rely on it, so it is not waited for
-    // longer than an operator would.
-    fn shut_down(&mut self, now: Instant) {
-        if !self.phase.is_up() {
-            return;
-        }
-        let connections = self.state.ledger.connections();
-        info!(connections = connections.used, at_most = connections.high_water, "taking all out of service");
-        self.phase = Phase::Stopping;
-        let endpoints: Vec<_> = self.state.endpoints.ids().collect();
-        self.set_outage(now, &endpoints, Some(Outage::Shutdown));
-        self.announce(now, None);
-        self.timers.set(now + SHUTDOWN_MAX, Due::End);
-    }
-
-    /// Tells call agents that all endpoints will be out of service, and waits for the end of their calls.
-    // RFC 3435 §2.3.12: with `graceful`, connections stay, and call agents make no new ones.
-    fn leave(&mut self, now: Instant) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        info!("stopping with the last call");
-        let until = self.graceful_stop_max.map(|max| now + max);
-        self.phase = Phase::Leaving(until.map(|until| self.timers.set(until, Due::Leave)));
-        let endpoints: Vec<_> = self.state.endpoints.ids().collect();
-        self.tell_news(&endpoints, News::Graceful { until });
-        self.announce_unless_starting(now);
-    }
-
-    /// Calls that off.
-    fn stay(&mut self, now: Instant) {
-        let Phase::Leaving(timer) = self.phase else { return };
-        info!("not stopping after all");
-        timer.into_iter().for_each(|timer| self.timers.cancel(timer));
-        self.phase = Phase::Running;
-        let endpoints = self.not_draining();
-        self.tell_news(&endpoints, News::CancelGraceful);
-        self.announce_unless_starting(now);
-    }
-
-    fn leave_if_idle(&mut self, now: Instant) {
-        let is_idle = self.state.ledger.is_empty() && self.state.executions.is_empty();
-        if is_idle && matches!(self.phase, Phase::Leaving(_)) {
-            self.shut_down(now);
-        }
-    }
-
-    fn is_admitted(&mut self, now: Instant, source: SocketAddr) -> bool {
-        let counter = match self.agents.admit(now, source.ip()) {
-            Source::Known => return true,
-            Source::Unknown => Counter::DroppedSource,
-            Source::TooFast => Counter::DroppedRate,
-        };
-        self.counters.count(counter);
-        let n = self.counters.value(counter);
-        if n.is_power_of_two() {
-            warn!(from = %source, n, why = counter.name(), "MGCP dropped");
-        }
-        false
-    }
-}
-
-const fn counter_of(verb: Verb) -> Counter {
-    match verb {
-        Verb::EndpointConfiguration => Counter::EndpointConfiguration,
-        Verb::CreateConnection => Counter::CreateConnection,
-        Verb::ModifyConnection => Counter::ModifyConnection,
-        Verb::DeleteConnection => Counter::DeleteConnection,
-        Verb::NotificationRequest => Counter::NotificationRequest,
-        Verb::AuditEndpoint => Counter::AuditEndpoint,
-        Verb::AuditConnection => Counter::AuditConnection,
-        Verb::Notify | Verb::RestartInProgress | Verb::Other(_) => Counter::OtherCommand,
     }
 }

@@ -1,7 +1,7 @@
 //! The journal: what happened to the gateway, line by line, so that it can happen again.
 //!
 //! The gateway is pure: its seed and its inputs decide all it does. So the list of inputs is the
-//! gateway. Tests shrink it, a crash report holds it, and [`replay`] makes the same gateway of it.
+//! gateway. Tests shrink it, a crash report holds it, and [`replay`](crate::replay::replay()) makes the same gateway of it.
 //!
 //! A line is a time in nanoseconds, a kind, and what belongs to it, to be read by people too:
 //!
@@ -30,10 +30,10 @@ use drivers::line::{Alarm, Alarms, SpanId, Timeslot};
 use drivers::span::{Slip, SpanEvent};
 use drivers::time::{Epoch, Instant};
 
-use crate::config::{Config, Service, ServiceConfig};
-use crate::gateway::{Gateway, Input};
+use crate::config::{Service, ServiceConfig};
+use crate::input::Input;
 use crate::mgcp::message::Path;
-use crate::topology::{CoreId, Topology};
+use crate::topology::CoreId;
 
 /// What the first line begins with: the format's name and version.
 const HEADER: &str = "tollgate-journal 1";
@@ -99,50 +99,8 @@ impl Journal {
     }
 }
 
-/// Why a journal cannot be replayed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ReplayError {
-    /// Its beginning is missing, or it is no journal.
-    NoBeginning,
-    /// A line, from 1, that cannot be read.
-    Line(usize),
-}
-
-impl fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoBeginning => f.write_str("the journal's beginning is missing"),
-            Self::Line(line) => write!(f, "line {line} of the journal cannot be read"),
-        }
-    }
-}
-
-impl std::error::Error for ReplayError {}
-
-/// Makes the gateway whose journal this is. What it says and orders on the way is dropped.
-///
-/// # Errors
-/// If the journal is not whole.
-pub fn replay<'a>(
-    config: &Config,
-    topology: &Topology,
-    lines: impl IntoIterator<Item = &'a str>,
-) -> Result<Gateway, ReplayError> {
-    let mut lines = lines.into_iter();
-    let beginning = lines.next().and_then(read_beginning);
-    let (seed, epoch, now) = beginning.ok_or(ReplayError::NoBeginning)?;
-    let mut gateway = Gateway::new(config, topology, seed, epoch, now);
-    let mut octets = Vec::new();
-    for (index, line) in lines.enumerate() {
-        let error = ReplayError::Line(index + 2);
-        let (now, happened) = read_line(line, &mut octets).ok_or(error)?;
-        gateway.handle(now, happened);
-        gateway.drain();
-    }
-    Ok(gateway)
-}
-
-fn read_beginning(line: &str) -> Option<(u64, Epoch, Instant)> {
+/// Reads the first line: the seed, the wall time, and when the gateway was made.
+pub(crate) fn read_beginning(line: &str) -> Option<(u64, Epoch, Instant)> {
     let numbers =
         line.strip_prefix(HEADER)?.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>();
     let [now, seed, at, unix_nanos] = numbers.ok()?.try_into().ok()?;
@@ -150,7 +108,7 @@ fn read_beginning(line: &str) -> Option<(u64, Epoch, Instant)> {
 }
 
 /// Reads a line; a datagram's octets go to `octets`.
-fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<'a>)> {
+pub(crate) fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Instant, Input<'a>)> {
     let (now, rest) = line.strip_suffix('\n').unwrap_or(line).split_once(' ')?;
     let now = Instant::from_nanos(now.parse().ok()?);
     let (kind, rest) = rest.split_once(' ').unwrap_or((rest, ""));

@@ -35,7 +35,8 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Input};
+use crate::gateway::Gateway;
+use crate::input::Input;
 use crate::topology::CoreId;
 
 use self::journal_file::JournalFile;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::config::{Config, FarEndConfig, ServiceConfig, SimConfig, SpanConfig, SpanDriver};
-use control::gateway::{Gateway, Input};
-use control::journal::{ReplayError, replay};
+use control::gateway::Gateway;
+use control::input::Input;
 use control::mgcp::message::Path as MgcpPath;
+use control::replay::{ReplayError, replay};
 use control::topology::{CoreId, Topology};
 use dataplane::limits::Limits;
 use dataplane::link::{self, ControlEnd, Order, Report};

@@ -10,7 +10,8 @@ use drivers::time::Instant;
 use rand::RngExt;
 use tracing::{info, warn};
 
-use super::{Due, Gateway, Phase};
+use super::stop::Phase;
+use super::{Due, Gateway};
 use crate::command::redirect;
 use crate::endpoint::EndpointId;
 use crate::endpoint::restart::{Announcement, News};

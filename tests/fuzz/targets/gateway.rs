@@ -21,8 +21,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use control::config::{AlarmConfig, Config, CoreConfig, SpanConfig};
-use control::gateway::{Gateway, Input};
-use control::journal::replay;
+use control::gateway::Gateway;
+use control::input::Input;
+use control::replay::replay;
 use control::metrics::Counter;
 use control::mgcp::message::{Message, Path, Verb};
 use control::mgcp::parse::parse_datagram;

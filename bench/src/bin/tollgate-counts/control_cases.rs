@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::config::Config;
-use control::gateway::{Gateway, Input};
+use control::gateway::Gateway;
+use control::input::Input;
 use control::mgcp::message::Path;
 use control::mgcp::parse::parse_datagram;
 use control::topology::{CoreId, Topology};

@@ -1,5 +1,7 @@
 //! Call agents that fail, move, come back, and endpoints that are disconnected meanwhile.
 
+use std::net::SocketAddr;
+
 use super::*;
 
 const NAME: &str = "ca.example.net";

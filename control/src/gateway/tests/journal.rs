@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::journal::{ReplayError, replay};
+use crate::replay::{ReplayError, replay};
 
 /// A random command, often a sensible one.
 fn command(rng: &mut StdRng, ids: &[(String, String)], transaction: u32) -> String {

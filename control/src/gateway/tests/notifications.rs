@@ -91,7 +91,7 @@ fn who_cannot_take_several_messages_gets_the_next_when_it_has_answered() {
             telephones: false,
         }];
     });
-    bench.gateway.state.packages = command::notification::tests::PACKAGES;
+    bench.gateway.state.packages = crate::command::notification::tests::PACKAGES;
     loops(&mut bench, 1, "");
     let first = one(bench.dial("1"));
     loops(&mut bench, 2, "");
@@ -234,9 +234,9 @@ fn an_event_before_the_restart_was_told_comes_behind_it() {
         config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
         config.mgcp.restart_wait_max = Duration::from_secs(600);
     });
-    bench.gateway.state.packages = command::notification::tests::PACKAGES;
+    bench.gateway.state.packages = crate::command::notification::tests::PACKAGES;
     let id = bench.gateway.state.endpoints.ids().next().expect("one");
-    let asked = command::notification::tests::asked("X=1 R=D/1(N)", None).expect("good").expect("one");
+    let asked = crate::command::notification::tests::asked("X=1 R=D/1(N)", None).expect("good").expect("one");
     bench.gateway.state.endpoints[id].control.notify.handle_request(bench.now, asked.request);
     let said = bench.dial("1");
     assert!(said[0].starts_with("RSIP "), "{said:?}");
@@ -267,7 +267,7 @@ fn notifications_beyond_the_most_that_can_be_under_way_wait_for_the_others() {
         config.spans = (1..=40).map(SpanConfig::simulated_e1).collect();
         config.media = MediaConfig::with_ports_for(40 * 31);
     });
-    bench.gateway.state.packages = command::notification::tests::PACKAGES;
+    bench.gateway.state.packages = crate::command::notification::tests::PACKAGES;
     assert_code(&bench.ask("RQNT *@gw", "X: 1\nQ: loop\nR: D/1(N)\n"), 200);
     let lines: Vec<_> =
         bench.gateway.state.endpoints.iter().filter_map(|(_, endpoint)| endpoint.ds0()).collect();
@@ -327,7 +327,7 @@ fn a_notification_follows_the_redirection_of_a_restart() {
     bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
     bench.dial("1");
     let id = bench.gateway.state.endpoints.ids().next().expect("one");
-    bench.gateway.state.endpoints[id].control.news = News::Restart;
+    bench.gateway.state.endpoints[id].control.news = crate::endpoint::restart::News::Restart;
     bench.gateway.state.endpoints[id].control.announcement = crate::endpoint::restart::Announcement::Owed;
     bench.gateway.announce(bench.now, None);
     let said = sent_to(&mut bench);

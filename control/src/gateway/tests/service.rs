@@ -4,7 +4,7 @@ use drivers::line::Timeslot;
 
 use super::restart::{acknowledge, announced};
 use super::*;
-use crate::config::Service;
+use crate::config::{Service, ServiceConfig};
 
 fn serve(bench: &mut Bench, span: u16, service: Service, out: &[u8]) -> Vec<String> {
     let out = out.iter().filter_map(|number| Timeslot::new(*number)).collect();
