@@ -276,7 +276,7 @@ fn place_of(parameter: Option<&Parameter>) -> Place {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::command::DATAGRAM_MAX;
+    use crate::command::reply::DATAGRAM_MAX;
     use crate::endpoint::notify::OBSERVED_MAX;
     use crate::mgcp::event;
     use crate::package::ability::{Abilities, Ability};

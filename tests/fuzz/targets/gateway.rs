@@ -23,10 +23,10 @@ use std::time::Duration;
 use control::config::{AlarmConfig, Config, CoreConfig, SpanConfig};
 use control::gateway::Gateway;
 use control::input::Input;
-use control::replay::replay;
 use control::metrics::Counter;
 use control::mgcp::message::{Message, Path, Verb};
 use control::mgcp::parse::parse_datagram;
+use control::replay::replay;
 use control::topology::{CoreId, Topology};
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
 use dataplane::link::{

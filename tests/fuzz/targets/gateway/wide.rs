@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use control::config::{CallAgentConfig, Config, Network, Service, ServiceConfig};
-use control::gateway::Input;
+use control::input::Input;
 use control::topology::CoreId;
 use dataplane::link::{Action, CheckTone, Digit, Observation, Order, PlayId, Report, Side, Sound};
 use drivers::line::{SpanId, Timeslot};
