@@ -18,7 +18,7 @@
 //! do, whatever an earlier command allowed (§2.3.6, last sentence on options).
 //!
 //! The answer has one `m=` line, the audio we use, also where the offer has more (§3.4.1: a telephone
-//! gateway describes sessions of exactly one media). Digits beside the audio are for [`events`](super::events).
+//! gateway describes sessions of exactly one media). Digits beside the audio are for `events`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

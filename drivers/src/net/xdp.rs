@@ -1,12 +1,12 @@
 //! RTP and RTCP sockets over AF_XDP: frames straight from and to an interface's queues, past the kernel's
 //! network stack.
 //!
-//! A small [program](program) on the interface steers plain UDP to our ports into rings of ours and leaves
-//! everything else to the kernel: ARP, MGCP, fragments. Each port is bound as a UDP socket all the same,
-//! so that nobody else takes it, and those sockets are the way around: what the program was not sure of
-//! comes to them, and what has no known [next hop](next_hops) yet, or is long, or goes elsewhere than
-//! through this interface, is sent from them. So nothing has to be known of fragments, of path MTUs, of
-//! ARP or of neighbour discovery here, and no datagram waits for any of it.
+//! A small program on the interface steers plain UDP to our ports into rings of ours and leaves everything
+//! else to the kernel: ARP, MGCP, fragments. Each port is bound as a UDP socket all the same, so that nobody
+//! else takes it, and those sockets are the way around: what the program was not sure of comes to them, and
+//! what has no known next hop yet, or is long, or goes elsewhere than through this interface, is sent from
+//! them. So nothing has to be known of fragments, of path MTUs, of ARP or of neighbour discovery here, and no
+//! datagram waits for any of it.
 //!
 //! What the kernel's firewall and its `tc` rules say about the interface does not hold for what goes
 //! through the rings.
