@@ -21,6 +21,10 @@ const WAIT_FIRST: Duration = Duration::from_millis(200);
 /// How old a command is at most when the network heals, so that it must be answered before it is given up.
 const YOUNG: Duration = Duration::from_secs(5);
 
+/// How long a datagram is under way at most. An agent that restarts begins at 1 again: what it acknowledged
+/// before, and comes so late, is taken for an acknowledgement of what it asks now.
+const STRAY: Duration = Duration::from_secs(2);
+
 /// The longest wait between two.
 const WAIT_MAX: Duration = Duration::from_secs(4);
 
@@ -57,6 +61,8 @@ pub(crate) struct Agent {
     received: Vec<u32>,
     /// Until when it hears and says nothing.
     down_until: Instant,
+    /// When its latest life began.
+    restarted_at: Option<Instant>,
     /// When the network healed.
     healed_at: Option<Instant>,
     /// Connections it was told of: endpoint and name.
@@ -89,6 +95,7 @@ impl Agent {
             asked: BTreeMap::new(),
             received: Vec::new(),
             down_until: Instant::ZERO,
+            restarted_at: None,
             healed_at: None,
             made: Vec::new(),
             meant: BTreeMap::new(),
@@ -114,6 +121,7 @@ impl Agent {
         self.meant.clear();
         self.made.clear();
         self.down_until = until;
+        self.restarted_at = Some(until);
         self.restarts += 1;
     }
 
@@ -180,12 +188,13 @@ impl Agent {
             self.repeated += 1;
             self.say(now, &text);
         }
-        let (asked, healed_at) = (&mut self.asked, self.healed_at);
+        let (asked, healed_at, restarted_at) = (&mut self.asked, self.healed_at, self.restarted_at);
         self.pending.retain(|pending| {
             let goes_on = now.since(pending.first_at) < REPEATED_FOR;
             if !goes_on {
                 let was_heard = healed_at.is_some_and(|healed| healed <= pending.first_at + YOUNG);
-                assert!(!was_heard, "repeated in vain: {}", pending.text);
+                let is_new_here = restarted_at.is_some_and(|at| pending.first_at < at + STRAY);
+                assert!(!was_heard || is_new_here, "repeated in vain: {}", pending.text);
                 asked.entry(pending.id).or_default().is_abandoned = true;
             }
             goes_on
