@@ -25,6 +25,7 @@ use dataplane::link::{
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
+use dataplane::rtp::telephone_event::TelephoneEvent;
 use dataplane::stats::Stats;
 use drivers::line::{Alarms, Carrier, Ds0, Law, Line, SpanId, Timeslot};
 use drivers::net::{DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets};
@@ -121,8 +122,12 @@ impl RtpSockets for Wire {
             assert_eq!(Some(to), leg.remote().map(|remote| remote.rtp));
             match leg {
                 Behaviour::Leg(leg) => {
-                    assert_eq!(packet.payload_type(), leg.send.payload_type);
-                    assert_eq!(packet.payload().len(), usize::from(leg.ptime_ms.get()) * 8);
+                    let (payload_type, octets) = (packet.payload_type(), packet.payload().len());
+                    let is_event = leg.send_events.is_some_and(|events| events.payload_type == payload_type);
+                    if !is_event || octets != TelephoneEvent::LEN {
+                        assert_eq!(payload_type, leg.send.payload_type);
+                        assert_eq!(octets, usize::from(leg.ptime_ms.get()) * 8);
+                    }
                 }
                 Behaviour::Relay(_) => {
                     octets[1] &= 0x80;
