@@ -1,18 +1,15 @@
-//! `tollgate.toml` as types: read once at start, whole or not at all.
+//! Everything an operator can set, as types with their defaults.
 //!
-//! [`Config::parse`] walks the file by hand instead of deriving it, because an operator wants every
-//! error of a file at once, each with its line and in the words of the field. Each setting's unit,
-//! range, default and reason are in `deploy/tollgate.toml`, which equals [`Config::default`].
+//! How they are written, and within which bounds, is in [`config_file`](crate::config_file) and
+//! `deploy/tollgate.toml`.
 
-mod parse;
-mod reader;
 mod service;
-mod spans;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
@@ -51,14 +48,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a configuration file's text; relative paths in it start at `base`.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, by line.
-    pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<ConfigError>> {
-        parse::config(text, base)
-    }
-
     /// How many DS0s all spans have together.
     pub fn ds0s(&self) -> usize {
         self.spans.iter().map(|span| usize::from(span.carrier.timeslot_max())).sum()
@@ -110,28 +99,6 @@ impl Default for Config {
         }
     }
 }
-
-/// One thing that is wrong with a configuration file.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct ConfigError {
-    /// The line it is on, from 1.
-    pub line: usize,
-    /// The setting, with the tables it is in: `media.port_first`.
-    pub key: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.as_str() {
-            "" => write!(f, "line {}: {}", self.line, self.reason),
-            key => write!(f, "line {}: {key}: {}", self.line, self.reason),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Names.
 #[derive(Clone, PartialEq, Debug)]
@@ -272,6 +239,21 @@ impl Network {
             _ => return false,
         };
         differs.leading_zeros() >= u32::from(self.prefix)
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse().map_err(drop)?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(drop)?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(bits);
+        if prefix <= bits { Ok(Self { address, prefix }) } else { Err(()) }
     }
 }
 
@@ -548,260 +530,6 @@ pub struct HostConfig {
 mod tests {
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../deploy/tollgate.toml");
-
-    fn parse(text: &str) -> Result<Config, Vec<ConfigError>> {
-        Config::parse(text, Path::new(""))
-    }
-
-    fn errors(text: &str) -> Vec<String> {
-        parse(text).expect_err("the text is wrong").iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn the_shipped_file_says_what_runs_without_a_file() {
-        assert_eq!(parse(SHIPPED), Ok(Config::default()));
-    }
-
-    #[test]
-    fn max2_is_more_than_max1() {
-        let same = "[mgcp]\nsuspicion_repetitions = 7\n";
-        assert_eq!(
-            errors(same),
-            ["line 1: mgcp.disconnection_repetitions: not more than suspicion_repetitions"]
-        );
-    }
-
-    #[test]
-    fn an_empty_file_says_what_runs_without_a_file() {
-        assert_eq!(parse(""), Ok(Config::default()));
-    }
-
-    #[test]
-    fn every_known_setting_is_in_the_shipped_file() {
-        let keys = parse::known_keys(
-            r#"
-            [[span]]
-            far_end = { kind = "cable" }
-            [[span]]
-            far_end = { kind = "tone" }
-            [[span]]
-            far_end = { kind = "file" }
-            [[span]]
-            far_end = { kind = "prbs" }
-            [[span.timeslot]]
-            numbers = "1"
-            "#,
-        );
-        assert!(keys.len() > 40, "only {} keys are known", keys.len());
-        for path in keys {
-            let key = path.rsplit('.').next().unwrap();
-            let shown = SHIPPED.lines().any(|line| {
-                let line = line.trim_start_matches(['#', ' ']);
-                line.starts_with(&format!("{key} = "))
-                    || line.contains(&format!(" {key} = "))
-                    || line == format!("[{path}]")
-                    || line == format!("[[{path}]]")
-            });
-            assert!(shown, "{path} is not in deploy/tollgate.toml");
-        }
-    }
-
-    #[test]
-    fn every_error_is_told_at_once_with_line_and_key() {
-        let errors = errors(
-            r#"[mgcp]
-listen = ["127.0.0.1"]
-alow = []
-response_history_s = "30"
-
-[media]
-port_first = 20001
-ptime_ms = 25
-"#,
-        );
-        let begins = [
-            "line 2: mgcp.listen: `127.0.0.1` is not an address and a port",
-            "line 3: mgcp.alow: no such setting; did you mean `allow`?",
-            "line 4: mgcp.response_history_s: wants a whole number from 1 to 600, not text",
-            "line 7: media.port_first: 20001 is odd",
-            "line 8: media.ptime_ms: 25 is none of",
-        ];
-        for begin in begins {
-            assert!(errors.iter().any(|error| error.starts_with(begin)), "{begin} is not in {errors:#?}");
-        }
-    }
-
-    #[test]
-    fn a_syntax_error_has_its_line_and_hides_no_other_error() {
-        let errors = errors("[media]\nptime_ms = = 20\n\n[log]\nlevel = \"loud\"\n");
-        assert!(errors.iter().any(|error| error.starts_with("line 2: ")), "{errors:#?}");
-        assert!(errors.iter().any(|error| error.starts_with("line 5: log.level: `loud`")), "{errors:#?}");
-    }
-
-    #[test]
-    fn a_driver_past_the_kernel_has_an_interface_and_a_mode() {
-        let driver = |text: &str| parse(text).unwrap().media.driver;
-        let xdp = |interface: Option<&str>, mode| MediaDriver::Xdp {
-            interface: interface.map(str::to_owned),
-            mode,
-        };
-        assert_eq!(driver("[media]\ndriver = \"xdp\"\n"), xdp(None, XdpMode::Auto));
-        assert_eq!(
-            driver("[media]\ndriver = \"xdp\"\nxdp_interface = \"eth1\"\nxdp_mode = \"zero-copy\"\n"),
-            xdp(Some("eth1"), XdpMode::ZeroCopy)
-        );
-        assert_eq!(driver("[media]\ndriver = \"mmsg\"\n"), MediaDriver::Mmsg);
-        assert_eq!(
-            errors("[media]\nxdp_mode = \"native\"\n"),
-            ["line 2: media.xdp_mode: only the driver \"xdp\" has it"]
-        );
-        assert_eq!(
-            errors("[media]\ndriver = \"xdp\"\nxdp_interface = \"a/b\"\n"),
-            ["line 3: media.xdp_interface: `a/b` is not the name of an interface, like `eth0`"]
-        );
-    }
-
-    #[test]
-    fn sixty_four_e1s_are_one_table() {
-        let config = parse("[media]\nport_last = 35871\n[[span]]\ncount = 64\n").unwrap();
-        assert_eq!(config.spans.len(), 64);
-        assert_eq!(config.spans[63].number, 64);
-        assert_eq!(config.ds0s(), 1984);
-    }
-
-    #[test]
-    fn rtp_cannot_have_the_port_of_mgcp() {
-        let errors = |listen: &str| {
-            parse(&format!("[mgcp]\nlisten = [\"{listen}\"]\n[media]\nport_first = 20000\n")).map(drop)
-        };
-        let told = errors("127.0.0.1:20990").unwrap_err();
-        let right = "line 4: media.port_first: the range takes the port of mgcp.listen, 127.0.0.1:20990";
-        assert_eq!(told[0].to_string(), right);
-        assert!(errors("0.0.0.0:20990").is_err());
-        assert!(errors("[::]:20990").is_ok() && errors("127.0.0.2:20990").is_ok());
-    }
-
-    #[test]
-    fn too_few_ports_are_told_with_how_many_it_takes() {
-        let errors = errors("[media]\nport_first = 20000\nport_last = 20245\n");
-        assert_eq!(errors.len(), 1);
-        assert!(errors[0].starts_with("line 3: media.port_last: 123 pairs"), "{errors:?}");
-        assert!(errors[0].ends_with("at least 248 ports"), "{errors:?}");
-    }
-
-    #[test]
-    fn cables_lead_from_each_span_to_its_mate() {
-        let text = r#"
-            [[span]]
-            count = 2
-            far_end = { kind = "cable", to = 3 }
-            [[span]]
-            count = 2
-            far_end = { kind = "cable", to = 1 }
-        "#;
-        let places: Vec<_> = parse(text)
-            .unwrap()
-            .spans
-            .iter()
-            .map(|span| match &span.driver {
-                SpanDriver::Sim(SimConfig { far_end: FarEndConfig::Cable { to }, .. }) => *to,
-                other => panic!("{other:?} is no cable"),
-            })
-            .collect();
-        assert_eq!(places, [2, 3, 0, 1]);
-    }
-
-    #[test]
-    fn cables_whose_ends_disagree_are_refused() {
-        let text =
-            "[[span]]\nfar_end = { kind = \"cable\", to = 2 }\n[[span]]\ncarrier = \"t1\"\nblock_ms = 10\n";
-        let errors = errors(text);
-        assert_eq!(errors.len(), 3, "{errors:#?}");
-        assert!(errors.iter().all(|error| error.starts_with("line 2: span.far_end: ")), "{errors:#?}");
-    }
-
-    #[test]
-    fn timeslots_are_cabled_one_by_one_where_both_ends_say_so() {
-        let text = r#"
-            [[span]]
-            far_end = "idle"
-            [[span.timeslot]]
-            numbers = "1-3"
-            far_end = { kind = "cable", to = 2 }
-            [[span.timeslot]]
-            numbers = "30"
-            far_end = { kind = "cable", to = 3 }
-            [[span]]
-            far_end = { kind = "cable", to = 3 }
-            [[span.timeslot]]
-            numbers = "1-3"
-            far_end = { kind = "cable", to = 1 }
-            [[span]]
-            far_end = { kind = "cable", to = 2 }
-            [[span.timeslot]]
-            numbers = "30"
-            far_end = { kind = "cable", to = 1 }
-        "#;
-        let config = parse(text).unwrap();
-        let numbers = |timeslots: Vec<Timeslot>| timeslots.iter().map(|at| at.number()).collect::<Vec<_>>();
-        let cables: Vec<_> = config.cables().map(|(near, far, at)| (near, far, numbers(at))).collect();
-        // What only one end wants carried is carried by neither.
-        let rest = (4..=31).filter(|at| *at != 30).collect();
-        assert_eq!(cables, [(0, 1, vec![1, 2, 3]), (0, 2, vec![30]), (1, 2, rest)]);
-    }
-
-    #[test]
-    fn timeslots_whose_cable_ends_disagree_are_refused_once_a_span() {
-        let text = "[[span]]\n[[span.timeslot]]\nnumbers = \"1-3\"\nfar_end = { kind = \"cable\", to = 2 }\n\
-            [[span]]\n[[span.timeslot]]\nnumbers = \"1-2\"\nfar_end = { kind = \"cable\", to = 1 }\n";
-        let reason = "timeslots of span 1 are cabled to span 2, but not all of them there to span 1";
-        assert_eq!(errors(text), [format!("line 2: span.timeslot: {reason}")]);
-    }
-
-    #[test]
-    fn a_timeslot_that_the_carrier_lacks_is_refused() {
-        let text = "[[span]]\ncarrier = \"t1\"\n[[span.timeslot]]\nnumbers = \"1,25\"\nfar_end = \"idle\"\n";
-        assert_eq!(
-            errors(text),
-            ["line 4: span.timeslot.numbers: there is no channel 25 on T1; its channels are 1 to 24"]
-        );
-    }
-
-    #[test]
-    fn two_timeslots_cannot_be_recorded_in_one_file() {
-        let text = "[[span]]\nfar_end = { kind = \"file\", record = \"heard-{span}.wav\" }\n";
-        assert!(errors(text)[0].contains("ds/e1-1/1 and ds/e1-1/2"));
-        let text = text.replace("{span}", "{span}-{timeslot}");
-        let config = parse(&text).unwrap();
-        let SpanDriver::Sim(sim) = &config.spans[0].driver;
-        let timeslot = Timeslot::new(7).unwrap();
-        assert_eq!(sim.far_end(timeslot).recording(timeslot), Some("heard-1-7.wav".into()));
-    }
-
-    #[test]
-    fn a_wav_file_that_cannot_be_played_is_refused() {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let errors = |file: &str| {
-            let text = format!("[[span]]\nfar_end = {{ kind = \"file\", play = \"{file}\" }}\n");
-            Config::parse(&text, base)
-        };
-        assert!(errors("../deploy/assets/speech.wav").is_ok());
-        let missing = errors("no.wav").unwrap_err();
-        assert!(missing[0].reason.starts_with("cannot read "), "{missing:?}");
-        let text = errors("Cargo.toml").unwrap_err();
-        assert!(text[0].reason.ends_with("not a WAV file"), "{text:?}");
-    }
-
-    #[test]
-    fn two_spans_of_one_number_and_two_addresses_of_one_family_are_refused() {
-        let errors =
-            errors("[media]\naddresses = [\"127.0.0.1\", \"127.0.0.2\"]\n[[span]]\n[[span]]\nnumber = 1\n");
-        assert_eq!(errors.len(), 2, "{errors:#?}");
-        assert!(errors[0].starts_with("line 2: media.addresses: "), "{errors:#?}");
-        assert!(errors[1].starts_with("line 5: span.number: "), "{errors:#?}");
-    }
-
     #[test]
     fn a_network_holds_the_addresses_that_share_its_prefix() {
         let network: Network = "192.0.2.0/25".parse().unwrap();
@@ -820,15 +548,5 @@ ptime_ms = 25
         assert_eq!(span.local_name(), "ds/ds1-3");
         span.slot = Some(0);
         assert_eq!(span.local_name(), "s0/ds1-3");
-    }
-
-    #[test]
-    fn numbers_begin_anew_in_each_slot() {
-        let text = "[[span]]\nslot = 3\ncount = 2\n[[span]]\nslot = 4\n[[span]]\nslot = 3\n[[span]]\n";
-        let spans = parse(text).unwrap().spans;
-        let names: Vec<_> = spans.iter().map(SpanConfig::local_name).collect();
-        assert_eq!(names, ["s3/ds1-1", "s3/ds1-2", "s4/ds1-1", "s3/ds1-3", "ds/e1-1"]);
-        let twice = errors("[[span]]\nslot = 3\n[[span]]\nslot = 3\nnumber = 1\n");
-        assert_eq!(twice, ["line 5: span.number: there is more than one span 1 in slot 3"]);
     }
 }

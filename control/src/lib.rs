@@ -38,6 +38,7 @@ pub mod call_agent;
 pub mod change;
 pub mod command;
 pub mod config;
+pub mod config_file;
 pub mod endpoint;
 pub mod gateway;
 pub mod input;

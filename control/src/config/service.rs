@@ -1,9 +1,6 @@
 //! Which circuits are in service: the part of the configuration that can change while the gateway runs.
 
-use drivers::line::{Carrier, Timeslot};
-
-use super::reader::Section;
-use super::spans::timeslots;
+use drivers::line::Timeslot;
 
 /// What the operator wants of one span.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,14 +32,4 @@ impl Service {
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize].0
     }
-}
-
-/// Reads the settings of a `[[span]]` table that say so.
-pub(super) fn read(section: &mut Section<'_>, carrier: Carrier) -> ServiceConfig {
-    let span = section.word("service", &Service::NAMES, Service::In);
-    let out = section.value("out_of_service").filter(|value| value.is_text() != Some(""));
-    let mut out = out.and_then(|value| timeslots(&value, carrier)).unwrap_or_default();
-    out.sort_unstable();
-    out.dedup();
-    ServiceConfig { span, out }
 }

@@ -16,7 +16,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use control::config::{Config, ConfigError};
+use control::config::Config;
+use control::config_file::ConfigError;
 use control::run::Signals;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info};

@@ -1,19 +1,28 @@
-//! The settings of each table but the spans', and what they must not say together.
+//! How `tollgate.toml` is read: whole, or not at all.
+//!
+//! [`Config::parse`] walks the file by hand instead of deriving it, because an operator wants every
+//! error of a file at once, each with its line and in the words of the field. Each setting's unit,
+//! range, default and reason are in `deploy/tollgate.toml`, which equals [`Config::default`]. Here are
+//! the settings of each table but the spans', and what they must not say together.
+
+mod reader;
+mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use dataplane::link::JitterBounds;
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
-use super::reader::{Document, Section, Value};
-use super::{
-    AlarmConfig, CallAgentConfig, Config, ConfigError, CoreConfig, EchoCancellation, GatewayConfig,
-    HostConfig, JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, Network, RtpBridgeConfig,
-    spans,
+pub use self::reader::ConfigError;
+use self::reader::{Document, Section, Value};
+use crate::config::{
+    AlarmConfig, CallAgentConfig, Config, CoreConfig, EchoCancellation, GatewayConfig, HostConfig,
+    JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, RtpBridgeConfig,
 };
 use crate::endpoint::naming::Pattern;
 use crate::mgcp::name::{EntityName, Term};
@@ -25,15 +34,20 @@ const CORES_MAX: usize = 256;
 /// How long a message can be on its way.
 const WAY: Duration = Duration::from_secs(5);
 
-/// Reads a whole file.
-pub(super) fn config(text: &str, base: &Path) -> Result<Config, Vec<ConfigError>> {
-    let document = Document::new(text);
-    read(&document, base).ok_or_else(|| document.into_errors())
+impl Config {
+    /// Reads a configuration file's text; relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, by line.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<ConfigError>> {
+        let document = Document::new(text);
+        read(&document, base).ok_or_else(|| document.into_errors())
+    }
 }
 
 /// Every key that is looked for in such a text, with its tables.
 #[cfg(test)]
-pub(super) fn known_keys(text: &str) -> Vec<String> {
+fn known_keys(text: &str) -> Vec<String> {
     let document = Document::new(text);
     read(&document, Path::new(""));
     document.known()
@@ -237,21 +251,6 @@ fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {
 fn notified_entity(value: &Value<'_>) -> Option<String> {
     let wanted = "a call agent, like `ca@192.0.2.1:2727` or `ca@ca.example.net`";
     value.parsed::<EntityName>(wanted).map(|entity| entity.to_string())
-}
-
-impl FromStr for Network {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse().map_err(drop)?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(drop)?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(bits);
-        if prefix <= bits { Ok(Self { address, prefix }) } else { Err(()) }
-    }
 }
 
 fn media(section: &mut Section<'_>) -> MediaConfig {

@@ -5,14 +5,34 @@
 //! to go on with, so that one error does not hide the next.
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
+/// One thing that is wrong with a configuration file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ConfigError {
+    /// The line it is on, from 1.
+    pub line: usize,
+    /// The setting, with the tables it is in: `media.port_first`.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
+
+impl Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "line {}: {}", self.line, self.reason),
+            key => write!(f, "line {}: {key}: {}", self.line, self.reason),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 /// A file being read.
 pub(super) struct Document<'a> {

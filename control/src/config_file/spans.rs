@@ -7,8 +7,7 @@ use drivers::line::{Carrier, Law, Timeslot};
 use drivers::wav::Wav;
 
 use super::reader::{Section, Value};
-use super::service;
-use super::{FarEndConfig, SimConfig, SpanConfig, SpanDriver};
+use crate::config::{FarEndConfig, Service, ServiceConfig, SimConfig, SpanConfig, SpanDriver};
 
 /// The most spans: 260 E1s are 8,060 DS0s, and a span's place fits 16 bits many times over.
 const SPANS_MAX: usize = 1_024;
@@ -76,7 +75,7 @@ fn table(
     let law = section.word("law", &[("a", Law::A), ("mu", Law::Mu)], carrier.usual_law());
     let template = SpanConfig::simulated_e1(number);
     let block_ms = section.integer("block_ms", 1..=20, template.block_ms);
-    let service = service::read(section, carrier);
+    let service = service(section, carrier);
     let core = section.value("core").and_then(|value| value.integer(0..=cores.saturating_sub(1)));
     // The one driver so far; a card's is the next word here.
     section.word("driver", &[("sim", ())], ());
@@ -221,8 +220,18 @@ fn overrides(section: &mut Section<'_>, base: &Path, carrier: Carrier) -> Vec<(T
     all
 }
 
+/// What of a table's spans is in service.
+fn service(section: &mut Section<'_>, carrier: Carrier) -> ServiceConfig {
+    let span = section.word("service", &Service::NAMES, Service::In);
+    let out = section.value("out_of_service").filter(|value| value.is_text() != Some(""));
+    let mut out = out.and_then(|value| timeslots(&value, carrier)).unwrap_or_default();
+    out.sort_unstable();
+    out.dedup();
+    ServiceConfig { span, out }
+}
+
 /// Timeslots written as `1-15,17`.
-pub(super) fn timeslots(value: &Value<'_>, carrier: Carrier) -> Option<Vec<Timeslot>> {
+fn timeslots(value: &Value<'_>, carrier: Carrier) -> Option<Vec<Timeslot>> {
     let mut all = Vec::new();
     for item in value.text()?.split(',') {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
