@@ -7,6 +7,7 @@ pub mod code;
 pub mod digit_map;
 pub mod emit;
 pub mod event;
+pub mod event_error;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod message;

@@ -13,9 +13,9 @@ use crate::endpoint::signal::{self, Key, Scope, Signal};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::DigitMap;
 use crate::mgcp::event::{
-    EmbeddedRequest, Event, EventError, EventName, Events, Parameter, Place, QuarantineHandling,
-    RequestedEvents,
+    EmbeddedRequest, Event, EventName, Events, Parameter, Place, QuarantineHandling, RequestedEvents,
 };
+use crate::mgcp::event_error::EventError;
 use crate::mgcp::message::Parameters;
 use crate::mgcp::name::ConnectionId;
 use crate::package::ability::Making;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use dataplane::link::Digit;
 
 use super::code::ReturnCode;
-use super::event::EventError;
+use super::event_error::EventError;
 
 /// Octets of the longest digit map that is taken.
 // RFC 3435 §2.1.5: at least 2,048 an endpoint. This is as many as a parameter line has.

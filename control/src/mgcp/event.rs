@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use super::code::ReturnCode;
 use super::digit_map::LetterSet;
+use super::event_error::EventError;
 use super::name::ConnectionId;
 use reader::Reader;
 
@@ -24,17 +25,6 @@ pub use parameters::{Parameter, Parameters, Text};
 
 /// Events of one list.
 const EVENTS_MAX: usize = 64;
-
-/// What is wrong with a list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EventError {
-    /// Where in the parameter's value.
-    pub offset: usize,
-    /// The rule of RFC 3435's grammar (Appendix A) that is broken.
-    pub rule: &'static str,
-    /// What to answer.
-    pub code: ReturnCode,
-}
 
 /// The value of R: what to do about which events (RFC 3435 §3.2.2.16).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

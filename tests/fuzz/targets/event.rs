@@ -4,7 +4,8 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use control::mgcp::event::{EventError, EventName, Events, QuarantineHandling, RequestedEvents};
+use control::mgcp::event::{EventName, Events, QuarantineHandling, RequestedEvents};
+use control::mgcp::event_error::EventError;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|octets: &[u8]| {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::reader::Reader;
-use super::{EventError, Events, RequestedEvents};
+use super::{Events, RequestedEvents};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::DigitMap;
+use crate::mgcp::event_error::EventError;
 
 /// The actions of one event. What comes from a call agent is a combination that RFC 3435 §2.3.3 has.
 #[derive(Clone, PartialEq, Eq, Debug)]

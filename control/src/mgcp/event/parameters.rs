@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::reader::Reader;
-use super::{Event, EventError, write_list};
+use super::{Event, write_list};
 use crate::mgcp::code::ReturnCode;
+use crate::mgcp::event_error::EventError;
 
 /// Parameters of one event, or within one parameter.
 const PARAMETERS_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! A place in a text, and how to get on from there.
 
-use super::EventError;
 use crate::mgcp::code::ReturnCode;
+use crate::mgcp::event_error::EventError;
 
 /// Reads a parameter's value from left to right.
 #[derive(Clone, Copy, Debug)]
