@@ -109,14 +109,7 @@ fn a_connection_is_described_and_ringback_played() {
         < 200 1208 OK
         < I: $id
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:20
+        < (ours $session $port 20)
 
         # F.4, the second
         > MDCX 1210 ds/e1-1/1@rgw-2567.whatever.net MGCP 1.0
@@ -127,12 +120,7 @@ fn a_connection_is_described_and_ringback_played() {
         > R: L/hu
         > S: G/rt
         >
-        > v=0
-        > o=- 4723891 7428910 IN IP4 128.96.63.25
-        > s=-
-        > c=IN IP4 128.96.63.25
-        > t=0 0
-        > m=audio 3456 RTP/AVP 0
+        > (theirs 4723891 7428910 128.96.63.25 3456)
 
         < 200 1210 OK
 

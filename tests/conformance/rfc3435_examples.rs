@@ -32,14 +32,7 @@ fn a_connection_is_made_and_audited() {
         < 200 1204 OK
         < I: $id
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
 
         # F.9, the second: there is no remote description
         > AUCX 1203 ds/e1-1/1@tgw-2567.whatever.net MGCP 1.0
@@ -48,14 +41,7 @@ fn a_connection_is_made_and_audited() {
 
         < 200 1203 OK
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
         <
         < v=0
 
@@ -71,14 +57,7 @@ fn a_connection_is_made_and_audited() {
         < M: recvonly
         < P: PS=*, OS=*, PR=*, OR=*, PL=*, JI=*, LA=*
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
         ",
     );
 }
@@ -97,50 +76,20 @@ fn a_connection_is_promised_made_and_acknowledged() {
         > L: p:10, a:PCMU
         > M: inactive
         >
-        > v=0
-        > o=- 25678 753849 IN IP4 128.96.41.1
-        > s=-
-        > c=IN IP4 128.96.41.1
-        > t=0 0
-        > m=audio 3456 RTP/AVP 0
+        > (theirs 25678 753849 128.96.41.1 3456)
 
-        > CRCX 1206 ds/e1-1/1@tgw-2569.whatever.net MGCP 1.0
-        > K: 1205
-        > C: A3C47F21456789F0
-        > L: p:10, a:PCMU
-        > M: inactive
-        >
-        > v=0
-        > o=- 25678 753849 IN IP4 128.96.41.1
-        > s=-
-        > c=IN IP4 128.96.41.1
-        > t=0 0
-        > m=audio 3456 RTP/AVP 0
+        > (again)
 
         < 100 1206 *
         < I: $id
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
 
         < 200 1206 OK
         < I: $id
         < K:
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
 
         > 000 1206
         ",
@@ -160,24 +109,12 @@ fn a_connection_is_changed_and_deleted() {
         > L: p:10, a:PCMU
         > M: recvonly
         >
-        > v=0
-        > o=- 4723891 7428910 IN IP4 128.96.63.25
-        > s=-
-        > c=IN IP4 128.96.63.25
-        > t=0 0
-        > m=audio 3456 RTP/AVP 0
+        > (theirs 4723891 7428910 128.96.63.25 3456)
 
         < 200 1208 OK
         < I: $id
         <
-        < v=0
-        < o=- $session 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $port RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:10
+        < (ours $session $port 10)
 
         # F.4, the first
         > MDCX 1209 ds/e1-1/1@tgw-2567.whatever.net MGCP 1.0
@@ -362,14 +299,7 @@ fn a_call_is_made_and_deleted() {
         < 200 1059 OK
         < I: $one
         <
-        < v=0
-        < o=- $first 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $here RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:20
+        < (ours $first $here 20)
 
         # step 6
         > crcx 2052 ds/e1-2/1@tgw1.whatever.net mgcp 1.0
@@ -377,24 +307,12 @@ fn a_call_is_made_and_deleted() {
         > l: p:20, a:PCMU
         > m: sendrecv
         >
-        > v=0
-        > o=- $first 0 IN IP4 10.0.0.1
-        > s=-
-        > c=IN IP4 10.0.0.1
-        > t=0 0
-        > m=audio $here RTP/AVP 0
+        > (theirs $first 0 10.0.0.1 $here)
 
         < 200 2052 OK
         < I: $two
         <
-        < v=0
-        < o=- $second 0 IN IP4 10.0.0.1
-        < s=-
-        < c=IN IP4 10.0.0.1
-        < t=0 0
-        < m=audio $there RTP/AVP 0
-        < a=rtpmap:0 PCMU/8000
-        < a=ptime:20
+        < (ours $second $there 20)
 
         # step 7
         > mdcx 1060 ds/e1-1/1@tgw1.whatever.net mgcp 1.0
@@ -403,12 +321,7 @@ fn a_call_is_made_and_deleted() {
         > l: p:20, a:PCMU
         > M: recvonly
         >
-        > v=0
-        > o=- $second 0 IN IP4 10.0.0.1
-        > s=-
-        > c=IN IP4 10.0.0.1
-        > t=0 0
-        > m=audio $there RTP/AVP 0
+        > (theirs $second 0 10.0.0.1 $there)
 
         < 200 1060 OK
 

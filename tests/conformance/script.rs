@@ -8,6 +8,13 @@
 //! < I: $id                               a word to remember, or to find again
 //! <                                      an empty line of the message
 //! < o=- * * IN IP4 10.0.0.1              any word, or any part of one
+//! < (ours $session $port 10)             the gateway's description: PCMU, packets of 10 ms
+//!
+//! > MDCX 1205 ds/e1-1/1@gw MGCP 1.0
+//! > ...
+//! > (theirs 25678 753849 128.96.41.1 3456)   the call agent's: session, version, address and port
+//!
+//! > (again)                              what the call agent sent last
 //! ```
 //!
 //! An empty line ends a message. A line that begins with `#` is for the reader, and empty to others.
@@ -40,6 +47,24 @@ pub(crate) fn play(w: &mut World, script: &str) {
     assert!(replies.is_empty(), "the script is over: {replies:?}");
 }
 
+/// What the gateway says of itself when PCMU was asked for, given a session, a port and a packet time.
+const OURS: &str = "v=0
+o=- {0} 0 IN IP4 10.0.0.1
+s=-
+c=IN IP4 10.0.0.1
+t=0 0
+m=audio {1} RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+a=ptime:{2}";
+
+/// What the RFC's call agent says of the other side, given a session, its version, an address and a port.
+const THEIRS: &str = "v=0
+o=- {0} {1} IN IP4 {2}
+s=-
+c=IN IP4 {2}
+t=0 0
+m=audio {3} RTP/AVP 0";
+
 /// The messages of a script: whether the call agent sends it, and its lines.
 fn messages(script: &str) -> Vec<(bool, String)> {
     let mut all: Vec<(bool, String)> = Vec::new();
@@ -50,14 +75,32 @@ fn messages(script: &str) -> Vec<(bool, String)> {
             continue;
         };
         assert!(matches!(side, '<' | '>'), "a line of a script begins with < or >: {line}");
-        let line = line[1..].trim().to_owned() + "\n";
+        let line = line[1..].trim();
+        let lines = match line.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+            Some("again") => {
+                all.iter().rfind(|(is_agents, _)| *is_agents).expect("it spoke before").1.clone()
+            }
+            Some(short) => spelt_out(short) + "\n",
+            None => line.to_owned() + "\n",
+        };
         match all.last_mut() {
-            Some((_, message)) if goes_on => message.push_str(&line),
-            _ => all.push((side == '>', line)),
+            Some((_, message)) if goes_on => message.push_str(&lines),
+            _ => all.push((side == '>', lines)),
         }
         goes_on = true;
     }
     all
+}
+
+/// The lines that a short form stands for.
+fn spelt_out(short: &str) -> String {
+    let mut words = short.split_whitespace();
+    let template = match words.next() {
+        Some("ours") => OURS,
+        Some("theirs") => THEIRS,
+        _ => panic!("there is no short form ({short})"),
+    };
+    words.enumerate().fold(template.to_owned(), |text, (i, word)| text.replace(&format!("{{{i}}}"), word))
 }
 
 /// Puts in the words that are remembered.
