@@ -27,6 +27,7 @@ mod media;
 mod network;
 pub mod notification;
 pub mod options;
+pub mod osmocom;
 mod perform;
 pub mod redirect;
 pub mod reply;
@@ -72,6 +73,14 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         return Err(ReturnCode::INCOMPATIBLE_VERSION);
     }
     check::parameters(&state.packages, command)?;
+    let planned = plan_verb(state, path, command);
+    if osmocom::is_theirs(&command.endpoint) {
+        return planned.map_err(|code| osmocom::code(command, code));
+    }
+    planned
+}
+
+fn plan_verb(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, ReturnCode> {
     match command.verb {
         Verb::CreateConnection => crcx::plan(state, path, command).map(Box::new).map(Plan::Create),
         Verb::ModifyConnection => mdcx::plan(state, path, command).map(Box::new).map(Plan::Modify),

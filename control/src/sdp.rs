@@ -20,4 +20,4 @@ pub use events::Events;
 pub use local::{Half, HalfDescription};
 pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
 pub use parse::{Description, Fault, ParseError};
-pub use relay::{Codecs, RelayDescription, RelayTerms, Relayed, relay};
+pub use relay::{Codecs, RelayDescription, RelayTerms, Relayed, relay, relay_packet_time};

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use dataplane::mode::Mode;
 use drivers::time::Instant;
 
+use super::osmocom;
 use super::reply::{DATAGRAM_MAX, within_datagram};
 use super::selected::{self, domain_of};
 use super::state::State;
@@ -32,7 +33,7 @@ const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
 /// The return code for what is wrong.
 pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCode> {
     let mut response = Response::new(ReturnCode::OK, command.transaction);
-    if selected::is_null(state, &command.endpoint) {
+    if osmocom::is_null(state, &command.endpoint) {
         return Ok(response.to_octets());
     }
     let selected = selected::all(state, &command.endpoint)?;

@@ -4,11 +4,11 @@
 
 use dataplane::link::Action;
 
-use super::check;
 use super::commit::{Commit, Common};
 use super::reply::Reply;
 use super::selected;
 use super::state::State;
+use super::{check, osmocom};
 use crate::endpoint::naming::Wildcard;
 use crate::endpoint::{Connection, EndpointId};
 use crate::mgcp::code::ReturnCode;
@@ -63,7 +63,12 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         }
         (Some(_), _) => return Err(ReturnCode::PROTOCOL_ERROR),
         (None, Some(_)) if check::ignores_call(command) => Which::All,
-        (None, Some(call)) => Which::OfCall(call),
+        (None, Some(call)) => {
+            if let ([id], true) = (&selected.endpoints[..], osmocom::is_theirs(&command.endpoint)) {
+                osmocom::has_connections(&state.endpoints[*id], call)?;
+            }
+            Which::OfCall(call)
+        }
         (None, None) => Which::All,
     };
     // RFC 3435 §2.3.9: a DLCX with a wildcard encapsulates no other command.

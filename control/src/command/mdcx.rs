@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::selected;
 use super::state::State;
 use super::undo::Undo;
-use super::{check, options};
+use super::{check, options, osmocom};
 use crate::endpoint::HalfId;
 use crate::endpoint::{Connection, EndpointId};
 use crate::ledger::Family;
@@ -111,15 +111,17 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     if is_full || other.is_some_and(|core| !state.orders.has_room(core, 1)) {
         return Err(ReturnCode::OVERLOAD);
     }
-    let (mut codecs, mut local) = (None, None);
+    let (mut codecs, mut is_new) = (None, false);
     if let Some(agreed) = agreed {
-        let is_new;
         (after.media, codecs, is_new) = agreed.go_on(&before.media, rtp);
-        // RFC 3435 §2.3.6: the description is only returned when it has changed.
-        if is_new {
-            after.media.describe(local.insert(Vec::new()));
-        }
     }
+    // RFC 3435 §2.3.6: the description is only returned when it has changed. Osmocom's call agents always
+    // look for it.
+    let local = (is_new || osmocom::is_theirs(&command.endpoint)).then(|| {
+        let mut local = Vec::new();
+        after.media.describe(&mut local);
+        local
+    });
     Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, joins, local, common })
 }
 

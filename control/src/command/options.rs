@@ -11,7 +11,7 @@ use crate::config::EchoCancellation;
 use crate::endpoint::Kind;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{GainControl, LocalConnectionOptions};
-use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate};
+use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate, relay_packet_time};
 
 /// Checks the options that are not negotiated with such an endpoint, and returns the mark on packets if they give one.
 ///
@@ -39,6 +39,11 @@ pub fn check(
     ];
     if asks_otherwise.contains(&true) {
         return Err(ReturnCode::UNSUPPORTED_OPTION_VALUE);
+    }
+    // RFC 3661 §2.2: rather than this, a line's connection gets the nearest period that there is. A relay cannot
+    // choose, and its call agents expect the code.
+    if !has_line && options.packetization_ms.is_some_and(|range| relay_packet_time(range).is_none()) {
+        return Err(ReturnCode::UNSUPPORTED_PTIME);
     }
     // A relay cannot choose what passes, so no bandwidth can be promised.
     if options.key.is_some() || !has_line && options.bandwidth_kbps.is_some() {

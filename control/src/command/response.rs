@@ -2,8 +2,8 @@
 
 use super::aucx;
 use super::execution::Execution;
+use super::osmocom;
 use super::reply::{Reply, parameters_of};
-use super::selected;
 use super::state::State;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Response};
@@ -80,7 +80,7 @@ pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8
     }
     // RFC 3435 §2.4: who names a package that is not there is told which are.
     let packages = state.packages.list();
-    let is_told = code == ReturnCode::UNSUPPORTED_PACKAGE && !selected::is_osmocoms(&command.endpoint);
+    let is_told = code == ReturnCode::UNSUPPORTED_PACKAGE && !osmocom::is_theirs(&command.endpoint);
     if is_told && !packages.is_empty() {
         response.parameters.packages = Some(&packages);
     }

@@ -4,7 +4,7 @@ use super::state::State;
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::name::{EndpointName, Term};
+use crate::mgcp::name::EndpointName;
 
 /// What an endpoint's name stands for.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,17 +69,6 @@ pub fn pattern(state: &State, name: &EndpointName) -> Result<Pattern, ReturnCode
         return Err(ReturnCode::WILDCARD_TOO_COMPLICATED);
     }
     Pattern::parse(&name.local).ok_or(ReturnCode::ENDPOINT_UNKNOWN)
-}
-
-/// Whether a name is one that only Osmocom's call agents use.
-pub fn is_osmocoms(name: &EndpointName) -> bool {
-    Pattern::parse(&name.local).is_some_and(|pattern| pattern.is_osmocoms())
-}
-
-/// Whether a name is what Osmocom's call agents audit to see whether the gateway is alive: no endpoint.
-pub fn is_null(state: &State, name: &EndpointName) -> bool {
-    state.settings.is_own_domain(name.host())
-        && matches!(&name.local[..], [Term::Word(word)] if word.eq_ignore_ascii_case("null"))
 }
 
 /// A name's domain as it was spelt, but without a port, which is none of it.

@@ -344,10 +344,12 @@ fn decimal(text: &str) -> Option<u32> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// A hex number without leading zeros, in any case (RFC 3435 §2.1.2, §E.3).
+/// A hex number other than zero, in any case (RFC 3435 §2.1.2).
+// §E.3 forbids leading zeros; Osmocom's call agents may write them.
 fn hex(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|digit| digit.is_ascii_hexdigit()) && !text.starts_with('0');
-    if plain { u32::from_str_radix(text, 16).ok() } else { None }
+    let plain = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let number = if plain { u32::from_str_radix(text, 16).ok() } else { None };
+    number.filter(|number| *number != 0)
 }
 
 /// What is named: one endpoint, a whole span, or the whole gateway.

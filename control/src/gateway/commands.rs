@@ -12,7 +12,7 @@ use tracing::{debug, trace, warn};
 use super::agents::Source;
 use super::{Due, Gateway};
 use crate::change::ExecutionId;
-use crate::command::{self, Committed, conflicts, response, selected};
+use crate::command::{self, Committed, conflicts, osmocom, response};
 use crate::endpoint::EndpointId;
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
@@ -123,7 +123,7 @@ impl Gateway {
             }
         };
         self.counters.count(counter_of(command.verb));
-        let is_osmocoms = selected::is_osmocoms(&command.endpoint);
+        let is_osmocoms = osmocom::is_theirs(&command.endpoint);
         if is_osmocoms || self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
             self.incoming.promise_nothing(ticket);
         }

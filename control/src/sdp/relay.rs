@@ -16,7 +16,7 @@ use dataplane::link::{PayloadType, PayloadTypes, Remote};
 use super::emit::{Head, write_head};
 use super::negotiate::{Refusal, Where, local_address};
 use super::parse::{self, Description};
-use crate::mgcp::message::LocalConnectionOptions;
+use crate::mgcp::message::{LocalConnectionOptions, Range};
 
 /// Formats that one description has at most; more are left out.
 const FORMATS_MAX: usize = PayloadTypes::MAX / 2;
@@ -93,15 +93,22 @@ pub fn relay(terms: &RelayTerms<'_>, codecs: &mut Codecs) -> Result<Relayed, Ref
         None => terms.current.map(|current| Arc::clone(&current.understood)).unwrap_or_default(),
     };
     let receive = receive(terms, peer.is_some(), &understood);
-    let asked = terms.options.and_then(|options| options.packetization_ms).map(|range| range.from);
+    let asked = terms.options.and_then(|options| options.packetization_ms).and_then(relay_packet_time);
     let ptime_ms = peer
         .as_ref()
         .and_then(|peer| peer.media.ptime_ms)
-        .or_else(|| asked.and_then(|ms| u16::try_from(ms).ok()).filter(|ms| *ms > 0))
+        .or(asked)
         .or_else(|| terms.current.map(|current| current.ptime_ms))
         .unwrap_or(terms.ptime_default_ms);
     let types = codecs.translate(&understood, &receive);
     Ok(Relayed { local, remote, types, receive: receive.into(), understood, ptime_ms })
+}
+
+/// The shortest packet time of a range that some codec can have, in milliseconds: 5, or up to 200 in tens
+/// (RFC 3551 §4.2).
+pub fn relay_packet_time(range: Range) -> Option<u16> {
+    let had = |ms: &u16| *ms == 5 || *ms > 0 && ms.is_multiple_of(10);
+    (0..=200).filter(had).find(|ms| (range.from..=range.to).contains(&u32::from(*ms)))
 }
 
 /// The formats of a description, each once.

@@ -65,7 +65,8 @@ fn any_of_counts_up_in_hex_until_there_are_no_more() {
     names.sort();
     let expected = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B"];
     assert_eq!(names, expected.map(|number| format!("rtpbridge/{number}@mgw")));
-    assert_eq!(bench.ask("CRCX rtpbridge/*@mgw", "C: 1\nM: recvonly\n"), "410 12 Busy\n");
+    assert_eq!(bench.ask("CRCX rtpbridge/*@mgw", "C: 1\nM: recvonly\n"), "403 12 Resources\n");
+    assert_eq!(bench.ask("CRCX rtpbridge/$@mgw", "C: 1\nM: recvonly\n"), "410 13 Busy\n");
     assert_code(&bench.ask("AUEP rtpbridge/b@mgw", ""), 200);
     assert_code(&bench.ask("AUEP rtpbridge/C@mgw", ""), 500);
     assert_code(&bench.ask("DLCX rtpbridge/[1-4]@mgw", ""), 250);
@@ -127,6 +128,41 @@ fn calls_on_one_relay_have_to_be_the_same_unless_that_is_no_matter() {
     let loose = id(&bench.ask("CRCX rtpbridge/2@mgw", "C: 1\nM: recvonly\nX-Osmo-IGN: C\n"));
     assert_code(&bench.ask("MDCX rtpbridge/2@mgw", &format!("C: 2\nI: {loose}\nM: inactive\n")), 200);
     assert_code(&bench.ask("DLCX rtpbridge/2@mgw", &format!("C: 2\nI: {loose}\n")), 250);
+}
+
+/// Interop: what Osmocom's test suite for media gateways expects, RFC 3435 or not.
+#[test]
+fn osmocoms_call_agents_get_the_codes_they_know() {
+    let mut bench = Bench::new();
+    for (command, parameters, code) in [
+        ("CRCX rtpbridge/2@mgw", "M: recvonly\nL: p:20\n", 516),
+        ("CRCX rtpbridge/2@mgw", "C: 1\nL: p:20\n", 517),
+        ("CRCX rtpbridge/2@mgw", "C: 1\nM: recvonly\nL: p:111\n", 535),
+        ("CRCX rtpbridge/2@mgw", "C: 1\nM: recvonly\nL: p:20, a:AMR, p:20\n", 524),
+        ("MDCX rtpbridge/3@mgw", "C: 1\nI: 1\nM: recvonly\n", 515),
+        ("MDCX rtpbridge/3@mgw", "I: 1\nM: recvonly\n", 516),
+        ("MDCX rtpbridge/3@mgw", "C: 1\nM: recvonly\n", 515),
+        ("MDCX rtpbridge/*@mgw", "C: 1\nI: 1\nM: recvonly\n", 507),
+        ("DLCX rtpbridge/4@mgw", "C: 1\n", 515),
+        ("DLCX rtpbridge/4@mgw", "", 250),
+        ("DLCX rtpbridge/*@mgw", "C: 1\n", 250),
+        ("CRCX rtpbridge/05@mgw", "C: 1\nM: recvonly\n", 200),
+        ("DLCX rtpbridge/5@mgw", "C: ffff\n", 516),
+        ("DLCX rtpbridge/5@mgw", "C: 1\nI: ffff\n", 515),
+        ("DLCX rtpbridge/5@mgw", "C: 1\n", 250),
+        ("DLCX ds/e1-1/s-2/su64-0@mgw", "C: 1\n", 515),
+        // The RFC's own names have the RFC's codes (§2.3.9, §3.2.2).
+        ("DLCX ds/e1-1/2@mgw", "C: 1\n", 250),
+        ("CRCX ds/e1-1/2@mgw", "M: recvonly\n", 510),
+    ] {
+        assert_code(&bench.ask(command, parameters), code);
+    }
+    let made = bench.ask("CRCX rtpbridge/2@mgw", "C: 1\nM: recvonly\nL: p:15-25\n");
+    assert!(made.contains("a=ptime:20\n"), "{made}");
+    let id = header(&made, "I").expect("an id");
+    // They look for a description in each answer, though this one says nothing new.
+    let same = bench.ask("MDCX rtpbridge/2@mgw", &format!("C: 1\nI: {id}\nM: inactive\n"));
+    assert_eq!(same.split_once("\n\n").map(|(_, told)| told), made.split_once("\n\n").map(|(_, told)| told));
 }
 
 #[test]
