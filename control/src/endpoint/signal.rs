@@ -13,7 +13,7 @@
 //!
 //!           asked                time is up, or ended: Complete
 //!  TO  ─────────────▶ active ──────────────────────────────────▶ (gone)
-//!                       ├──── failed, connection deleted: Failed ──▶ (gone)
+//!                       ├──── its connection deleted: Failed ──────▶ (gone)
 //!                       └──── not in the new list, or an event ────▶ (gone)
 //!
 //!           asked with +         asked with -, restart
@@ -103,7 +103,7 @@ pub enum Effect {
     Stop(PlayId),
     /// A time-out signal has come to its end: `oc` of its package happens.
     Complete(Key),
-    /// A time-out signal could not go on: `of` of its package happens.
+    /// A time-out signal has lost its connection: `of` of its package happens.
     Failed(Key),
 }
 
@@ -231,17 +231,6 @@ impl Signals {
     /// A signal has done what it was for, and ends with that: what has come of it is told otherwise.
     pub fn handle_done(&mut self, play: PlayId) {
         drop(self.take(play));
-    }
-
-    /// A signal could not begin, or not go on.
-    // RFC 3435 §2.1.7: only of time-out signals is that an event.
-    pub fn handle_failed(&mut self, now: Instant, play: PlayId) {
-        let Some(failed) = self.take(play) else { return };
-        match failed.signal.lasting {
-            Lasting::TimeOut(_) => self.effects.push_back(Effect::Failed(failed.signal.key)),
-            Lasting::Brief => self.start_pending(now),
-            Lasting::On | Lasting::Off => {}
-        }
     }
 
     /// A connection has been made.

@@ -150,11 +150,6 @@ impl ReturnCode {
         self.0 >= 400 && self.0 < 500
     }
 
-    /// 5xx: it will not work later either.
-    pub const fn is_permanent(self) -> bool {
-        self.0 >= 500 && self.0 < 600
-    }
-
     /// 8xx: what it means is a package's business.
     pub const fn is_package_specific(self) -> bool {
         self.0 >= 800 && self.0 < 900
@@ -297,13 +292,12 @@ mod tests {
                 code.is_provisional(),
                 code.is_success(),
                 code.is_transient(),
-                code.is_permanent(),
                 code.is_package_specific(),
             ]
             .iter()
             .position(|&kind| kind)
         };
-        let all = [0, 199, 250, 410, 541, 899, 302].map(kinds);
-        assert_eq!(all, [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), None]);
+        let all = [0, 199, 250, 410, 899, 302, 541].map(kinds);
+        assert_eq!(all, [Some(0), Some(1), Some(2), Some(3), Some(4), None, None]);
     }
 }

@@ -27,7 +27,6 @@ fn play(table: &[(&str, &str)]) -> Signals {
             "undo" => signals.undo(now, undo.take().expect(input)),
             "event" => signals.handle_event(),
             "ended" => signals.handle_ended(now, number()),
-            "failed" => signals.handle_failed(now, number()),
             "connect" => signals.handle_connected(connection(rest)),
             "disconnect" => signals.handle_disconnected(now, connection(rest)),
             "restart" => signals.handle_restart(),
@@ -114,10 +113,10 @@ fn the_time_out_of_a_signal_on_a_connection_names_it() {
 #[test]
 fn a_signal_that_ends_early_is_complete_and_one_that_fails_is_not() {
     play(&[
-        ("sig G/rt(to=0) G/cg(to=0)", "start:0:G/rt start:1:G/cg"),
+        ("sig G/rt(to=0) G/cg@1A(to=0)", "start:0:G/rt start:1:G/cg@1A"),
         ("ended 0", "oc:G/rt"),
-        ("failed 1", "of:G/cg"),
-        ("failed 1", ""),
+        ("disconnect 1A", "of:G/cg@1A"),
+        ("disconnect 1A", ""),
     ]);
 }
 
@@ -207,7 +206,7 @@ fn brief_signals_of_one_list_sound_together() {
         ("sig D/1 D/2", "start:0:D/1 start:1:D/2"),
         ("sig D/3", ""),
         ("ended 1", ""),
-        ("failed 0", "start:2:D/3"),
+        ("ended 0", "start:2:D/3"),
     ]);
 }
 
@@ -297,8 +296,8 @@ fn a_list_plays_its_signals_one_after_the_other() {
         ("wait 9999999", ""),
         ("sig SL/s(D/9)", ""),
         ("sig", "stop:0"),
-        ("sig SL/s(D/1,D/2)", "start:1:D/1"),
-        ("failed 1", "of:SL/s"),
+        ("sig SL/s@1A(D/1,D/2)", "start:1:D/1"),
+        ("disconnect 1A", "of:SL/s@1A"),
     ]);
     // An event has what is brief played to its end, and nothing after it; what is not stops at once.
     let signals = play(&[
@@ -383,13 +382,9 @@ fn what_sounds_is_what_is_active() {
                 0 | 1 => undo = Some(signals.apply(now, &list(LISTS[rng.random_range(0..LISTS.len())]))),
                 2 => undo.take().into_iter().for_each(|undo| signals.undo(now, undo)),
                 3 => signals.handle_event(),
-                4 => {
+                4 | 5 => {
                     sounding.remove(&play);
                     signals.handle_ended(now, play);
-                }
-                5 => {
-                    sounding.remove(&play);
-                    signals.handle_failed(now, play);
                 }
                 6 => {
                     let on = |id: &PlayId| {
