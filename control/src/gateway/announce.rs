@@ -268,7 +268,7 @@ impl Gateway {
             self.timers.cancel(timer);
         }
         self.announcer.has_begun = true;
-        let (mut again, mut told) = (false, false);
+        let mut again = false;
         for notice in owed(&self.state.endpoints) {
             // RSIP of endpoints that are another call agent's does not go to this one.
             let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
@@ -293,15 +293,11 @@ impl Gateway {
                 again = true;
                 break;
             }
-            told = true;
-        }
-        // What was kept while its endpoint was disconnected goes behind that.
-        if told {
-            self.teller.retry();
         }
         if again {
             self.announce_later(now);
         }
+        // What was kept while its endpoint was disconnected goes behind that.
         self.teller.retry();
         self.look_around();
     }
