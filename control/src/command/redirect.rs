@@ -10,15 +10,12 @@ use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Parameters, Verb};
-use crate::mgcp::name::{EndpointName, EntityName, Term, decimal};
+use crate::mgcp::name::{EntityName, Term, decimal};
 use crate::notified_entity::Naming;
 use crate::package::{Extension, Packages};
 
 /// Names that a list of notified entities can have.
 const ENTITIES_MAX: usize = 16;
-
-/// The endpoint that stands for the gateway itself (RFC 3991 §2.2.1).
-const GATEWAY: &str = "mg";
 
 /// Reads what a message says of the notified entity: N, RED/N and RED/NL.
 ///
@@ -79,7 +76,7 @@ pub fn lockstep(
 /// endpoint that there is not, 510 for what cannot be read.
 pub fn listed(state: &State, command: &Command<'_>) -> Result<Option<Vec<EndpointId>>, ReturnCode> {
     let lists = lists(&state.packages, &command.parameters)?;
-    let stands_for_gateway = is_gateway(state, &command.endpoint);
+    let stands_for_gateway = selected::is_gateway(state, &command.endpoint);
     if lists.is_empty() {
         // Where it is no endpoint itself, there is nothing to be configured.
         let is_nothing = stands_for_gateway && selected::meant(state, &command.endpoint).is_empty();
@@ -224,11 +221,6 @@ fn picked(map: &str, list: &[EndpointId]) -> Result<Vec<EndpointId>, ReturnCode>
     }
     let picked = list.iter().zip(map.bytes()).filter(|(_, octet)| octet.eq_ignore_ascii_case(&b'T'));
     Ok(picked.map(|(id, _)| *id).collect())
-}
-
-fn is_gateway(state: &State, name: &EndpointName) -> bool {
-    state.settings.is_own_domain(name.host())
-        && matches!(&name.local[..], [Term::Word(word)] if word.eq_ignore_ascii_case(GATEWAY))
 }
 
 /// The value of a package's parameter.

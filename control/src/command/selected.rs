@@ -2,9 +2,9 @@
 
 use super::state::State;
 use crate::endpoint::EndpointId;
-use crate::endpoint::naming::{Pattern, Wildcard};
+use crate::endpoint::naming::{GATEWAY, Pattern, Wildcard};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::name::EndpointName;
+use crate::mgcp::name::{EndpointName, Term};
 
 /// What an endpoint's name stands for.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,6 +69,12 @@ pub fn pattern(state: &State, name: &EndpointName) -> Result<Pattern, ReturnCode
         return Err(ReturnCode::WILDCARD_TOO_COMPLICATED);
     }
     Pattern::parse(&name.local).ok_or(ReturnCode::ENDPOINT_UNKNOWN)
+}
+
+/// Whether a name stands for the gateway itself, be it an endpoint or not (RFC 3435 §E.4, RFC 3991 §2.2.1).
+pub fn is_gateway(state: &State, name: &EndpointName) -> bool {
+    state.settings.is_own_domain(name.host())
+        && matches!(&name.local[..], [Term::Word(word)] if word.eq_ignore_ascii_case(GATEWAY))
 }
 
 /// A name's domain as it was spelt, but without a port, which is none of it.

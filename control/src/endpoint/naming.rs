@@ -97,7 +97,7 @@ enum Numbers {
 const RELAYS: &str = "rtpbridge";
 
 /// The name of the endpoint that stands for the gateway (RFC 3435 §E.4).
-const GATEWAY: &str = "mg";
+pub const GATEWAY: &str = "mg";
 
 impl Pattern {
     /// Understands a local name; `None` if no endpoint can be called so.
