@@ -13,6 +13,12 @@ use crate::mgcp::message::{Command, Verb};
 // RFC 3435 §4.4.4: DLCX aborts what is being made or changed at its endpoints; MDCX, EPCF, RQNT and their
 // like abort an older one of their kind. Whether the new one succeeds then does not matter.
 pub fn aborted_by(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
+    // An endpoint that the gateway chooses is chosen after this.
+    let is_chosen = command.endpoint.has_any_of()
+        || command.verb == Verb::CreateConnection && command.endpoint.has_all_of();
+    if state.executions.is_empty() || is_chosen {
+        return Vec::new();
+    }
     let p = &command.parameters;
     let configures = command.verb == Verb::EndpointConfiguration || p.bearer.is_some();
     let changes_same = |execution: &Execution| {
@@ -37,12 +43,6 @@ pub fn aborted_by(state: &State, command: &Command<'_>) -> Vec<ExecutionId> {
             || p.request.is_some() && execution.asked.is_some()
             || configures && execution.configures
     };
-    // An endpoint that the gateway chooses is chosen after this.
-    let is_chosen = command.endpoint.has_any_of()
-        || command.verb == Verb::CreateConnection && command.endpoint.has_all_of();
-    if state.executions.is_empty() || is_chosen {
-        return Vec::new();
-    }
     let meant = redirect::affected(state, command);
     let executing = meant.iter().flat_map(|id| &state.endpoints[*id].executing);
     let mut ids: Vec<_> = executing.copied().filter(|id| aborts(&state.executions[id])).collect();

@@ -79,10 +79,8 @@ pub fn refusal(state: &State, code: ReturnCode, command: &Command<'_>) -> Vec<u8
         response.package = names.map(|(package, _)| package).find(has_codes).or(Some("RED"));
     }
     // RFC 3435 §2.4: who names a package that is not there is told which are.
-    let packages = state.packages.list();
     let is_told = code == ReturnCode::UNSUPPORTED_PACKAGE && !osmocom::is_theirs(&command.endpoint);
-    if is_told && !packages.is_empty() {
-        response.parameters.packages = Some(&packages);
-    }
+    let packages = is_told.then(|| state.packages.list()).filter(|packages| !packages.is_empty());
+    response.parameters.packages = packages.as_deref();
     response.to_octets()
 }
