@@ -308,14 +308,11 @@ impl Connection {
     pub fn connect(&self, jitter: JitterBounds) -> Action {
         let (port, identity) = (self.port, self.identity);
         match &self.media {
-            Media::Ds0 { ds0, agreed, .. } => {
+            Media::Ds0 { ds0, agreed, .. } | Media::Local(LocalMedia { ds0, agreed, .. }) => {
                 Action::Connect { ds0: *ds0, port, identity, leg: self.leg(agreed, jitter) }
             }
             Media::Relay { relay, relayed, .. } => {
                 Action::ConnectRelay { relay: *relay, port, leg: self.relay_leg(relayed) }
-            }
-            Media::Local(LocalMedia { ds0, agreed, .. }) => {
-                Action::Connect { ds0: *ds0, port, identity, leg: self.leg(agreed, jitter) }
             }
         }
     }

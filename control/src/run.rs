@@ -119,7 +119,8 @@ struct Counters {
 
 impl Control {
     /// Takes the MGCP ports and starts the helper threads. With `signals`, SIGTERM and SIGINT end it, and
-    /// so does SIGHUP unless it [reloads](Self::reload_from); SIGUSR1 makes it log its counters, and SIGUSR2 has it end with the last call, or stay after all.
+    /// so does SIGHUP unless it [reloads](Self::reload_from); SIGUSR1 makes it log its counters, and
+    /// SIGUSR2 has it end with the last call, or stay after all.
     ///
     /// # Errors
     /// When an address cannot be had; the error names it.

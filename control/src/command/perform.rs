@@ -30,8 +30,14 @@ impl State {
                     self.endpoints[id].control.continuity.stop(play);
                     self.stop(id, owner, PlayId(play.0))
                 }
-                Effect::Complete(key) => self.tell_end(id, key, key.event.completion()),
-                Effect::Failed(key) => self.tell_end(id, key, key.event.failure()),
+                Effect::Complete(key) => {
+                    self.tell_end(id, key, key.event.completion());
+                    0
+                }
+                Effect::Failed(key) => {
+                    self.tell_end(id, key, key.event.failure());
+                    0
+                }
             };
         }
         orders
@@ -180,20 +186,18 @@ impl State {
     }
 
     /// RFC 3435 §6.6.1: the end of a time-out signal is an event, whose parameter is the signal's name.
-    fn tell_end(&mut self, id: EndpointId, key: Key, event: Option<EventId>) -> usize {
-        if let Some(event) = event {
-            let place = match key.scope {
-                Scope::Endpoint => Place::Endpoint,
-                Scope::Connection(connection) => Place::Connection(connection),
-                Scope::AllConnections => Place::AllConnections,
-            };
-            let name = EventName::new(key.event.package(), key.event.code()).at(place);
-            let parameters = Parameters(vec![Parameter::bare(name)]);
-            let now = self.now;
-            let control = &mut self.endpoints[id].control;
-            control.notify.handle_event(now, Observed { parameters, ..Observed::new(event) });
-            self.stirred.push(id);
-        }
-        0
+    fn tell_end(&mut self, id: EndpointId, key: Key, event: Option<EventId>) {
+        let Some(event) = event else { return };
+        let place = match key.scope {
+            Scope::Endpoint => Place::Endpoint,
+            Scope::Connection(connection) => Place::Connection(connection),
+            Scope::AllConnections => Place::AllConnections,
+        };
+        let name = EventName::new(key.event.package(), key.event.code()).at(place);
+        let parameters = Parameters(vec![Parameter::bare(name)]);
+        let now = self.now;
+        let control = &mut self.endpoints[id].control;
+        control.notify.handle_event(now, Observed { parameters, ..Observed::new(event) });
+        self.stirred.push(id);
     }
 }

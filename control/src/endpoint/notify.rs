@@ -416,10 +416,8 @@ impl Notify {
             }
             Some(Handling::DigitMap) => {
                 self.accumulate(observed);
-                {
-                    let expiry = self.requested_timer(|handling| handling == Some(Handling::DigitMap));
-                    self.dial.push(now, letter, expiry)
-                }
+                let expiry = self.requested_timer(|handling| handling == Some(Handling::DigitMap));
+                self.dial.push(now, letter, expiry)
             }
             Some(Handling::Ignore) | None => false,
         };
