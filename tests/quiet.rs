@@ -15,8 +15,8 @@ use std::time::Duration;
 use dataplane::engine::{Engine, SpanShape};
 use dataplane::limits::Limits;
 use dataplane::link::{
-    Action, Codec, DetectorSet, Digit, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId,
-    PayloadType, PayloadTypes, Peer, PlayId, RelayId, RelayLeg, Remote, Report, Side, ToneSpec,
+    Action, ClockRates, Codec, DetectorSet, Digit, Format, Formats, Identity, JitterBounds, Leg, Mode, Order,
+    OrderId, PayloadType, PayloadTypes, Peer, PlayId, RelayId, RelayLeg, Remote, Report, Side, ToneSpec,
 };
 use dataplane::rtp::packet::Header;
 use dataplane::stats::{Counter, Stats};
@@ -112,7 +112,10 @@ fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
         w.net().impair(Impairment::default());
         // Digits of the line, and one that is played to the peer, go as telephone-events.
         let (first, _) = w.call(&a, &b);
-        w.send(&format!("RQNT {a}@gw"), &format!("X: 1\r\nS: D/5@{}\r\n", first.connection()));
+        let own = first.connection();
+        let looked_after =
+            format!("R/ma@{own}(A),R/rto@{own}(A)(1),R/pl@{own}(A)(10),R/qa@{own}(A),R/ji@{own}(A)");
+        w.send(&format!("RQNT {a}@gw"), &format!("X: 1\r\nR: {looked_after}\r\nS: D/5@{own}\r\n"));
         w.net().impair(Impairment { loss: 0.02, jitter: Duration::from_millis(30), ..Impairment::default() });
         w.run_for(Duration::from_millis(200));
         round += 1;
@@ -165,7 +168,13 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
             let (relay, port) = (RelayId(pair / 2), PortSlot(2 * pair));
             let remote = Remote { rtp: peer(pair), rtcp: peer(pair) };
             let types = PayloadTypes::new([PayloadType { theirs: 96 + pair as u8 % 2, common: 112 }]);
-            let leg = RelayLeg { mode: Mode::SendReceive, peer: Peer::At(remote), types, dscp: Dscp::EF };
+            let leg = RelayLeg {
+                mode: Mode::SendReceive,
+                peer: Peer::At(remote),
+                types,
+                clocks: ClockRates::USUAL,
+                dscp: Dscp::EF,
+            };
             match phase {
                 0 => engine.apply(now, &order(Action::ConnectRelay { relay, port, leg })),
                 50 => engine.apply(now, &order(Action::ModifyRelay { port, leg })),

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
-use dataplane::link::JitterBounds;
+use dataplane::link::{JitterBounds, Quality};
 use drivers::line::{Carrier, Law, Timeslot};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
@@ -278,6 +278,8 @@ pub struct MediaConfig {
     pub telephone_events: bool,
     /// The jitter buffer.
     pub jitter: JitterBounds,
+    /// From where on R/qa is told (RFC 3660 §2.10).
+    pub quality: Quality,
     /// The mark on RTP and RTCP.
     pub dscp: Dscp,
     /// How datagrams reach the network.
@@ -297,6 +299,7 @@ impl MediaConfig {
             ptime_ms: 20,
             telephone_events: true,
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
+            quality: Quality { loss: 3_000, delay_ms: 200, jitter_ms: 50 },
             dscp: Dscp::EF,
             driver: MediaDriver::Uring,
             echo_cancellation: EchoCancellation::External,

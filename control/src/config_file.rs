@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use dataplane::link::JitterBounds;
+use dataplane::link::{JitterBounds, Quality};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
@@ -282,6 +282,11 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
     if jitter.max_ms < jitter.nominal_ms {
         section.error("jitter_max_ms", "less than jitter_nominal_ms");
     }
+    let quality = Quality {
+        loss: section.integer("quality_loss_per_100k", 1..=100_000, default.quality.loss),
+        delay_ms: section.integer("quality_delay_ms", 1..=10_000, default.quality.delay_ms),
+        jitter_ms: section.integer("quality_jitter_ms", 1..=10_000, default.quality.jitter_ms),
+    };
     let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
     let dscp = Dscp::new(code_point).expect("the range was checked");
     let driver = media_driver(section, default.driver);
@@ -297,6 +302,7 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         ptime_ms,
         telephone_events,
         jitter,
+        quality,
         dscp,
         driver,
         echo_cancellation,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
 use dataplane::link::{
     Action, Codec, DetectorSet, Identity, JitterBounds, Leg, Peer, PlayId, RelayId, RelayLeg, Remote, Side,
+    Supervision,
 };
 use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
@@ -115,12 +116,25 @@ pub struct Control {
     pub continuity: continuity::Continuity,
     /// The tones of them that the core plays, and where.
     pub playing: Vec<(PlayId, Side)>,
-    /// What the core listens for, and where.
-    pub watching: Vec<(Side, DetectorSet)>,
+    /// What the core listens for and looks after, and where.
+    pub watching: Vec<Watching>,
     /// What there is to tell of the service state, or was told last.
     pub news: restart::News,
     /// Whether the call agent knows that.
     pub announcement: restart::Announcement,
+}
+
+/// What a core has been ordered to notice on one side of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Watching {
+    /// Where.
+    pub side: Side,
+    /// What it listens for.
+    pub detectors: DetectorSet,
+    /// What it looks after.
+    pub media: Supervision,
+    /// By which request: each begins anew with what is measured (RFC 3660 §2.10).
+    pub request: u32,
 }
 
 /// One connection.
@@ -329,7 +343,13 @@ impl Connection {
     }
 
     fn relay_leg(&self, relayed: &Relayed) -> RelayLeg {
-        RelayLeg { mode: self.mode, peer: self.peer(), types: relayed.types, dscp: self.dscp }
+        RelayLeg {
+            mode: self.mode,
+            peer: self.peer(),
+            types: relayed.types,
+            clocks: relayed.clocks,
+            dscp: self.dscp,
+        }
     }
 
     fn leg(&self, agreed: &Negotiated, jitter: JitterBounds) -> Leg {

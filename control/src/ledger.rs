@@ -145,6 +145,13 @@ impl Ledger {
         self.cores.get(usize::from(core.0))?.owners.get(&port).copied()
     }
 
+    /// Whether any core has a pair left.
+    pub fn has_pairs(&self) -> bool {
+        self.cores
+            .iter()
+            .any(|core| [Family::V4, Family::V6].iter().any(|family| !core.pool(*family).free.is_empty()))
+    }
+
     /// Whether nothing is taken.
     pub fn is_empty(&self) -> bool {
         self.connections.used == 0 && self.pairs().all(|(_, _, usage)| usage.used == 0)

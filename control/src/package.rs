@@ -71,6 +71,11 @@ pub const OFFERED: Abilities = Abilities::of(&[
     Ability::NetworkContinuityTest,
     Ability::TestTones,
     Ability::TestToneDetection,
+    Ability::MediaStart,
+    Ability::MediaTimeout,
+    Ability::LossThreshold,
+    Ability::QualityThreshold,
+    Ability::MediaChanges,
 ]);
 
 /// B/enf: an embedded request could not be carried out (RFC 3435 §B.1).

@@ -18,8 +18,8 @@ use crate::elastic_store::ElasticStore;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
 use crate::link::{
-    ConnectionStats, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, PlayId, Remote,
-    Side, ToneSpec, is_same,
+    ConnectionStats, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, MediaEvent, Mode,
+    Observation, Peer, PlayId, Remote, Side, ToneSpec, is_same,
 };
 use crate::packetizer::Packetizer;
 use crate::reports::Reports;
@@ -53,7 +53,14 @@ pub(crate) struct Connection {
     heard_from: Option<SocketAddr>,
     /// What has been sent.
     pub sent: Tally,
-    received: Tally,
+    /// What has been received.
+    pub received: Tally,
+    /// When RTP last came from the peer, whether it was of use or not.
+    pub heard_at: Instant,
+    /// What the last audio was.
+    pub heard: Heard,
+    /// Whether RTP has come while its mode had it receive.
+    has_begun: bool,
     /// Whether its mode has ever had it receive.
     has_received: bool,
     /// Whether the peer was once found to use our SSRC.
@@ -114,6 +121,10 @@ struct Aside {
     dialler: Dialler,
     /// Answers the tones of a continuity test that this connection's mode asks for.
     transponder: Transponder,
+    /// Whether it is to be told when the first packet comes.
+    is_awaited: bool,
+    /// How often the jitter buffer has been adjusted.
+    adjustments: u32,
 }
 
 impl Aside {
@@ -123,8 +134,19 @@ impl Aside {
             events: Events::new(),
             dialler: Dialler::new(),
             transponder: Transponder::new(),
+            is_awaited: false,
+            adjustments: 0,
         }
     }
+}
+
+/// A packet of audio, as far as it shows how the peer sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Heard {
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Octets of its payload.
+    pub octets: u16,
 }
 
 /// Packets and their payload octets.
@@ -175,6 +197,9 @@ impl Connection {
             heard_from: None,
             sent: Tally::default(),
             received: Tally::default(),
+            heard_at: Instant::ZERO,
+            heard: Heard::default(),
+            has_begun: false,
             has_received: false,
             has_collided: false,
             elastic_store: Box::new(ElasticStore::new()),
@@ -211,6 +236,9 @@ impl Connection {
         self.heard_from = None;
         self.sent = Tally::default();
         self.received = Tally::default();
+        self.heard_at = Instant::ZERO;
+        self.heard = Heard::default();
+        self.has_begun = false;
         self.has_received = receives(leg.mode);
         self.has_collided = false;
         self.silence();
@@ -293,6 +321,11 @@ impl Connection {
         self.aside.station.ear.watch(detectors);
     }
 
+    /// Has it told when the first packet comes, or no longer.
+    pub(crate) fn await_media(&mut self, is_awaited: bool) {
+        self.aside.is_awaited = is_awaited;
+    }
+
     /// Begins to play a tone to the peer.
     pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
         self.feed.is_playing = true;
@@ -354,6 +387,9 @@ impl Connection {
             Ok((packet, content)) => {
                 stats.add(Counter::RtpReceived, 1);
                 stats.add(Counter::RtpReceivedOctets, packet.payload().len() as u64);
+                if !self.has_begun {
+                    self.begin(arrived, reports);
+                }
                 match content {
                     _ if !self.playout.is_heard => stats.add(Counter::DroppedMode, 1),
                     Content::Audio(codec) => self.insert(&packet, codec, stats),
@@ -365,6 +401,15 @@ impl Connection {
                 stats.add(reason, 1);
                 Ok(())
             }
+        }
+    }
+
+    /// The first packet has come, if its mode has it receive.
+    #[cold]
+    fn begin(&mut self, now: Instant, reports: &mut Reports) {
+        self.has_begun = receives(self.leg.mode);
+        if self.has_begun && self.aside.is_awaited {
+            reports.observed(Side::Network(self.port), now, Observation::Media(MediaEvent::Began), 0);
         }
     }
 
@@ -383,6 +428,7 @@ impl Connection {
             return Err(Counter::DroppedSource);
         }
         let packet = Packet::new_checked(octets).map_err(|_| Counter::DroppedMalformed)?;
+        self.heard_at = arrived;
         // RFC 3550 §5.1: packets with payload types that are not understood are ignored, so they
         // have no say in the sequence either.
         let content = match self.leg.receive.codec(packet.payload_type()) {
@@ -403,6 +449,10 @@ impl Connection {
         }
         self.heard_from = Some(from);
         self.received.add(packet.payload().len());
+        if let Content::Audio(_) = content {
+            let octets = packet.payload().len() as u16;
+            self.heard = Heard { payload_type: packet.payload_type(), octets };
+        }
         Ok((packet, content))
     }
 
@@ -473,6 +523,7 @@ impl Connection {
             }
             if played.adjusted {
                 stats.add(Counter::JitterAdjusted, 1);
+                self.aside.adjustments = self.aside.adjustments.wrapping_add(1);
             }
         }
         if self.playout.is_dialling || self.playout.is_watched {
@@ -557,6 +608,11 @@ impl Connection {
     /// The timestamp of the octet that comes from the line at `clock`.
     pub(crate) fn timestamp_at(&self, clock: u64) -> u32 {
         self.feed.packetizer.timestamp().wrapping_add(clock.wrapping_sub(self.feed.clock) as u32)
+    }
+
+    /// How often the jitter buffer has been adjusted.
+    pub(crate) fn adjustments(&self) -> u32 {
+        self.aside.adjustments
     }
 
     /// What it has seen, but for the latency.

@@ -24,8 +24,8 @@ use crate::channel::{Channel, Rows};
 use crate::connection::{Collision, Connection};
 use crate::limits::Limits;
 use crate::link::{
-    Action, ConnectionStats, DetectorSet, Identity, Leg, Order, Outcome, PlayId, RelayId, RelayLeg, Report,
-    Side, ToneSpec,
+    Action, ConnectionStats, DetectorSet, Identity, Leg, Observation, Order, Outcome, PlayId, RelayId,
+    RelayLeg, Report, Side, Supervision, ToneSpec,
 };
 use crate::outbox::{self, Outbox};
 use crate::relay::Relays;
@@ -33,6 +33,7 @@ use crate::reporting::{Refused, Reporting};
 use crate::reports::Reports;
 use crate::rtp::packet::Header;
 use crate::stats::{Counter, Stats};
+use crate::supervision::{self, Supervisors};
 
 /// What an engine has to know of a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,7 @@ pub struct Engine {
     rows: Rows,
     relays: Relays,
     reporting: Reporting,
+    supervisors: Supervisors,
     outbox: Outbox,
     reports: Reports,
     /// The next pair that `close` has to look at.
@@ -97,6 +99,7 @@ impl Engine {
             rows: Rows::new(limits.pairs),
             relays: Relays::new(limits),
             reporting: Reporting::new(limits.pairs, epoch, &mut rng),
+            supervisors: Supervisors::new(limits.pairs),
             outbox: Outbox::new(limits.pairs),
             reports: Reports::new(limits, Arc::clone(&stats)),
             closing: 0,
@@ -123,6 +126,7 @@ impl Engine {
             Action::Survey { port } => self.survey(port),
             Action::Encode { ds0, law } => self.encode(ds0, law),
             Action::Watch { side, detectors } => self.watch(side, detectors),
+            Action::Supervise { port, wanted } => self.supervise(now, port, wanted),
             Action::Play { side, play, ref tone } => self.start(side, play, *tone),
             Action::Stop { side, play } => self.stop(side, play),
         };
@@ -209,6 +213,7 @@ impl Engine {
         self.outbox.send_letters(sockets, &self.stats);
         self.send_packets(sockets);
         self.send_reports(now, sockets);
+        self.look_after_media(now);
     }
 
     /// Ends connections with a BYE, as many as can be sent at once; whether none is left.
@@ -278,6 +283,7 @@ impl Engine {
         let (index, connection) = self.live(port);
         connection.close();
         self.reporting.close(pair);
+        self.supervisors.forget(pair);
         self.channels[index].detach(pair as u32);
         self.remix(index);
         Outcome::Seen(seen)
@@ -305,6 +311,13 @@ impl Engine {
                 self.settle(index);
             }
         }
+        Outcome::Done
+    }
+
+    fn supervise(&mut self, now: Instant, port: PortSlot, wanted: Supervision) -> Outcome {
+        let connection = self.live(port).1;
+        connection.await_media(wanted.start);
+        self.supervisors.set(now, port.pair(), wanted, &self.connections[port.pair()]);
         Outcome::Done
     }
 
@@ -439,6 +452,21 @@ impl Engine {
                 // One that finds no room is made up for by the next.
                 let _ = outbox::send(&letter, sockets, &self.stats);
             }
+        }
+    }
+
+    fn look_after_media(&mut self, at: Instant) {
+        let Self { connections, reporting, supervisors, reports, .. } = self;
+        for pair in supervisors.turn() {
+            if !supervisors.is_due(at, pair) {
+                continue;
+            }
+            let (rtcp_heard_at, latency) = (reporting.heard_at(pair), reporting.latency(pair));
+            let now = supervision::Now { at, rtcp_heard_at, latency };
+            let side = Side::Network(PortSlot(pair as u32 * 2));
+            supervisors.look(pair, now, &connections[pair], |what| {
+                reports.observed(side, at, Observation::Media(what), 0);
+            });
         }
     }
 

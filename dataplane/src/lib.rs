@@ -76,5 +76,6 @@ mod reports;
 pub mod rtp;
 mod station;
 pub mod stats;
+mod supervision;
 mod tone_spec;
 pub mod worker;

@@ -6,6 +6,7 @@ use crate::channel::Rows;
 use crate::connection::Connection;
 use crate::link::{Order, Report};
 use crate::relay::Relays;
+use crate::supervision::Supervisors;
 
 /// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
 pub const CONNECTIONS_PER_ENDPOINT: usize = 4;
@@ -46,7 +47,9 @@ impl Limits {
         let rings =
             self.orders * size_of::<Order>() + (self.orders + self.observations) * size_of::<Report>();
         let tick = (ORDERS_PER_TICK + self.observations) * size_of::<Report>();
-        self.pairs * (Connection::memory(self) + Rows::ROW + Relays::MEMORY) + rings + tick
+        self.pairs * (Connection::memory(self) + Rows::ROW + Relays::MEMORY + Supervisors::MEMORY)
+            + rings
+            + tick
     }
 }
 

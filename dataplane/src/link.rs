@@ -30,11 +30,13 @@ use drivers::span::SpanEvent;
 use drivers::time::Instant;
 
 use crate::limits::Limits;
+use crate::rtp::CLOCK_RATE;
 
 pub use crate::codec::Codec;
 pub use crate::mode::Mode;
-pub use crate::observation::{CheckTone, DetectorSet, Digit, DigitSet, Observation, Sound};
+pub use crate::observation::{CheckTone, DetectorSet, Digit, DigitSet, MediaEvent, Observation, Sound};
 pub use crate::stats::ConnectionStats;
+pub use crate::supervision::{Quality, Silence, Supervision};
 pub use crate::tone_spec::{Blend, Frequency, Step, ToneSpec};
 
 /// The number of an order, given by control; its report bears it.
@@ -111,6 +113,13 @@ pub enum Action {
         side: Side,
         /// For what.
         detectors: DetectorSet,
+    },
+    /// Looks after a connection's media, for this and nothing else any more; what is measured begins anew.
+    Supervise {
+        /// The RTP slot of its pair.
+        port: PortSlot,
+        /// For what.
+        wanted: Supervision,
     },
     /// Plays a tone, beside those that are played there already: [`PLAYS_PER_SIDE`] at most.
     ///
@@ -206,6 +215,8 @@ pub struct RelayLeg {
     pub peer: Peer,
     /// What payload types mean to this peer.
     pub types: PayloadTypes,
+    /// What its timestamps count.
+    pub clocks: ClockRates,
     /// The mark on what is sent.
     pub dscp: Dscp,
 }
@@ -255,6 +266,35 @@ impl PayloadTypes {
 
     fn iter(&self) -> impl Iterator<Item = PayloadType> + '_ {
         self.0.iter().map_while(|one| *one)
+    }
+}
+
+/// What the timestamps of a peer's payload types count, where that is not 8,000 Hz: up to [`Self::MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClockRates([Option<(u8, u32)>; Self::MAX]);
+
+impl ClockRates {
+    /// How many there is room for.
+    pub const MAX: usize = 4;
+
+    /// All count 8,000 Hz.
+    pub const USUAL: Self = Self([None; Self::MAX]);
+
+    /// Of payload types and their clock rates in Hz, the first [`Self::MAX`] that are not usual, but no more
+    /// than 1 MHz.
+    pub fn new(rates: impl IntoIterator<Item = (u8, u32)>) -> Self {
+        let mut all = Self::USUAL;
+        let unusual = rates.into_iter().filter(|(_, hz)| *hz != CLOCK_RATE && (1..=1_000_000).contains(hz));
+        for (place, rate) in all.0.iter_mut().zip(unusual) {
+            *place = Some(rate);
+        }
+        all
+    }
+
+    /// What those of a payload type count, in Hz.
+    pub fn of(&self, payload_type: u8) -> u32 {
+        let mut rates = self.0.iter().map_while(|rate| *rate);
+        rates.find(|(number, _)| *number == payload_type).map_or(CLOCK_RATE, |(_, hz)| hz)
     }
 }
 

@@ -62,6 +62,42 @@ pub enum Observation {
     },
     /// A tone that was played has come to its end by itself.
     PlayEnded(PlayId),
+    /// Something that a connection's media are looked after for.
+    Media(MediaEvent),
+}
+
+/// What has become of a connection's media.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MediaEvent {
+    /// The first packet has come.
+    Began,
+    /// Neither RTP nor RTCP has come for so long.
+    Missing {
+        /// In seconds, as was asked.
+        after_s: u16,
+    },
+    /// More packets are lost than was asked about.
+    LossAbove {
+        /// The threshold, in packets of 100,000.
+        per_100k: u32,
+    },
+    /// It has become worse than it may be.
+    Poor,
+    /// The jitter buffer has been adjusted.
+    PlayoutDelay {
+        /// What packets wait now, in ms, at least 1.
+        ms: u16,
+    },
+    /// The peer's packets have another length.
+    PacketTime {
+        /// In ms.
+        ms: u16,
+    },
+    /// The peer sends another codec.
+    Codec {
+        /// Under this payload type.
+        payload_type: u8,
+    },
 }
 
 impl Digit {

@@ -14,8 +14,9 @@ use drivers::time::Instant;
 use crate::connection::{Tally, receives};
 use crate::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
 use crate::link::{ConnectionStats, Mode, RelayId, RelayLeg, is_same};
+use crate::rtp::CLOCK_RATE;
 use crate::rtp::packet::{Packet, rewrite_payload_type};
-use crate::rtp::rtcp::Heard;
+use crate::rtp::rtcp;
 use crate::rtp::source::Source;
 use crate::stats::{Counter, Stats};
 
@@ -37,6 +38,8 @@ struct Leg {
     relay: RelayId,
     behaviour: RelayLeg,
     source: Source,
+    /// What its timestamps count.
+    clock_hz: u32,
     /// Who the last packet came from.
     heard_from: Option<SocketAddr>,
     /// Whether its mode has ever had it receive.
@@ -208,6 +211,7 @@ impl Leg {
             has_received: receives(behaviour.mode),
             behaviour,
             source: Source::new(),
+            clock_hz: CLOCK_RATE,
             heard_from: None,
             received: Tally { packets: 0, octets: 0 },
             sent: Tally { packets: 0, octets: 0 },
@@ -239,7 +243,12 @@ impl Leg {
         }
         let packet = Packet::new_checked(octets).map_err(|_| Counter::DroppedMalformed)?;
         // What the numbers say is counted; what to make of them is for the one who plays the packets.
-        let _ = self.source.receive(arrived, &packet);
+        let clock_hz = self.behaviour.clocks.of(packet.payload_type());
+        let before_hz = std::mem::replace(&mut self.clock_hz, clock_hz);
+        if clock_hz != before_hz {
+            self.source.change_clock(before_hz, clock_hz);
+        }
+        let _ = self.source.receive_at(clock_hz, arrived, &packet);
         self.heard_from = Some(from);
         let payload = packet.payload().len();
         self.received.add(payload);
@@ -253,7 +262,7 @@ impl Leg {
         if !self.behaviour.peer.may_be(from, |remote| remote.rtcp) {
             return Err(Counter::DroppedSource);
         }
-        Heard::parse(octets, 0).map_err(|_| Counter::DroppedMalformed)?;
+        rtcp::check(octets).map_err(|_| Counter::DroppedMalformed)?;
         stats.add(Counter::RtcpReceived, 1);
         Ok(Datagram::Rtcp)
     }
@@ -290,7 +299,7 @@ impl Leg {
             packets_received: self.received.packets,
             octets_received: self.received.octets,
             packets_lost: self.source.lost(),
-            jitter: self.source.jitter(),
+            jitter: self.source.jitter_at(self.clock_hz),
             ..sent
         }
     }

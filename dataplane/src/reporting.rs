@@ -33,6 +33,8 @@ pub(crate) struct Reporting {
 struct Rtcp {
     cname: [u8; 16],
     schedule: Schedule,
+    /// When RTCP last came from the peer.
+    heard_at: Instant,
     /// Half the last round trip.
     latency: Duration,
     /// What had been sent under SSRCs we have given up.
@@ -99,6 +101,7 @@ impl Reporting {
         if heard.ssrc == connection.ssrc {
             return Err(Refused::Own);
         }
+        rtcp.heard_at = arrived;
         rtcp.schedule.passed(octets.len());
         if let Some(sender) = heard.sender {
             connection.source.sender_report(arrived, heard.ssrc, sender.ntp);
@@ -188,6 +191,11 @@ impl Reporting {
         })
     }
 
+    /// When RTCP last came for a leg; [`Instant::ZERO`] if none has.
+    pub(crate) fn heard_at(&self, pair: usize) -> Instant {
+        self.legs[pair].heard_at
+    }
+
     /// Half the last round-trip time of a leg; zero if none is known.
     pub(crate) fn latency(&self, pair: usize) -> Duration {
         self.legs[pair].latency
@@ -197,7 +205,8 @@ impl Reporting {
 impl Rtcp {
     const fn new(cname: [u8; 16], schedule: Schedule) -> Self {
         let sent_before = Tally { packets: 0, octets: 0 };
-        Self { cname, schedule, latency: Duration::ZERO, sent_before, has_reported: false }
+        let heard_at = Instant::ZERO;
+        Self { cname, schedule, heard_at, latency: Duration::ZERO, sent_before, has_reported: false }
     }
 }
 

@@ -93,6 +93,7 @@ impl PretendCore {
             Action::Modify { port, .. }
             | Action::ModifyRelay { port, .. }
             | Action::Survey { port }
+            | Action::Supervise { port, .. }
             | Action::Watch { side: Side::Network(port), .. }
             | Action::Play { side: Side::Network(port), .. }
             | Action::Stop { side: Side::Network(port), .. } => {

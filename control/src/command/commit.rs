@@ -204,7 +204,7 @@ impl Common {
     pub fn orders(&self, endpoint: &Endpoint) -> usize {
         let signals = self.asked.as_ref().map_or(0, |asked| {
             let starts = asked.signals.len() * CONNECTIONS_PER_ENDPOINT;
-            let watches = 1 + CONNECTIONS_PER_ENDPOINT;
+            let watches = 1 + 2 * CONNECTIONS_PER_ENDPOINT;
             starts + endpoint.control.playing.len() + watches
         });
         let ends = if self.resets { endpoint.connections.len() + endpoint.control.playing.len() } else { 0 };

@@ -87,11 +87,11 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let new = New::plan(state, endpoint, specific, wanted, 0)?;
     let second = second.map(|name| New::plan_second(state, &new, name, wanted)).transpose()?;
 
-    // Two orders at most for each connection, and one for the half that the new one is joined to.
-    let mut wanted = vec![(state.endpoints[endpoint].core, 2 + common.orders(&state.endpoints[endpoint]))];
+    // Three orders at most for each connection, and one for the half that the new one is joined to.
+    let mut wanted = vec![(state.endpoints[endpoint].core, 3 + common.orders(&state.endpoints[endpoint]))];
     wanted.extend(second.as_ref().map(|second| {
         let endpoint = &state.endpoints[second.endpoint];
-        (endpoint.core, 2 + endpoint.control.playing.len())
+        (endpoint.core, 3 + endpoint.control.playing.len())
     }));
     wanted.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
     let all_of = |core| wanted.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();
@@ -190,6 +190,7 @@ impl New {
         endpoint.connections.push(connection);
         endpoint.codecs = codecs.unwrap_or_default();
         let core = endpoint.core;
+        commit.state.endpoints.counted(self.endpoint);
         if self.specific.is_some() {
             commit.state.endpoints.seized(self.endpoint);
         }
@@ -228,21 +229,22 @@ fn any_idle(state: &State, pattern: &Pattern, not: Option<EndpointId>) -> Result
             [Family::V4, Family::V6].into_iter().map(|family| state.ledger.next_pair(core, family));
         pairs.any(|pair| pair.is_some())
     };
-    let mut found = Err(ReturnCode::ENDPOINT_UNKNOWN);
-    for id in state.endpoints.round(pattern).filter(|id| state.may_control(*id)) {
-        let endpoint = &state.endpoints[id];
-        if endpoint.connections_max() == 0 || not == Some(id) {
-            continue;
-        }
-        if endpoint.outage.is_some() || !endpoint.connections.is_empty() {
-            found = found.or(Err(ReturnCode::NO_ENDPOINT_AVAILABLE));
-        } else if has_pair(endpoint.core) {
+    let is_meant = |id: &EndpointId| {
+        state.may_control(*id) && state.endpoints[*id].connections_max() > 0 && not != Some(*id)
+    };
+    let idle = state.endpoints.idle_round(pattern).filter(is_meant);
+    // Where no core has one, none has to be looked for.
+    let is_any_good = !state.ledger.has_pairs();
+    let mut without_pair = None;
+    for id in idle.filter(|id| state.endpoints[*id].outage.is_none()) {
+        if is_any_good || has_pair(state.endpoints[id].core) {
             return Ok(id);
-        } else {
-            found = found.or(Ok(id));
         }
+        without_pair = without_pair.or(Some(id));
     }
-    found
+    let is_known = state.endpoints.each(pattern).any(|id| is_meant(&id));
+    let code = if is_known { ReturnCode::NO_ENDPOINT_AVAILABLE } else { ReturnCode::ENDPOINT_UNKNOWN };
+    without_pair.ok_or(code)
 }
 
 impl Plan {

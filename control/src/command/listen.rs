@@ -1,37 +1,56 @@
-//! What the cores listen for: that which endpoints' requests need, and no more.
+//! What the cores listen for and look after: that which endpoints' requests need, and no more.
 //!
 //! A response leaves when the cores listen for what its request asks for. So that is listened for from
 //! the commit on, beside what the request needs that is in force until then.
 
-use dataplane::link::{Action, DetectorSet, Side};
+use dataplane::link::{Action, DetectorSet, Quality, Side, Silence, Supervision};
 
 use super::notification::Asked;
 use super::state::State;
 use crate::change::ExecutionId;
-use crate::endpoint::{Endpoint, EndpointId};
-use crate::mgcp::name::ConnectionId;
+use crate::endpoint::notify::request::Pattern;
+use crate::endpoint::{Endpoint, EndpointId, Watching};
+use crate::mgcp::event::Parameter;
+use crate::mgcp::name::{ConnectionId, decimal};
 use crate::package::ability::{Source, Tone};
 
 impl State {
-    /// Has an endpoint's core listen for what is asked for, by what is in force, under way and `coming`:
-    /// how many orders that took.
+    /// Has an endpoint's core notice what is asked for, by what is in force, under way and `coming`: how
+    /// many orders that took.
     pub fn listen(&mut self, id: EndpointId, owner: Option<ExecutionId>, coming: Option<&Asked>) -> usize {
         let endpoint = &self.endpoints[id];
         let under_way = endpoint.executing.iter().filter_map(|id| self.executions.get(id)?.asked.as_deref());
         let coming: Vec<_> = under_way.chain(coming).collect();
         let core = endpoint.core;
-        let watching: Vec<_> = sides(endpoint)
-            .map(|(side, connection)| (side, detectors(endpoint, &coming, connection)))
-            .collect();
-        let before = &self.endpoints[id].control.watching;
-        let was = |side| {
-            let place = before.iter().find(|(other, _)| *other == side);
-            place.map_or(DetectorSet::NONE, |(_, detectors)| *detectors)
+        // The newest counts, where several ask for the same with other thresholds.
+        let patterns: Vec<_> = coming.iter().rev().flat_map(|asked| asked.request.patterns()).collect();
+        let patterns: Vec<_> = patterns.into_iter().chain(endpoint.control.notify.watched()).collect();
+        let request = endpoint.control.notify.requests().wrapping_add(coming.len() as u32);
+        let quality = self.settings.quality;
+        let watch = |(side, connection)| {
+            let here = || patterns.iter().copied().filter(move |pattern| pattern.scope.holds(connection));
+            let detectors = detectors(endpoint, here(), connection);
+            Watching { side, detectors, media: supervision(here(), quality), request }
         };
+        let watching: Vec<_> = sides(endpoint).map(watch).collect();
+        let before = &self.endpoints[id].control.watching;
         let mut orders = 0;
-        for (side, detectors) in watching.iter().copied() {
-            if detectors != was(side) {
+        for now in watching.iter().copied() {
+            let Watching { side, detectors, media, .. } = now;
+            let was = before.iter().find(|watching| watching.side == side);
+            if detectors != was.map_or(DetectorSet::NONE, |was| was.detectors) {
                 self.orders.push(core, Action::Watch { side, detectors }, owner);
+                orders += 1;
+            }
+            // RFC 3660 §2.10: what is told once is told again only after a further request, by which
+            // measurements and timers begin anew.
+            let was_looked_after = was.map_or(Supervision::NONE, |was| was.media);
+            let is_new = media != was_looked_after || was.is_some_and(|was| was.request != request);
+            if let Side::Network(port) = side
+                && is_new
+                && !(media.is_none() && was_looked_after.is_none())
+            {
+                self.orders.push(core, Action::Supervise { port, wanted: media }, owner);
                 orders += 1;
             }
         }
@@ -47,17 +66,51 @@ fn sides(endpoint: &Endpoint) -> impl Iterator<Item = (Side, Option<ConnectionId
     endpoint.ds0().map(|ds0| (Side::Line(ds0), None)).into_iter().chain(networks)
 }
 
-/// What has to be listened for on a connection, or on the line if `None`.
-fn detectors(endpoint: &Endpoint, coming: &[&Asked], connection: Option<ConnectionId>) -> DetectorSet {
-    let coming = coming.iter().flat_map(|asked| asked.request.patterns());
-    let patterns = endpoint.control.notify.watched().chain(coming);
-    let here = patterns.filter(|pattern| pattern.scope.holds(connection));
+/// What has to be listened for on a connection, or on the line if `None`, for what is asked there.
+fn detectors<'a>(
+    endpoint: &Endpoint,
+    here: impl Iterator<Item = &'a Pattern>,
+    connection: Option<ConnectionId>,
+) -> DetectorSet {
     let sources = here.flat_map(|pattern| pattern.events.iter()).filter_map(|event| event.source());
     let tests = match endpoint.control.continuity.is_tested(|scope| scope.holds(connection)) {
         true => DetectorSet::CHECK,
         false => DetectorSet::NONE,
     };
     sources.fold(tests, |set, source| set.with(detector_of(source)))
+}
+
+/// What has to be looked after on a connection for what is asked there.
+fn supervision<'a>(here: impl Iterator<Item = &'a Pattern>, quality: Quality) -> Supervision {
+    let here: Vec<_> = here.collect();
+    let by = |is_it: fn(Source) -> bool| {
+        let names =
+            move |pattern: &&&Pattern| pattern.events.iter().filter_map(|event| event.source()).any(is_it);
+        here.iter().find(names).copied()
+    };
+    let is_change = |source| matches!(source, Source::JitterBuffer | Source::PacketTime | Source::Codec);
+    Supervision {
+        start: by(|source| source == Source::MediaStart).is_some(),
+        silence: by(|source| source == Source::MediaTimeout).map(silence),
+        loss: by(|source| source == Source::PacketLoss).and_then(number),
+        quality: by(|source| source == Source::Quality).map(|_| quality),
+        changes: by(is_change).is_some(),
+    }
+}
+
+/// `rto(120,st=ra)`
+// RFC 3660 §2.10: 60 s, from the request on, where it does not say.
+fn silence(pattern: &Pattern) -> Silence {
+    let start = pattern.asked.parameters.named("st").and_then(Parameter::value);
+    Silence {
+        after_s: number(pattern).and_then(|seconds| seconds.try_into().ok()).unwrap_or(60),
+        awaits_rtcp: start.is_some_and(|start| start.eq_ignore_ascii_case("ra")),
+    }
+}
+
+/// The number that an event is asked for with.
+fn number(pattern: &Pattern) -> Option<u32> {
+    pattern.asked.parameters.values().find_map(|value| decimal(&value))
 }
 
 /// What makes the sounds of an event known.

@@ -13,7 +13,8 @@ use crate::endpoint::signal::{self, Key, Scope, Signal};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::DigitMap;
 use crate::mgcp::event::{
-    EmbeddedRequest, Event, EventName, Events, Parameter, Place, QuarantineHandling, RequestedEvents,
+    EmbeddedRequest, Event, EventCode, EventName, Events, Parameter, Place, QuarantineHandling,
+    RequestedEvents,
 };
 use crate::mgcp::event_error::EventError;
 use crate::mgcp::message::Parameters;
@@ -207,10 +208,13 @@ impl Reader<'_> {
     }
 
     fn pattern(&self, asked: &Event) -> Result<Pattern, ReturnCode> {
-        let found = self.packages.events(&asked.name)?;
-        for event in &found.events {
-            self.packages.check_event(*event, &asked.parameters)?;
+        let mut found = self.packages.events(&asked.name)?;
+        let check = |event: &EventId| self.packages.check_event(*event, &asked.parameters);
+        // What cannot be asked for with these parameters is not among all that are meant.
+        if asked.name.code == EventCode::All && found.events.iter().any(|event| check(event).is_ok()) {
+            found.events.retain(|event| check(event).is_ok());
         }
+        found.events.iter().try_for_each(check)?;
         let scope = self.scope(found.place)?;
         Ok(Pattern { asked: self.expanded(asked), events: found.events.into(), scope })
     }

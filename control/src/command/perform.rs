@@ -85,6 +85,7 @@ impl State {
     /// A connection has been deleted, and what was played on it has ended with it.
     pub fn forget_connection(&mut self, id: EndpointId, connection: ConnectionId, port: PortSlot) {
         let now = self.now;
+        self.endpoints.counted(id);
         let control = &mut self.endpoints[id].control;
         let gone: Vec<_> = control.playing.extract_if(.., |(_, at)| *at == Side::Network(port)).collect();
         for (play, _) in gone {
@@ -92,7 +93,7 @@ impl State {
                 control.signals.handle_silent(now, signal::PlayId(play.0));
             }
         }
-        control.watching.retain(|(side, _)| *side != Side::Network(port));
+        control.watching.retain(|watching| watching.side != Side::Network(port));
         control.continuity.forget(connection);
         control.signals.handle_disconnected(now, connection);
         self.stirred.push(id);

@@ -6,7 +6,7 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use dataplane::limits::Limits;
-use dataplane::link::JitterBounds;
+use dataplane::link::{JitterBounds, Quality};
 use drivers::net::Dscp;
 use drivers::time::{Epoch, Instant};
 use rand::rngs::StdRng;
@@ -73,6 +73,8 @@ pub struct Settings {
     pub telephone_events: bool,
     /// The jitter buffers' bounds.
     pub jitter: JitterBounds,
+    /// From where on quality is told to be bad.
+    pub quality: Quality,
     /// The mark on RTP unless asked otherwise.
     pub dscp: Dscp,
     /// Where echo is cancelled.
@@ -181,6 +183,7 @@ impl Settings {
             ptime_ms: NonZeroU8::new(config.media.ptime_ms).expect("the configuration allows 5 to 60 ms"),
             telephone_events: config.media.telephone_events,
             jitter: config.media.jitter,
+            quality: config.media.quality,
             dscp: config.media.dscp,
             echo_cancellation: config.media.echo_cancellation,
         }

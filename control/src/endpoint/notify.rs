@@ -63,6 +63,8 @@ pub struct Notify {
     state: State,
     /// The request that is in force.
     request: Arc<Request>,
+    /// How many have been, those that were embedded among them.
+    requests: u32,
     /// What it asks for, or what a request that was embedded in it does.
     events: Arc<[Requested]>,
     /// What packages say is detected always.
@@ -140,6 +142,7 @@ impl Notify {
             state: State::Processing,
             events: request.events.clone(),
             request: Arc::new(request),
+            requests: 0,
             implemented,
             persistent: Arc::default(),
             detect: Arc::default(),
@@ -254,7 +257,7 @@ impl Notify {
     // Notifications that are under way keep their numbers to themselves.
     pub fn handle_restart(&mut self) {
         let fresh = Self::new(self.implemented.clone(), self.dial.timing());
-        *self = Self { next: self.next, ..fresh };
+        *self = Self { next: self.next, requests: self.requests.wrapping_add(1), ..fresh };
     }
 
     /// Sets after how long lockstep is reported; never if `None`.
@@ -332,6 +335,11 @@ impl Notify {
     /// The last request that was granted.
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// How many requests have taken effect, those that were embedded in others among them.
+    pub fn requests(&self) -> u32 {
+        self.requests
     }
 
     /// What is requested now, and what packages say is detected always.
@@ -546,6 +554,7 @@ impl Notify {
 
     /// New events, and a new digit map if there is one; else the old is kept.
     fn replace(&mut self, events: &Arc<[Requested]>, digit_map: Option<&Arc<DigitMap>>) {
+        self.requests = self.requests.wrapping_add(1);
         self.events = events.clone();
         if let Some(map) = digit_map {
             self.dial.use_map(map);

@@ -1,6 +1,8 @@
 //! All endpoints of the gateway: one for each DS0, in the order of the spans; then the relays, and the
 //! gateway itself if it is one.
 
+mod idle;
+
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut, Range};
 
@@ -11,6 +13,8 @@ use super::{Endpoint, EndpointId, Kind};
 use crate::mgcp::name::Term;
 use crate::topology::{CoreId, SpanPlace, Topology};
 
+use self::idle::Idle;
+
 /// All endpoints.
 #[derive(Debug)]
 pub struct Table {
@@ -20,6 +24,8 @@ pub struct Table {
     keys: HashMap<SpanKey, usize>,
     /// The relays' ids.
     relays: Range<u32>,
+    /// Those that have no connections.
+    idle: Idle,
     /// Where the search for a free DS0 starts: behind the one found last.
     cursor: u32,
     /// Where that for a free relay does.
@@ -44,6 +50,7 @@ impl Table {
             endpoints: Vec::new(),
             keys: HashMap::new(),
             relays: 0..0,
+            idle: Idle::default(),
             cursor: 0,
             relay_cursor: 0,
         };
@@ -63,6 +70,7 @@ impl Table {
         if topology.gateway_is_endpoint {
             table.endpoints.push(Endpoint::new(Kind::Gateway, CoreId(0), Law::A));
         }
+        table.idle = Idle::all(table.endpoints.len());
         table
     }
 
@@ -80,6 +88,14 @@ impl Table {
         }
     }
 
+    /// Says that an endpoint's connections have become more or fewer.
+    pub fn counted(&mut self, id: EndpointId) {
+        match self[id].connections.is_empty() {
+            true => self.idle.insert(id.0),
+            false => self.idle.remove(id.0),
+        }
+    }
+
     /// Says that an endpoint was given for an any-of name.
     pub fn seized(&mut self, id: EndpointId) {
         if self.relays.contains(&id.0) {
@@ -89,17 +105,36 @@ impl Table {
         }
     }
 
-    /// The endpoints that a pattern matches, starting behind the one that was [`seized`](Self::seized)
-    /// last, so that a circuit that was just freed is not the next to go.
-    pub fn round<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = EndpointId> + 'a {
+    /// The endpoints without connections that a pattern matches, starting behind the one that was
+    /// [`seized`](Self::seized) last, so that a circuit that was just freed is not the next to go. What it
+    /// costs to find the first does not grow with those that are busy.
+    pub fn idle_round<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = EndpointId> + 'a {
         let cursor = if pattern.relays() == Some(Means::ByName) { self.relay_cursor } else { self.cursor };
-        self.matching_in(pattern, cursor..u32::MAX).chain(self.matching_in(pattern, 0..cursor))
+        self.idle_in(pattern, cursor..u32::MAX).chain(self.idle_in(pattern, 0..cursor))
+    }
+
+    /// Those of these ids.
+    fn idle_in<'a>(&'a self, pattern: &'a Pattern, ids: Range<u32>) -> impl Iterator<Item = EndpointId> + 'a {
+        let part = move |range: &Range<u32>| range.start.max(ids.start)..range.end.min(ids.end);
+        let of_relays = (pattern.relays() == Some(Means::ByName)).then(|| part(&self.relays));
+        let relays = of_relays.into_iter().flat_map(|range| self.idle.within(range)).map(EndpointId);
+        let relays = relays.filter(|id| pattern.has_relay(self.number_of(*id)));
+        let ds0s = self.rows(pattern).flat_map(move |row| {
+            let idle = self.idle.within(part(&row.endpoints));
+            idle.filter(move |id| pattern.has_timeslot(id - row.endpoints.start + 1))
+        });
+        ds0s.map(EndpointId).chain(relays)
+    }
+
+    /// The endpoints that a pattern matches, one after the other.
+    pub fn each<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = EndpointId> + 'a {
+        self.matching_in(pattern, 0..u32::MAX)
     }
 
     /// The endpoints that a pattern matches, in order. Relays without connections are only meant by
     /// their own name.
     pub fn matching(&self, pattern: &Pattern) -> Vec<EndpointId> {
-        self.matching_in(pattern, 0..u32::MAX).collect()
+        self.each(pattern).collect()
     }
 
     /// The same, with all the relays that there could be.
@@ -196,6 +231,15 @@ impl Table {
         }
     }
 
+    /// The spans that a pattern may mean: at most one if it says which.
+    fn rows<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a SpanRow> {
+        let spans = match pattern.span_key() {
+            Some(key) => self.keys.get(&key).map_or(0..0, |index| *index..*index + 1),
+            None => 0..self.spans.len(),
+        };
+        self.spans[spans].iter().filter(|row| row.is_meant(pattern))
+    }
+
     /// The endpoints of these ids that a pattern matches. At most one span is looked at if the pattern
     /// says which.
     fn matching_in<'a>(
@@ -203,11 +247,6 @@ impl Table {
         pattern: &'a Pattern,
         ids: Range<u32>,
     ) -> impl Iterator<Item = EndpointId> + 'a {
-        let spans = match pattern.span_key() {
-            Some(key) => self.keys.get(&key).map_or(0..0, |index| *index..*index + 1),
-            None => 0..self.spans.len(),
-        };
-        let rows = self.spans[spans].iter().filter(|row| row.is_meant(pattern));
         let part = move |range: &Range<u32>| range.start.max(ids.start)..range.end.min(ids.end);
         let gateway =
             self.gateway().filter(|id| pattern.has_gateway() && !part(&(id.0..id.0 + 1)).is_empty());
@@ -219,7 +258,7 @@ impl Table {
             Some(Means::ByName) => pattern.has_relay(self.number_of(*id)),
             Some(Means::WithOthers) | None => !self[*id].connections.is_empty(),
         };
-        let ds0s = rows.flat_map(move |row| {
+        let ds0s = self.rows(pattern).flat_map(move |row| {
             part(&row.endpoints).filter(move |id| pattern.has_timeslot(id - row.endpoints.start + 1))
         });
         ds0s.map(EndpointId).chain(relays.map(EndpointId).filter(is_meant)).chain(gateway)
@@ -358,13 +397,13 @@ mod tests {
         let mut table = table();
         let pattern = Pattern::parse(&terms("ds/e1-2/$")).expect("a name");
         let mut seize = || {
-            let id = table.round(&pattern).next()?;
+            let id = table.idle_round(&pattern).next()?;
             table.seized(id);
             Some(id)
         };
         let found: Vec<_> = (0..32).filter_map(|_| seize()).collect();
         assert_eq!(found.iter().map(|id| id.0).collect::<Vec<_>>(), (31..62).chain([31]).collect::<Vec<_>>());
-        assert_eq!(table.round(&pattern).count(), 31, "each once");
+        assert_eq!(table.idle_round(&pattern).count(), 31, "each once");
     }
 
     #[test]
@@ -393,7 +432,7 @@ mod tests {
         let pattern = Pattern::parse(&terms(local)).expect("a name");
         let matching = table.matching(&pattern);
         for id in &matching {
-            assert!(table.round(&pattern).any(|other| other == *id));
+            assert!(table.idle_round(&pattern).any(|other| other == *id));
         }
         matching.iter().map(|id| table[*id].ds0().expect("a circuit").span.0).collect()
     }

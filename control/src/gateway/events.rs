@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use dataplane::link::{Digit, Observation, Side, Sound};
+use dataplane::link::{Digit, MediaEvent, Observation, Side, Sound};
 use drivers::time::Instant;
 
 use super::{Due, Gateway};
@@ -46,6 +46,11 @@ impl Gateway {
             }
             Observation::Ended { .. } => {}
             Observation::PlayEnded(play) => self.state.play_ended(id, side, play),
+            Observation::Media(what) => {
+                let (source, parameter) = told_of(what);
+                let parameters = Parameters(parameter.into_iter().collect());
+                self.happened_with(id, connection, source, &parameters);
+            }
         }
     }
 
@@ -180,6 +185,22 @@ fn asked_of(digit: Digit, notify: &Notify) -> Asked {
     }
     let longer = value("to").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
     Asked { long, longer, whole: longer.is_none() }
+}
+
+/// What has become of media, as R tells it (RFC 3660 §2.10).
+fn told_of(what: MediaEvent) -> (Source, Option<Parameter>) {
+    match what {
+        MediaEvent::Began => (Source::MediaStart, None),
+        MediaEvent::Missing { after_s } => (Source::MediaTimeout, Some(Parameter::bare(after_s))),
+        MediaEvent::LossAbove { per_100k } => (Source::PacketLoss, Some(Parameter::bare(per_100k))),
+        MediaEvent::Poor => (Source::Quality, None),
+        MediaEvent::PlayoutDelay { ms } => (Source::JitterBuffer, Some(Parameter::bare(ms))),
+        MediaEvent::PacketTime { ms } => (Source::PacketTime, Some(Parameter::bare(ms))),
+        // In hexadecimal.
+        MediaEvent::Codec { payload_type } => {
+            (Source::Codec, Some(Parameter::bare(format_args!("{payload_type:X}"))))
+        }
+    }
 }
 
 /// What a sound is to packages, as far as they offer it.

@@ -9,6 +9,7 @@ mod failover;
 mod hostile;
 mod journal;
 mod local;
+mod media_events;
 mod names;
 mod notifications;
 mod quarantine;

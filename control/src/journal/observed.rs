@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dataplane::link::{CheckTone, Digit, Observation, PlayId, Report, Side, Sound};
+use dataplane::link::{CheckTone, Digit, MediaEvent, Observation, PlayId, Report, Side, Sound};
 use drivers::line::{Ds0, SpanId, Timeslot};
 use drivers::net::PortSlot;
 use drivers::time::Instant;
@@ -25,6 +25,7 @@ pub(super) fn write(side: Side, at: Instant, what: Observation, f: &mut fmt::For
             write!(f, " {ms}")
         }
         Observation::PlayEnded(PlayId(play)) => write!(f, "play-ended {play}"),
+        Observation::Media(what) => write_media(what, f),
     }
 }
 
@@ -44,9 +45,34 @@ pub(super) fn read(text: &str) -> Option<Report> {
         "began" => Observation::Began(read_sound(&mut words)?),
         "ended" => Observation::Ended { sound: read_sound(&mut words)?, ms: words.next()?.parse().ok()? },
         "play-ended" => Observation::PlayEnded(PlayId(words.next()?.parse().ok()?)),
-        _ => return None,
+        media => Observation::Media(read_media(media, &mut words)?),
     };
     Some(Report::Observed { side, at, what })
+}
+
+fn write_media(what: MediaEvent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match what {
+        MediaEvent::Began => f.write_str("media-began"),
+        MediaEvent::Missing { after_s } => write!(f, "media-missing {after_s}"),
+        MediaEvent::LossAbove { per_100k } => write!(f, "loss-above {per_100k}"),
+        MediaEvent::Poor => f.write_str("poor"),
+        MediaEvent::PlayoutDelay { ms } => write!(f, "playout-delay {ms}"),
+        MediaEvent::PacketTime { ms } => write!(f, "packet-time {ms}"),
+        MediaEvent::Codec { payload_type } => write!(f, "codec {payload_type}"),
+    }
+}
+
+fn read_media<'a>(kind: &str, words: &mut impl Iterator<Item = &'a str>) -> Option<MediaEvent> {
+    Some(match kind {
+        "media-began" => MediaEvent::Began,
+        "media-missing" => MediaEvent::Missing { after_s: words.next()?.parse().ok()? },
+        "loss-above" => MediaEvent::LossAbove { per_100k: words.next()?.parse().ok()? },
+        "poor" => MediaEvent::Poor,
+        "playout-delay" => MediaEvent::PlayoutDelay { ms: words.next()?.parse().ok()? },
+        "packet-time" => MediaEvent::PacketTime { ms: words.next()?.parse().ok()? },
+        "codec" => MediaEvent::Codec { payload_type: words.next()?.parse().ok()? },
+        _ => return None,
+    })
 }
 
 fn write_sound(sound: Sound, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +119,16 @@ mod tests {
         Sound::TestProgress,
     ];
 
+    const MEDIA: [MediaEvent; 7] = [
+        MediaEvent::Began,
+        MediaEvent::Missing { after_s: 65_535 },
+        MediaEvent::LossAbove { per_100k: 100_000 },
+        MediaEvent::Poor,
+        MediaEvent::PlayoutDelay { ms: 45 },
+        MediaEvent::PacketTime { ms: 30 },
+        MediaEvent::Codec { payload_type: 8 },
+    ];
+
     struct Written(Side, Observation);
 
     impl fmt::Display for Written {
@@ -112,7 +148,8 @@ mod tests {
         for side in sides {
             let began = sounds.iter().map(|sound| Observation::Began(*sound));
             let ended = sounds.iter().map(|sound| Observation::Ended { sound: *sound, ms: 60_000 });
-            for what in began.chain(ended).chain([Observation::PlayEnded(PlayId(9))]) {
+            let media = MEDIA.map(Observation::Media);
+            for what in began.chain(ended).chain(media).chain([Observation::PlayEnded(PlayId(9))]) {
                 let report = Report::Observed { side, at: Instant::from_nanos(17), what };
                 assert_eq!(read(&Written(side, what).to_string()), Some(report));
             }

@@ -11,7 +11,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dataplane::link::{PayloadType, PayloadTypes, Remote};
+use dataplane::link::{ClockRates, PayloadType, PayloadTypes, Remote};
 
 use super::emit::{Head, write_head};
 use super::negotiate::{Refusal, Where, local_address};
@@ -54,6 +54,8 @@ pub struct Relayed {
     pub remote: Option<Remote>,
     /// What payload types mean to the peer.
     pub types: PayloadTypes,
+    /// What its timestamps count.
+    pub clocks: ClockRates,
     /// What the peer is told to send.
     receive: Arc<[RelayFormat]>,
     /// What the peer has said that it understands.
@@ -101,7 +103,10 @@ pub fn relay(terms: &RelayTerms<'_>, codecs: &mut Codecs) -> Result<Relayed, Ref
         .or_else(|| terms.current.map(|current| current.ptime_ms))
         .unwrap_or(terms.ptime_default_ms);
     let types = codecs.translate(&understood, &receive);
-    Ok(Relayed { local, remote, types, receive: receive.into(), understood, ptime_ms })
+    // What comes from the peer is under our numbers; under its own, if it does not heed them.
+    let formats = receive.iter().chain(understood.iter());
+    let clocks = ClockRates::new(formats.map(|format| (format.payload_type, format.encoding.clock_hz)));
+    Ok(Relayed { local, remote, types, clocks, receive: receive.into(), understood, ptime_ms })
 }
 
 /// The shortest packet time of a range that some codec can have, in milliseconds: 5, or up to 200 in tens

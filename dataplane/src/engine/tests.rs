@@ -25,6 +25,7 @@ use crate::rtp::rtcp::Heard;
 mod local;
 mod relays;
 mod signals;
+mod supervision;
 
 const PAIRS: usize = 64;
 const BLOCK: usize = 40;

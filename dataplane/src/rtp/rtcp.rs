@@ -230,6 +230,25 @@ impl Heard {
     }
 }
 
+/// Whether a datagram is RTCP, compound or of reduced size: any packets one after another.
+///
+/// # Errors
+/// [`Malformed`] if it is not.
+// RFC 5506 §3.4.2: it need not begin with SR or RR; version, types and lengths still tell. The types are
+// those that no RTP payload type can be taken for (RFC 5761 §4).
+pub fn check(octets: &[u8]) -> Result<(), Malformed> {
+    let (mut piece, mut rest) = Piece::split(octets)?;
+    loop {
+        if !(192..=223).contains(&piece.packet_type) || piece.is_padded && !rest.is_empty() {
+            return Err(Malformed);
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        (piece, rest) = Piece::split(rest)?;
+    }
+}
+
 /// One packet of a compound.
 struct Piece<'a> {
     packet_type: u8,

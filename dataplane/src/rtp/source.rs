@@ -67,14 +67,19 @@ impl Source {
 
     /// Judges a packet that came at `arrived`, and counts it if it is accepted.
     pub fn receive(&mut self, arrived: Instant, packet: &Packet<'_>) -> Verdict {
+        self.receive_at(CLOCK_RATE, arrived, packet)
+    }
+
+    /// The same where timestamps count `clock_hz`, 1 to 1,000,000.
+    pub fn receive_at(&mut self, clock_hz: u32, arrived: Instant, packet: &Packet<'_>) -> Verdict {
         let Some(stream) = &mut self.current else {
-            self.current = Some(Stream::begin(arrived, packet));
+            self.current = Some(Stream::begin(clock_hz, arrived, packet));
             return Verdict::AcceptRestarted;
         };
         if packet.ssrc() == stream.ssrc {
             self.candidate = None;
             let lost = stream.lost();
-            let verdict = stream.receive(arrived, packet);
+            let verdict = stream.receive(clock_hz, arrived, packet);
             if verdict == Verdict::AcceptRestarted {
                 self.lost_before = self.lost_before.saturating_add(lost);
             }
@@ -85,12 +90,21 @@ impl Source {
         let is_confirmed = self.candidate == Some((packet.ssrc(), packet.sequence()));
         if is_confirmed || arrived.since(stream.heard_at) > ALIVE {
             self.lost_before = self.lost_before.saturating_add(stream.lost());
-            self.current = Some(Stream::begin(arrived, packet));
+            self.current = Some(Stream::begin(clock_hz, arrived, packet));
             self.candidate = None;
             return Verdict::AcceptRestarted;
         }
         self.candidate = Some((packet.ssrc(), packet.sequence().wrapping_add(1)));
         Verdict::Drop
+    }
+
+    /// Timestamps count another clock from now on.
+    pub fn change_clock(&mut self, from_hz: u32, to_hz: u32) {
+        if let Some(stream) = &mut self.current {
+            let jitter = u64::from(stream.jitter_x16) * u64::from(to_hz) / u64::from(from_hz.max(1));
+            stream.jitter_x16 = u32::try_from(jitter).unwrap_or(u32::MAX);
+            stream.transit = units(to_hz, stream.heard_at).wrapping_sub(stream.timestamp);
+        }
     }
 
     /// Forgets the source: another peer speaks from now on. What was lost stays counted.
@@ -126,13 +140,18 @@ impl Source {
 
     /// The interarrival jitter (RFC 3550 §6.4.1).
     pub fn jitter(&self) -> Duration {
+        self.jitter_at(CLOCK_RATE)
+    }
+
+    /// The same where timestamps count `clock_hz`.
+    pub fn jitter_at(&self, clock_hz: u32) -> Duration {
         let units = self.current.map_or(0, |stream| stream.jitter_x16 / 16);
-        Duration::from_micros(u64::from(units) * 1_000_000 / u64::from(CLOCK_RATE))
+        Duration::from_micros(u64::from(units) * 1_000_000 / u64::from(clock_hz.max(1)))
     }
 }
 
 impl Stream {
-    fn begin(arrived: Instant, packet: &Packet<'_>) -> Self {
+    fn begin(clock_hz: u32, arrived: Instant, packet: &Packet<'_>) -> Self {
         Self {
             ssrc: packet.ssrc(),
             base: packet.sequence(),
@@ -144,7 +163,7 @@ impl Stream {
             expected_prior: 0,
             received_prior: 0,
             timestamp: packet.timestamp(),
-            transit: transit(arrived, packet),
+            transit: transit(clock_hz, arrived, packet),
             jitter_x16: 0,
             last_sr: None,
         }
@@ -152,7 +171,7 @@ impl Stream {
 
     // RFC 3550 A.1: a step of up to MAX_DROPOUT ahead is loss, one of up to MAX_MISORDER back is
     // reordering; anything else must be confirmed by the next number, and is a restart then.
-    fn receive(&mut self, arrived: Instant, packet: &Packet<'_>) -> Verdict {
+    fn receive(&mut self, clock_hz: u32, arrived: Instant, packet: &Packet<'_>) -> Verdict {
         let sequence = packet.sequence();
         let ahead = sequence.wrapping_sub(self.highest);
         if ahead < MAX_DROPOUT {
@@ -166,27 +185,27 @@ impl Stream {
                 return Verdict::Drop;
             }
             // A.1: so many cycles may have been missed that the statistics mean nothing any more.
-            *self = Self { last_sr: self.last_sr, ..Self::begin(arrived, packet) };
+            *self = Self { last_sr: self.last_sr, ..Self::begin(clock_hz, arrived, packet) };
             return Verdict::AcceptRestarted;
         }
         self.received = self.received.wrapping_add(1);
         self.heard_at = arrived;
-        self.update_jitter(arrived, packet);
+        self.update_jitter(clock_hz, arrived, packet);
         Verdict::Accept
     }
 
     // RFC 3550 A.8, in whole numbers.
-    fn update_jitter(&mut self, arrived: Instant, packet: &Packet<'_>) {
+    fn update_jitter(&mut self, clock_hz: u32, arrived: Instant, packet: &Packet<'_>) {
         // RFC 4733 §2.5.1.2: the reports of one event bear one timestamp, so all but the first say
         // nothing of the network's delay.
         if std::mem::replace(&mut self.timestamp, packet.timestamp()) == packet.timestamp() {
             return;
         }
-        let transit = transit(arrived, packet);
+        let transit = transit(clock_hz, arrived, packet);
         let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs();
         self.transit = transit;
         // A jump of the sender's timestamps is no jitter, and must not hide the real one for minutes.
-        if difference > JUMP {
+        if difference > clock_hz.saturating_mul(JUMP_S) {
             return;
         }
         self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
@@ -232,9 +251,15 @@ impl Stream {
 }
 
 /// Arrival less timestamp: how long the packet was under way, plus an unknown constant.
-fn transit(arrived: Instant, packet: &Packet<'_>) -> u32 {
-    let nanos_a_unit = 1_000_000_000 / u64::from(CLOCK_RATE);
-    ((arrived.as_nanos() / nanos_a_unit) as u32).wrapping_sub(packet.timestamp())
+fn transit(clock_hz: u32, arrived: Instant, packet: &Packet<'_>) -> u32 {
+    units(clock_hz, arrived).wrapping_sub(packet.timestamp())
+}
+
+/// A time as a clock counts it.
+fn units(clock_hz: u32, at: Instant) -> u32 {
+    let (hz, second) = (u64::from(clock_hz), 1_000_000_000);
+    let (whole, part) = (at.as_nanos() / second, at.as_nanos() % second);
+    whole.wrapping_mul(hz).wrapping_add(part * hz / second) as u32
 }
 
 /// RFC 3550 A.1: a minute at 50 packets a second.
@@ -244,7 +269,7 @@ const MAX_MISORDER: u16 = 100;
 /// How long a source counts as heard after its last packet: three packets of 60 ms.
 const ALIVE: Duration = Duration::from_millis(200);
 /// A change of transit that no network makes: 5 s in timestamp units.
-const JUMP: u32 = 5 * CLOCK_RATE;
+const JUMP_S: u32 = 5;
 
 #[cfg(test)]
 mod tests {

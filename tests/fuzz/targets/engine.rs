@@ -19,9 +19,9 @@ use dataplane::engine::{Engine, SpanShape};
 use dataplane::jitter_buffer::JitterBuffer;
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK, PLAYS_PER_SIDE};
 use dataplane::link::{
-    Action, Blend, Codec, DetectorSet, Digit, DigitSet, EventFormat, Format, Formats, Frequency, Identity,
-    JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome, PayloadType, PayloadTypes, Peer, PlayId,
-    RelayId, RelayLeg, Remote, Report, Side, Step, ToneSpec,
+    Action, Blend, ClockRates, Codec, DetectorSet, Digit, DigitSet, EventFormat, Format, Formats, Frequency,
+    Identity, JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome, PayloadType, PayloadTypes, Peer,
+    PlayId, Quality, RelayId, RelayLeg, Remote, Report, Side, Silence, Step, Supervision, ToneSpec,
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
@@ -54,6 +54,18 @@ const DETECTORS: &[DetectorSet] = &[
     DetectorSet::FAX,
     DetectorSet::CHECK.with(DetectorSet::ANSWER),
     DetectorSet::MILLIWATT.with(DetectorSet::TEST_PROGRESS).with(DetectorSet::DTMF),
+];
+
+const SUPERVISIONS: &[Supervision] = &[
+    Supervision::NONE,
+    Supervision { start: true, changes: true, ..Supervision::NONE },
+    Supervision { silence: Some(Silence { after_s: 1, awaits_rtcp: false }), ..Supervision::NONE },
+    Supervision { silence: Some(Silence { after_s: 2, awaits_rtcp: true }), ..Supervision::NONE },
+    Supervision {
+        loss: Some(1),
+        quality: Some(Quality { loss: 1, delay_ms: 1, jitter_ms: 1 }),
+        ..Supervision::NONE
+    },
 ];
 
 const TONES: &[ToneSpec] = &[
@@ -331,6 +343,9 @@ impl Core {
                 Action::Disconnect { port }
             }
             (3, Some(_)) => Action::Survey { port },
+            (4, Some(Place::Ds0(_))) if decide.once_in(2) => {
+                Action::Supervise { port, wanted: decide.pick(SUPERVISIONS) }
+            }
             (4, Some(Place::Ds0(_))) => {
                 let side = Side::Network(port);
                 let detectors = decide.pick(&[DetectorSet::NONE, DetectorSet::DTMF]);
@@ -531,7 +546,13 @@ fn relay_leg(decide: &mut Decisions<'_>) -> RelayLeg {
     let types = (0..decide.below(4))
         .map(|_| PayloadType { theirs: decide.octet() & 63, common: decide.octet() & 63 })
         .collect::<Vec<_>>();
-    RelayLeg { mode: decide.pick(&Mode::ALL), peer, types: PayloadTypes::new(types), dscp: Dscp::EF }
+    RelayLeg {
+        mode: decide.pick(&Mode::ALL),
+        peer,
+        types: PayloadTypes::new(types),
+        clocks: ClockRates::USUAL,
+        dscp: Dscp::EF,
+    }
 }
 
 /// One of few, so that what is sent finds who is meant.

@@ -438,6 +438,7 @@ impl Bench {
             | Action::ModifyRelay { .. }
             | Action::Encode { .. }
             | Action::Watch { .. }
+            | Action::Supervise { .. }
             | Action::Play { .. }
             | Action::Stop { .. } => Outcome::Done,
         };
@@ -557,7 +558,10 @@ impl Bench {
             Action::Disconnect { port } => {
                 assert!(self.live.remove(&(core, port)).is_some(), "{port:?} is live");
             }
-            Action::Modify { port, .. } | Action::ModifyRelay { port, .. } | Action::Survey { port } => {
+            Action::Modify { port, .. }
+            | Action::ModifyRelay { port, .. }
+            | Action::Supervise { port, .. }
+            | Action::Survey { port } => {
                 assert!(self.live.contains_key(&(core, port)), "{port:?} is live");
             }
             Action::Encode { ds0, .. }

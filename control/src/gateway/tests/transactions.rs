@@ -225,6 +225,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Survey { .. } => "survey",
         Action::Encode { .. } => "encode",
         Action::Watch { .. } => "watch",
+        Action::Supervise { .. } => "supervise",
         Action::Play { .. } => "play",
         Action::Stop { .. } => "stop",
     }

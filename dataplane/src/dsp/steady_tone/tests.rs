@@ -67,7 +67,7 @@ impl Made {
     fn sounds(self, law: Law) -> Vec<Sound> {
         let began = |(what, _): (Observation, i64)| match what {
             Observation::Began(sound) => Some(sound),
-            Observation::Ended { .. } | Observation::PlayEnded(_) => None,
+            Observation::Ended { .. } | Observation::PlayEnded(_) | Observation::Media(_) => None,
         };
         self.heard(law).into_iter().filter_map(began).collect()
     }

@@ -1,13 +1,19 @@
 //! Connections without a DS0, that pass packets on to each other.
 
 use super::*;
-use crate::link::{PayloadType, PayloadTypes, RelayId, RelayLeg};
+use crate::link::{ClockRates, PayloadType, PayloadTypes, RelayId, RelayLeg};
 use crate::rtp::rtcp::{Compound, SenderInfo};
 
 const RELAY: RelayId = RelayId(5);
 
 fn relay_leg(mode: Mode, remote: Remote) -> RelayLeg {
-    RelayLeg { mode, peer: link::Peer::At(remote), types: PayloadTypes::SAME, dscp: Dscp::EF }
+    RelayLeg {
+        mode,
+        peer: link::Peer::At(remote),
+        types: PayloadTypes::SAME,
+        clocks: ClockRates::USUAL,
+        dscp: Dscp::EF,
+    }
 }
 
 /// An address that IPv4 has not.
@@ -243,4 +249,63 @@ fn a_burst_passes_whole_and_in_order_as_far_as_there_is_room() {
     core.out.clear();
     core.relayed(rtp(1), peer(1).rtp, &strange_packet(3, 9));
     assert_eq!(core.count(Counter::SendFull), 88);
+}
+
+/// RFC 5506 §3.4.2: what is of reduced size does not begin with SR or RR; it is RTCP all the same.
+#[test]
+fn rtcp_of_reduced_size_passes() {
+    let mut core = two([Mode::SendReceive; 2]);
+    let feedback = [0x81, 206, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8];
+    let app = [0x80, 204, 0, 2, 1, 2, 3, 4, b'n', b'a', b'm', b'e'];
+    for octets in [&feedback[..], &app, &[feedback, app].concat()] {
+        let sent = core.relayed(rtp(1).rtcp(), peer(1).rtcp, octets);
+        assert_eq!(sent.iter().map(|sent| &sent.octets[..]).collect::<Vec<_>>(), [octets]);
+    }
+    let cut = &feedback[..11];
+    let voice = [0x80, 0x88, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8];
+    let behind = [&feedback[..], &[0, 1, 2, 3]].concat();
+    for octets in [cut, &voice, &behind, &[]] {
+        assert!(core.relayed(rtp(1).rtcp(), peer(1).rtcp, octets).is_empty(), "{octets:?}");
+    }
+    assert_eq!((core.count(Counter::RtcpReceived), core.count(Counter::DroppedMalformed)), (3, 4));
+}
+
+/// RFC 3550 §6.4.1: jitter is counted in the units of the payload's own clock.
+#[test]
+fn jitter_is_measured_by_the_clock_of_the_payload() {
+    for (payload_type, clock_hz) in [(8, 8_000), (112, 16_000), (111, 48_000)] {
+        let mut core = Core::new();
+        let clocks = ClockRates::new([(8, 8_000), (112, 16_000), (111, 48_000), (113, u32::MAX)]);
+        core.connect_relay(RELAY, 1, RelayLeg { clocks, ..relay_leg(Mode::SendReceive, peer(1)) });
+        let speak = |core: &mut Core, number: u32, early: u32| {
+            let timestamp = number.wrapping_mul(clock_hz / 50).wrapping_sub(early * clock_hz / 1_000);
+            let sequence = number as u16;
+            let header = Header { marker: false, payload_type, sequence, timestamp, ssrc: 9 };
+            core.coming.push((rtp(1), peer(1).rtp, packet_of(header, &[0; 20])));
+            core.ticks(4);
+        };
+        (0..200).for_each(|number| speak(&mut core, number, 0));
+        assert_eq!(core.survey(1).jitter, Duration::ZERO, "{clock_hz}");
+        (200..400).for_each(|number| speak(&mut core, number, number % 2 * 8));
+        let jitter = core.survey(1).jitter;
+        assert!((7_500..8_500).contains(&jitter.as_micros()), "{clock_hz}: {jitter:?}");
+    }
+}
+
+/// A peer may go from one codec to another whose clock is a different one.
+#[test]
+fn a_change_of_clock_is_no_jitter() {
+    let mut core = Core::new();
+    let clocks = ClockRates::new([(112, 16_000)]);
+    core.connect_relay(RELAY, 1, RelayLeg { clocks, ..relay_leg(Mode::SendReceive, peer(1)) });
+    let mut timestamp = 0_u32;
+    for number in 0..400_u16 {
+        let (payload_type, step) = if number / 50 % 2 == 0 { (8, 160) } else { (112, 320) };
+        let header = Header { marker: false, payload_type, sequence: number, timestamp, ssrc: 9 };
+        core.coming.push((rtp(1), peer(1).rtp, packet_of(header, &[0; 20])));
+        timestamp = timestamp.wrapping_add(step);
+        core.ticks(4);
+    }
+    let jitter = core.survey(1).jitter;
+    assert!(jitter < Duration::from_millis(5), "{jitter:?}");
 }
