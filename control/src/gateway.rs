@@ -296,9 +296,11 @@ impl Gateway {
         let (incoming, outgoing) = (self.incoming.counters(), self.outgoing.counters());
         counters.set(Counter::Repeated, incoming.repeated);
         counters.set(Counter::Evicted, incoming.evicted);
+        counters.set(Counter::TransactionsFull, incoming.refused);
         counters.set(Counter::Stray, outgoing.strays);
         counters.set(Counter::Resent, outgoing.repeated);
         counters.set(Counter::Unanswered, outgoing.lost);
+        counters.set(Counter::PutOff, outgoing.refused);
         counters
     }
 

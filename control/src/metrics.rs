@@ -57,12 +57,14 @@ counters! {
     Succeeded = "mgcp_answered_2xx",
     /// Commands answered 4xx.
     RefusedForNow = "mgcp_answered_4xx",
-    /// Commands answered 5xx.
+    /// Commands answered 5xx, or with a package's own code (8xx).
     Refused = "mgcp_answered_5xx",
     /// Provisional responses: 100, 101.
     Promised = "mgcp_promised",
     /// Responses forgotten before their time, to make room, though nobody had acknowledged them.
     Evicted = "mgcp_responses_evicted",
+    /// Commands refused because as many transactions were under way as can be known.
+    TransactionsFull = "mgcp_transactions_full",
     /// Responses received to no command of ours.
     Stray = "mgcp_stray_responses",
     /// RSIP commands sent.
@@ -79,9 +81,13 @@ counters! {
     Undelivered = "mgcp_undelivered",
     /// Commands of ours that nobody answered.
     Unanswered = "mgcp_unanswered",
+    /// Commands of ours put off because as many were under way as can be.
+    PutOff = "mgcp_commands_put_off",
+    /// Events that were asked for and forgotten, because their endpoint's lists were full.
+    EventsLost = "events_lost",
     /// Connections made.
     ConnectionsMade = "connections_made",
-    /// Connections ended because their span failed.
+    /// Connections ended because their span, or their other half, was lost.
     ConnectionsLost = "connections_lost",
 }
 

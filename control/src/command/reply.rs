@@ -50,6 +50,17 @@ pub enum Reply {
     Audited(Query),
 }
 
+impl Reply {
+    /// How many connections its command has made.
+    pub fn made(&self) -> u64 {
+        match self {
+            Self::Created { second: None, .. } => 1,
+            Self::Created { second: Some(_), .. } => 2,
+            Self::Code(_) | Self::Modified { .. } | Self::Deleted | Self::Audited(_) => 0,
+        }
+    }
+}
+
 /// What is asked of which connection.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Query {

@@ -82,7 +82,8 @@ pub struct Notify {
     outstanding: VecDeque<NotificationId>,
     next: NotificationId,
     lockstep: Lockstep,
-    lost: Lost,
+    /// Events that were requested and could not be kept.
+    lost: u32,
     effects: VecDeque<Effect>,
 }
 
@@ -107,15 +108,6 @@ enum State {
     },
     /// "Wait for RQNT": lockstep.
     WaitForRequest,
-}
-
-/// Events that were requested and could not be kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Lost {
-    /// The quarantine list was full.
-    pub quarantined: u32,
-    /// The list of observed events was.
-    pub observed: u32,
 }
 
 /// When lockstep is reported (RFC 3992 §2.1).
@@ -153,7 +145,7 @@ impl Notify {
             outstanding: VecDeque::new(),
             next: NotificationId(0),
             lockstep: Lockstep::default(),
-            lost: Lost::default(),
+            lost: 0,
             effects: VecDeque::new(),
         }
     }
@@ -257,7 +249,8 @@ impl Notify {
     // Notifications that are under way keep their numbers to themselves.
     pub fn handle_restart(&mut self) {
         let fresh = Self::new(self.implemented.clone(), self.dial.timing());
-        *self = Self { next: self.next, requests: self.requests.wrapping_add(1), ..fresh };
+        let requests = self.requests.wrapping_add(1);
+        *self = Self { next: self.next, requests, lost: self.lost, ..fresh };
     }
 
     /// Sets after how long lockstep is reported; never if `None`.
@@ -275,6 +268,11 @@ impl Notify {
         if self.lockstep.due.take_if(|due| *due <= now).is_some() {
             self.effects.push_back(Effect::ReportLockstep);
         }
+    }
+
+    /// How many events could not be kept since this was asked last.
+    pub fn take_lost(&mut self) -> u32 {
+        std::mem::take(&mut self.lost)
     }
 
     /// What is to be done next, in this order.
@@ -388,11 +386,6 @@ impl Notify {
         self.lockstep.after
     }
 
-    /// What could not be kept.
-    pub fn lost(&self) -> Lost {
-        self.lost
-    }
-
     /// An event meets the request.
     fn process(&mut self, now: Instant, observed: Observed) {
         if let Some(letter) = observed.event.letter() {
@@ -450,7 +443,7 @@ impl Notify {
         if self.observed.len() < room {
             self.observed.push(observed);
         } else {
-            self.lost.observed = self.lost.observed.saturating_add(1);
+            self.lost = self.lost.saturating_add(1);
         }
     }
 
@@ -517,7 +510,7 @@ impl Notify {
             self.quarantine.push_back(observed);
             return;
         }
-        self.lost.quarantined = self.lost.quarantined.saturating_add(1);
+        self.lost = self.lost.saturating_add(1);
         // RFC 3435 §4.4.1, §B.1: `qbo`, for which there is always room.
         let overflow = Observed::new(package::QUARANTINE_BUFFER_OVERFLOW);
         if !self.overflowed && self.is_detected_in_quarantine(&overflow) {

@@ -157,9 +157,6 @@ impl Gateway {
             endpoint = %command.endpoint, %code, "command");
         match planned {
             Ok(plan) => {
-                if command.verb == Verb::CreateConnection {
-                    self.counters.count(Counter::ConnectionsMade);
-                }
                 let committed = command::commit(&mut self.state, now, ticket, command, plan);
                 self.follow(now, command);
                 self.follow_notifications(now, command);
@@ -238,7 +235,10 @@ impl Gateway {
             let acknowledge = self.incoming.wants_acknowledgement(execution.ticket);
             let response = result.and_then(|()| execution.response(&self.state, acknowledge));
             let (code, octets) = match response {
-                Ok(octets) => (ReturnCode::OK, octets),
+                Ok(octets) => {
+                    self.counters.add(Counter::ConnectionsMade, execution.reply.made());
+                    (ReturnCode::OK, octets)
+                }
                 Err(code) => (code, execution.refusal(code, acknowledge)),
             };
             self.answer(now, execution.ticket, code, octets);

@@ -14,6 +14,7 @@ use crate::endpoint::EndpointId;
 use crate::endpoint::notify::{Effect, Notify, Observed};
 use crate::endpoint::pressed::{Asked, Told};
 use crate::endpoint::signal::Scope;
+use crate::metrics::Counter;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
 use crate::package::EventId;
@@ -107,6 +108,8 @@ impl Gateway {
     pub(super) fn settle(&mut self, now: Instant) {
         while let Some(id) = self.state.stirred.pop() {
             self.settle_one(now, id);
+            let lost = self.state.endpoints[id].control.notify.take_lost();
+            self.counters.add(Counter::EventsLost, lost.into());
             self.state.listen(id, None, None);
             self.set_timer(id);
         }

@@ -554,7 +554,7 @@ fn the_timer_without_a_digit_map_runs_from_the_request() {
 fn a_full_quarantine_list_says_so() {
     let full = vec!["D/1"; QUARANTINE_MAX].join(" ");
     let see = format!("see {full}");
-    let notify = play(&[
+    let mut notify = play(&[
         ("rqnt A R=D/[0-9](N) B/PR=B/qbo(A)", ""),
         ("see D/9", "stop 0:A:D/9"),
         (&see, "stop"),
@@ -565,7 +565,7 @@ fn a_full_quarantine_list_says_so() {
         ("see D/2", ""),
         ("rqnt C R=D/3(N)", "stop"),
     ]);
-    assert_eq!(notify.lost(), Lost { quarantined: 3, observed: 0 });
+    assert_eq!((notify.take_lost(), notify.take_lost()), (3, 0));
     // Where nobody asks for it there is none.
     play(&[
         ("rqnt A R=D/[0-9](N)", ""),
@@ -584,8 +584,8 @@ fn a_full_list_of_observed_events_says_so() {
     play(&[("rqnt A R=D/[0-9](A,K),B/oef(N,K)", ""), (&see, &format!("0:A:{told},B/oef"))]);
     // If it is not what triggers, all goes on but that nothing is added; digits are still matched.
     let map = format!("rqnt A R=D/[0-9](D,K),B/oef(A,K) D=({}2)", "x".repeat(OBSERVED_MAX));
-    let notify = play(&[(&map, ""), (&see, ""), ("see D/2", &format!("0:A:{told},B/oef"))]);
-    assert_eq!(notify.lost(), Lost { quarantined: 0, observed: 1 });
+    let mut notify = play(&[(&map, ""), (&see, ""), ("see D/2", &format!("0:A:{told},B/oef"))]);
+    assert_eq!(notify.take_lost(), 1);
     // Nobody asks for it.
     play(&[("rqnt A R=D/1(A,K),D/2(N,K)", ""), (&see, ""), ("see D/1 D/2", &format!("0:A:{told}"))]);
     // What is observed meets the next request, all of it.

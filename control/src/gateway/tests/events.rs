@@ -478,3 +478,14 @@ fn a_list_of_signals_is_told_of_by_its_name_alone() {
         assert_code(&bench.ask("RQNT ds/e1-1/1@gw", &request), 538);
     }
 }
+
+#[test]
+fn events_that_are_asked_for_and_cannot_be_kept_are_counted() {
+    let mut bench = bench();
+    bench.ask("RQNT ds/e1-1/1@gw", "X: A\nR: D/[0-9](N)\n");
+    // One is told and unanswered; 128 wait behind it in quarantine.
+    bench.dial(&"1".repeat(1 + 128));
+    assert_eq!(bench.count(Counter::EventsLost), 0);
+    bench.dial("234");
+    assert_eq!(bench.count(Counter::EventsLost), 3);
+}

@@ -35,6 +35,7 @@ fn dlcx_aborts_a_crcx_whose_orders_are_under_way() {
     assert_eq!(answers, ["250 8 OK\n"]);
     let kinds: Vec<_> = bench.actions().iter().map(kind).collect();
     assert_eq!(kinds, ["encode", "connect", "disconnect", "encode"]);
+    assert_eq!(bench.count(Counter::ConnectionsMade), 0, "it was never made");
     assert_eq!(header(&bench.ask("AUEP ds/e1-1/17@gw", "F: B\n"), "B").as_deref(), Some("e:A"));
     // RFC 3435 §3.5.6: the aborted command's repetition gets its answer.
     let again = bench.say_only("CRCX 7 ds/e1-1/17@gw MGCP 1.0\nC: A1\nM: recvonly\nB: e:mu\n");
