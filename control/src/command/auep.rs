@@ -23,6 +23,7 @@ use crate::mgcp::code::{ReasonCode, ReturnCode};
 use crate::mgcp::event::{Events, RequestedEvents};
 use crate::mgcp::message::{BearerInformation, Command, InfoCode, Parameters, Reason, Response};
 use crate::mgcp::name::EndpointName;
+use crate::package::Extension;
 
 /// The most names that an answer holds: so many are not worth spelling.
 const NAMES_MAX: usize = DATAGRAM_MAX / "Z: ds/e1-1/1@g\r\n".len();
@@ -39,12 +40,13 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
     let selected = selected::all(state, &command.endpoint)?;
     let bulk = bulk::Request::read(&state.packages, &command.parameters)?;
     let endpoint = &state.endpoints[selected.endpoints[0]];
-    let texts = Texts::new(state, endpoint);
+    let items = command.parameters.requested_info.as_deref().unwrap_or_default();
+    let texts: Vec<_>;
     match selected.pattern.wildcard {
         Wildcard::None => {
-            let items = command.parameters.requested_info.as_deref().unwrap_or_default();
-            for item in items {
-                tell(&mut response.parameters, state.now, endpoint, *item, &texts);
+            texts = items.iter().map(|item| text(state, endpoint, *item)).collect();
+            for (item, text) in items.iter().zip(&texts) {
+                tell(&mut response.parameters, state.now, endpoint, *item, text.as_deref());
             }
         }
         // RFC 3435 §2.3.10: a wildcard asks for names alone; F is ignored.
@@ -70,70 +72,85 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
     within_datagram(response.to_octets())
 }
 
-/// The values that are text.
-struct Texts {
-    capabilities: String,
-    requested: String,
-    signals: String,
-    detected: String,
-    observed: String,
-    digit_map: String,
-    quarantine: String,
-    packages: String,
-    /// Those of packages, by their names.
-    extensions: Vec<(&'static str, String)>,
+/// The value of an item, if it is told as text and known.
+fn text(state: &State, endpoint: &Endpoint, item: InfoCode<'_>) -> Option<String> {
+    let Control { notify, signals, .. } = &endpoint.control;
+    Some(match item {
+        InfoCode::Capabilities => capabilities(state, endpoint.kind),
+        InfoCode::RequestedEvents => asked_for(notify.requested()),
+        InfoCode::SignalRequests => {
+            Events(signals.audited().map(|signal| signal.asked.clone()).collect()).to_string()
+        }
+        InfoCode::DetectEvents => {
+            Events(notify.detected().map(|pattern| pattern.asked.clone()).collect()).to_string()
+        }
+        InfoCode::ObservedEvents => notification::observed(notify.observed()),
+        // §2.3.10: only states that events tell of; none does.
+        InfoCode::EventStates => String::new(),
+        InfoCode::DigitMap => notify.digit_map().map(ToString::to_string).unwrap_or_default(),
+        InfoCode::QuarantineHandling => notify.request().quarantine.to_string(),
+        InfoCode::PackageList => endpoint.ds0().map(|_| state.packages.list()).unwrap_or_default(),
+        InfoCode::Other(name) => return extension(state, endpoint, name),
+        InfoCode::BearerInformation
+        | InfoCode::ConnectionId
+        | InfoCode::NotifiedEntity
+        | InfoCode::RequestIdentifier
+        | InfoCode::RestartMethod
+        | InfoCode::RestartDelay
+        | InfoCode::ReasonCode
+        | InfoCode::MaxDatagram
+        | InfoCode::CallId
+        | InfoCode::ConnectionMode
+        | InfoCode::ConnectionParameters
+        | InfoCode::LocalConnectionOptions
+        | InfoCode::LocalConnectionDescriptor
+        | InfoCode::RemoteConnectionDescriptor => return None,
+    })
 }
 
-impl Texts {
-    fn new(state: &State, endpoint: &Endpoint) -> Self {
-        let Control { notify, signals, .. } = &endpoint.control;
-        let requested = |list: &mut dyn Iterator<Item = &Requested>| {
-            RequestedEvents(list.map(Requested::to_asked).collect()).to_string()
-        };
-        let mut extensions = Vec::new();
-        // RFC 3435 §B.2: where there is the base package.
-        if state.packages.extension("B/NS").is_ok() {
-            let notification_state = match notify.notification_state() {
-                NotificationState::Notification => "ns",
-                NotificationState::Lockstep => "ls",
-                NotificationState::Other => "o",
-            };
-            extensions.push(("B/NS", notification_state.to_owned()));
-            extensions.push(("B/PR", requested(&mut notify.persistent().iter())));
+/// The value of a package's item, if the package is offered and has it for audits.
+// RFC 3435 §B.2, RFC 3991 §2.1, RFC 3992 §2.1.
+fn extension(state: &State, endpoint: &Endpoint, name: &str) -> Option<String> {
+    let Control { notify, notified, .. } = &endpoint.control;
+    match state.packages.extension(name).ok()? {
+        Extension::NotificationState => Some(match notify.notification_state() {
+            NotificationState::Notification => "ns".to_owned(),
+            NotificationState::Lockstep => "ls".to_owned(),
+            NotificationState::Other => "o".to_owned(),
+        }),
+        Extension::PersistentEvents => Some(asked_for(notify.persistent().iter())),
+        Extension::NotifiedEntityList => {
+            Some(notified.list().iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
         }
-        // RFC 3991 §2.1, RFC 3992 §2.1.
-        if state.packages.extension("RED/NL").is_ok() {
-            let list = endpoint.control.notified.list().iter().map(ToString::to_string);
-            extensions.push(("RED/NL", list.collect::<Vec<_>>().join(",")));
+        Extension::LockstepTime => {
+            Some(notify.lockstep_reported_after().unwrap_or_default().as_secs().to_string())
         }
-        if state.packages.extension("LCK/LST").is_ok() {
-            let after = notify.lockstep_reported_after().unwrap_or_default();
-            extensions.push(("LCK/LST", after.as_secs().to_string()));
-        }
-        Self {
-            capabilities: capabilities(state, endpoint.kind),
-            requested: requested(&mut notify.requested()),
-            signals: Events(signals.audited().map(|signal| signal.asked.clone()).collect()).to_string(),
-            detected: Events(notify.detected().map(|pattern| pattern.asked.clone()).collect()).to_string(),
-            observed: notification::observed(notify.observed()),
-            digit_map: notify.digit_map().map(ToString::to_string).unwrap_or_default(),
-            quarantine: notify.request().quarantine.to_string(),
-            packages: endpoint.ds0().map(|_| state.packages.list()).unwrap_or_default(),
-            extensions,
-        }
+        Extension::BulkRequestedInfo
+        | Extension::StartEndpoint
+        | Extension::EndpointsMax
+        | Extension::EndpointList
+        | Extension::EndpointMap
+        | Extension::NotifiedEntity
+        | Extension::Reset => None,
     }
 }
 
-/// Adds one item. What has no value is told as empty; what is not known is left out (§2.3.10).
+/// Events as a call agent would ask for them.
+fn asked_for<'a>(events: impl Iterator<Item = &'a Requested>) -> String {
+    RequestedEvents(events.map(Requested::to_asked).collect()).to_string()
+}
+
+/// Adds one item, whose [`text`] this is. What has no value is told as empty; what is not known is left
+/// out (§2.3.10).
 fn tell<'a>(
     to: &mut Parameters<'a>,
     now: Instant,
     endpoint: &Endpoint,
-    item: InfoCode<'_>,
-    texts: &'a Texts,
+    item: InfoCode<'a>,
+    text: Option<&'a str>,
 ) {
     match item {
-        InfoCode::Capabilities => to.capabilities = vec![&texts.capabilities],
+        InfoCode::Capabilities => to.capabilities = Vec::from_iter(text),
         InfoCode::BearerInformation => {
             let encoding = endpoint.ds0().map(|_| endpoint.law);
             to.bearer = Some(BearerInformation { encoding, others: Vec::new() });
@@ -147,24 +164,20 @@ fn tell<'a>(
         InfoCode::RequestIdentifier => {
             to.request = Some(Some(endpoint.control.notify.request().identifier));
         }
-        InfoCode::RequestedEvents => to.requested_events = Some(&texts.requested),
-        InfoCode::SignalRequests => to.signal_requests = Some(&texts.signals),
-        InfoCode::DetectEvents => to.detect_events = Some(&texts.detected),
-        InfoCode::ObservedEvents => to.observed_events = Some(&texts.observed),
-        // §2.3.10: only states that events tell of; none does.
-        InfoCode::EventStates => to.event_states = Some(""),
-        InfoCode::DigitMap => to.digit_map = Some(&texts.digit_map),
-        InfoCode::PackageList => to.packages = Some(&texts.packages),
+        InfoCode::RequestedEvents => to.requested_events = text,
+        InfoCode::SignalRequests => to.signal_requests = text,
+        InfoCode::DetectEvents => to.detect_events = text,
+        InfoCode::ObservedEvents => to.observed_events = text,
+        InfoCode::EventStates => to.event_states = text,
+        InfoCode::DigitMap => to.digit_map = text,
+        InfoCode::PackageList => to.packages = text,
         InfoCode::RestartMethod => to.restart_method = Some(audited(endpoint).method()),
         InfoCode::RestartDelay => {
             to.restart_delay_s = Some(audited(endpoint).delay_s(now).unwrap_or(0));
         }
         InfoCode::ReasonCode => to.reason = Some(reason(endpoint.outage)),
-        InfoCode::QuarantineHandling => to.quarantine = Some(&texts.quarantine),
-        InfoCode::Other(name) => {
-            let own = texts.extensions.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-            to.others.extend(own.map(|(own, value)| (*own, value.as_str())));
-        }
+        InfoCode::QuarantineHandling => to.quarantine = text,
+        InfoCode::Other(name) => to.others.extend(text.map(|text| (name, text))),
         InfoCode::MaxDatagram => to.max_datagram = u32::try_from(DATAGRAM_MAX).ok(),
         // Those of connections are AUCX's.
         InfoCode::CallId
