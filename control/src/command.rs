@@ -102,8 +102,8 @@ fn plan_verb(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, R
 pub enum Committed {
     /// Its orders are under way.
     UnderWay(ExecutionId),
-    /// It is done; this is the response.
-    Done(Vec<u8>),
+    /// It is done; this is the response, and its code.
+    Done(ReturnCode, Vec<u8>),
 }
 
 /// Carries a plan out.
@@ -122,7 +122,7 @@ pub fn commit(
         Plan::Delete(plan) => plan.commit(&mut commit),
         Plan::Configure(plan) => plan.commit(&mut commit),
         Plan::Audit(plan) => plan.commit(&mut commit),
-        Plan::Answer(octets) => return Committed::Done(octets),
+        Plan::Answer(octets) => return Committed::Done(ReturnCode::OK, octets),
     };
     let (state, id, execution) = commit.end(ticket, transaction, verb, reply);
     let outstanding = execution.outstanding;
@@ -131,6 +131,8 @@ pub fn commit(
         return Committed::UnderWay(id);
     }
     let (execution, result) = state.finish(id).expect("it was put there just now");
-    let response = result.and_then(|()| execution.response(state, false));
-    Committed::Done(response.unwrap_or_else(|code| execution.refusal(code, false)))
+    match result.and_then(|()| execution.response(state, false)) {
+        Ok(octets) => Committed::Done(ReturnCode::OK, octets),
+        Err(code) => Committed::Done(code, execution.refusal(code, false)),
+    }
 }

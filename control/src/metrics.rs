@@ -111,6 +111,13 @@ impl Counters {
         self.add(counter, 1);
     }
 
+    /// Counts one of what may come in any number: how many it makes, whenever that is worth a line in a log.
+    #[must_use]
+    pub fn count_seldom(&mut self, counter: Counter) -> Option<u64> {
+        self.count(counter);
+        Some(self.value(counter)).filter(|n| n.is_power_of_two())
+    }
+
     /// Counts `n`.
     pub fn add(&mut self, counter: Counter, n: u64) {
         self.0[counter as usize] += n;

@@ -46,9 +46,7 @@ impl Gateway {
             Source::Unknown => Counter::DroppedSource,
             Source::TooFast => Counter::DroppedRate,
         };
-        self.counters.count(counter);
-        let n = self.counters.value(counter);
-        if n.is_power_of_two() {
+        if let Some(n) = self.counters.count_seldom(counter) {
             warn!(from = %source, n, why = counter.name(), "MGCP dropped");
         }
         false
@@ -87,9 +85,7 @@ impl Gateway {
     }
 
     fn malformed(&mut self, path: Path, error: &ParseError) {
-        self.counters.count(Counter::Malformed);
-        if self.counters.value(Counter::Malformed).is_power_of_two() {
-            let n = self.counters.value(Counter::Malformed);
+        if let Some(n) = self.counters.count_seldom(Counter::Malformed) {
             warn!(from = %path.remote, n, offset = error.offset, rule = error.rule, "malformed MGCP");
         }
         if let Some(transaction) = error.transaction {
@@ -98,7 +94,7 @@ impl Gateway {
         }
     }
 
-    /// Carries a command out; which execution that is, if it takes longer.
+    /// Carries a command out, if it is new; which execution that is, if it takes longer.
     fn command(
         &mut self,
         now: Instant,
@@ -109,39 +105,39 @@ impl Gateway {
         if let Some(ranges) = &command.parameters.response_ack {
             self.incoming.acknowledged(now, path.remote, ranges);
         }
-        let ticket = match self.incoming.receive(now, path, command.transaction, octets) {
-            Disposition::New(ticket) => ticket,
+        match self.incoming.receive(now, path, command.transaction, octets) {
+            Disposition::New(ticket) => {
+                self.counters.count(counter_of(command.verb));
+                self.execute(now, path, command, ticket)
+            }
             Disposition::Known => {
                 // Its response may be sent again: behind what is to be told now.
                 let _ = self.announce_first(now, path, command);
-                return None;
+                None
             }
             Disposition::Full => {
                 let response = Response::new(ReturnCode::OVERLOAD, command.transaction);
                 self.refuse(path, ReturnCode::OVERLOAD, response.to_octets());
-                return None;
+                None
             }
-        };
-        self.counters.count(counter_of(command.verb));
-        let is_osmocoms = osmocom::is_theirs(&command.endpoint);
-        if is_osmocoms || self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional) {
+        }
+    }
+
+    fn execute(
+        &mut self,
+        now: Instant,
+        path: Path,
+        command: &Command<'_>,
+        ticket: Ticket,
+    ) -> Option<ExecutionId> {
+        let takes_no_promise = self.agents.of(path.remote.ip()).is_some_and(|agent| !agent.provisional);
+        if takes_no_promise || osmocom::is_theirs(&command.endpoint) {
             self.incoming.promise_nothing(ticket);
         }
-        // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
-        if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
-            self.counters.count(Counter::Shed);
-            let code = ReturnCode::OVERLOAD;
-            let octets = Response::new(code, command.transaction).to_octets();
-            self.answer(now, ticket, code, octets);
-            return None;
-        }
-        let ahead = match self.announce_first(now, path, command) {
-            // Osmocom's call agents take the first message of a datagram for the response.
-            Ok(_) if is_osmocoms => Vec::new(),
+        let ahead = match self.may_begin(now, path, command) {
             Ok(ahead) => ahead,
             Err(code) => {
-                let octets = Response::new(code, command.transaction).to_octets();
-                self.answer(now, ticket, code, octets);
+                self.answer(now, ticket, code, Response::new(code, command.transaction).to_octets());
                 return None;
             }
         };
@@ -155,27 +151,45 @@ impl Gateway {
         let code = planned.as_ref().map_or_else(|code| *code, |_| ReturnCode::OK);
         debug!(from = %path.remote, verb = %command.verb, transaction = command.transaction.0,
             endpoint = %command.endpoint, %code, "command");
-        match planned {
-            Ok(plan) => {
-                let committed = command::commit(&mut self.state, now, ticket, command, plan);
-                self.follow(now, command);
-                self.follow_notifications(now, command);
-                match committed {
-                    Committed::UnderWay(id) => {
-                        self.incoming.note(ticket, About { ahead, execution: Some(id) });
-                        self.watch(now, id);
-                        self.queue_up(ticket);
-                        return Some(id);
-                    }
-                    Committed::Done(octets) => self.answer(now, ticket, ReturnCode::OK, octets),
-                }
+        let Ok(plan) = planned else {
+            self.answer(now, ticket, code, response::refusal(&self.state, code, command));
+            return None;
+        };
+        let committed = command::commit(&mut self.state, now, ticket, command, plan);
+        self.follow(now, command);
+        self.follow_notifications(now, command);
+        match committed {
+            Committed::UnderWay(id) => {
+                self.incoming.note(ticket, About { ahead, execution: Some(id) });
+                self.watch(now, id);
+                self.queue_up(ticket);
+                Some(id)
             }
-            Err(code) => {
-                let octets = response::refusal(&self.state, code, command);
+            Committed::Done(code, octets) => {
                 self.answer(now, ticket, code, octets);
+                None
             }
         }
-        None
+    }
+
+    /// Whether a new command is executed now, and the endpoints whose RSIPs go ahead of its responses.
+    ///
+    /// # Errors
+    /// 409 for a new call when there is too much to do, 405 while a restart is to be told of.
+    fn may_begin(
+        &mut self,
+        now: Instant,
+        path: Path,
+        command: &Command<'_>,
+    ) -> Result<Vec<EndpointId>, ReturnCode> {
+        // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
+        if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
+            self.counters.count(Counter::Shed);
+            return Err(ReturnCode::OVERLOAD);
+        }
+        let ahead = self.announce_first(now, path, command)?;
+        // Osmocom's call agents take the first message of a datagram for the response.
+        Ok(if osmocom::is_theirs(&command.endpoint) { Vec::new() } else { ahead })
     }
 
     /// Sees to it that a command whose orders are not carried out ends.
