@@ -24,7 +24,7 @@ use dataplane::link::{Order, OrderId, Outcome, Report};
 use drivers::line::SpanId;
 use drivers::time::{Epoch, Instant};
 use rand::RngExt;
-use tracing::warn;
+use tracing::error;
 
 use crate::change::ExecutionId;
 use crate::command::state::State;
@@ -381,7 +381,7 @@ impl Gateway {
                 Due::Reconnect(number) => self.reconnect(now, number),
                 Due::Leave => self.shut_down(now),
                 Due::GiveUp(id) => {
-                    warn!("a core does not carry out its orders");
+                    error!("a core does not carry out its orders; the command is given up");
                     self.abort(now, id, ReturnCode::TIMED_OUT);
                 }
                 Due::LineChange(span) => self.change_line(now, span),

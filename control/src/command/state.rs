@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dataplane::limits::Limits;
 use dataplane::link::{JitterBounds, Quality};
+use drivers::line::SpanId;
 use drivers::net::Dscp;
 use drivers::time::{Epoch, Instant};
 use rand::rngs::StdRng;
@@ -118,6 +119,11 @@ impl State {
         let form = called.map_or(Form::Usual, |called| called.form);
         let domain = called.map_or(&self.settings.name, |called| &called.domain);
         EndpointName { local: self.endpoints.name(form, named), domain: domain.clone() }
+    }
+
+    /// The name of all endpoints of a span, for the log.
+    pub fn name_of_span(&self, span: SpanId) -> EndpointName {
+        self.name_of(Named::Span(usize::from(span.0)), None)
     }
 
     /// The name of the connection that is made next.

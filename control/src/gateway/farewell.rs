@@ -12,8 +12,8 @@ use super::Gateway;
 use crate::change::ExecutionId;
 use crate::command::auep;
 use crate::command::undo::Undo;
-use crate::endpoint::HalfId;
-use crate::endpoint::{EndpointId, Outage};
+use crate::endpoint::naming::Named;
+use crate::endpoint::{EndpointId, HalfId, Outage};
 use crate::metrics::Counter;
 use crate::mgcp::code::{ReasonCode, ReturnCode};
 use crate::mgcp::name::{CallId, ConnectionId};
@@ -62,7 +62,8 @@ impl Gateway {
     fn end_half(&mut self, half: HalfId, reason: ReasonCode) {
         let Some(connection) = self.state.end_one(half) else { return };
         let endpoint = half.endpoint;
-        warn!(endpoint = endpoint.0, connection = %connection.id, %reason, "a connection has lost its other half");
+        let name = self.state.name_of(Named::Endpoint(endpoint), None);
+        warn!(endpoint = %name, connection = %connection.id, %reason, "a connection has lost its other half");
         self.counters.count(Counter::ConnectionsLost);
         let id = self.state.take_execution_id();
         let core = self.state.endpoints[endpoint].core;

@@ -8,7 +8,7 @@ use drivers::line::Alarms;
 use drivers::line::SpanId;
 use drivers::span::SpanEvent;
 use drivers::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info};
 
 use super::{Due, Gateway};
 use crate::endpoint::Outage;
@@ -35,9 +35,9 @@ impl Gateway {
     pub(super) fn span_event(&mut self, now: Instant, span: SpanId, event: SpanEvent) {
         match event {
             SpanEvent::Alarms(alarms) => self.alarms(now, span, alarms),
-            SpanEvent::Slip(slip) => debug!(span = span.0, ?slip, "slip"),
+            SpanEvent::Slip(slip) => debug!(span = %self.state.name_of_span(span), ?slip, "slip"),
             SpanEvent::Failed => {
-                warn!(span = span.0, "the driver of this span cannot go on");
+                error!(span = %self.state.name_of_span(span), "the driver of this span cannot go on");
                 if self.phase.is_up() {
                     let endpoints: Vec<_> = self.state.endpoints.of_span(span).collect();
                     self.set_outage(now, &endpoints, Some(Outage::Failure));
@@ -48,7 +48,7 @@ impl Gateway {
     }
 
     fn alarms(&mut self, now: Instant, span: SpanId, alarms: Alarms) {
-        info!(span = span.0, ?alarms, "alarms");
+        info!(span = %self.state.name_of_span(span), ?alarms, "alarms");
         let line = self.lines[usize::from(span.0)];
         if line.has_failed == alarms.is_down() {
             self.stop_changing(span);
@@ -68,11 +68,11 @@ impl Gateway {
         let line = &mut self.lines[usize::from(span.0)];
         line.has_failed = !line.has_failed;
         line.changing = None;
-        let has_failed = line.has_failed;
+        let (has_failed, span_name) = (line.has_failed, self.state.name_of_span(span));
         if has_failed {
-            warn!(span = span.0, "the line has failed");
+            error!(span = %span_name, "the line has failed");
         } else {
-            info!(span = span.0, "the line is back");
+            info!(span = %span_name, "the line is back");
         }
         self.refresh_service(now, span);
     }

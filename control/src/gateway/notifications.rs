@@ -198,7 +198,6 @@ impl Gateway {
     /// The endpoint that has told something which nobody has answered.
     pub(super) fn notification_lost(&mut self, transaction: TransactionId) -> Option<EndpointId> {
         let Sent { item, .. } = self.teller.take(transaction)?;
-        warn!(transaction = transaction.0, "nobody answers NTFY");
         Some(self.undelivered(&item))
     }
 
@@ -327,7 +326,10 @@ impl Gateway {
     /// Something will never be heard: whose it was.
     fn undelivered(&mut self, item: &Item) -> EndpointId {
         if let What::Events(notification) = &item.what {
-            self.counters.count(Counter::NotificationsLost);
+            if let Some(n) = self.counters.count_seldom(Counter::NotificationsLost) {
+                let endpoint = self.state.name_of(Named::Endpoint(item.endpoint), None);
+                warn!(%endpoint, n, "a notification has reached nobody");
+            }
             self.state.endpoints[item.endpoint].control.notify.handle_lost(notification.id);
         }
         self.teller.retry();

@@ -63,8 +63,9 @@ impl Gateway {
                 self.disconnected(now, &[id]);
                 continue;
             }
-            warn!(transaction = transaction.0, "nobody answers RSIP");
             let Some(told) = self.announcer.sent.remove(&transaction) else { continue };
+            let call_agent = told.target.to_name();
+            warn!(%call_agent, endpoints = told.endpoints.len(), "nobody answers RSIP");
             let was_sent = |id: &EndpointId| {
                 self.state.endpoints[*id].control.announcement == Announcement::Sent(transaction)
             };

@@ -66,7 +66,7 @@ impl Gateway {
         if !self.phase.is_up() {
             return;
         }
-        info!(span = span.0, service = wanted.span.name(), out = wanted.out.len(), "service");
+        info!(span = %self.state.name_of_span(span), service = wanted.span.name(), out = wanted.out.len(), "service");
         service.out = wanted.out;
         let before = service.state;
         match (before, wanted.span) {

@@ -59,7 +59,8 @@ impl Reload {
         match read {
             Ok(config) => self.take(config),
             Err(reason) => {
-                error!(reason, "nothing is changed");
+                reason.lines().for_each(|line| error!("{line}"));
+                error!("nothing is changed");
                 Vec::new()
             }
         }
