@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dataplane::engine::{Engine, SpanShape};
+use dataplane::gear::Gear;
 use dataplane::limits::Limits;
 use dataplane::link::{
     Action, ClockRates, Codec, DetectorSet, Digit, Format, Formats, Identity, JitterBounds, Leg, Mode, Order,
@@ -133,7 +134,7 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
     const RELAYS: u32 = 100;
     let line = Line { carrier: Carrier::E1, law: Law::A };
     let pairs = 32 + 2 * RELAYS as usize;
-    let limits = Limits { pairs, jitter_buffer_octets: 4_096, orders: 256, observations: 16 };
+    let limits = Limits { pairs, relays: pairs, jitter_buffer_octets: 2_048, orders: 256, observations: 16 };
     let shape = SpanShape { id: SpanId(0), line, frames: 40 };
     let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
     let stats = Arc::new(Stats::default());
@@ -159,10 +160,11 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
             engine.apply(
                 now,
                 &order(Action::Connect { ds0: Ds0 { span: SpanId(0), timeslot }, port, identity, leg }),
+                Gear::default(),
             );
         }
         for pair in (1..31).filter(|_| phase == 90) {
-            engine.apply(now, &order(Action::Disconnect { port: PortSlot(2 * pair) }));
+            engine.apply(now, &order(Action::Disconnect { port: PortSlot(2 * pair) }), Gear::default());
         }
         for pair in 32..32 + 2 * RELAYS {
             let (relay, port) = (RelayId(pair / 2), PortSlot(2 * pair));
@@ -176,9 +178,9 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
                 dscp: Dscp::EF,
             };
             match phase {
-                0 => engine.apply(now, &order(Action::ConnectRelay { relay, port, leg })),
-                50 => engine.apply(now, &order(Action::ModifyRelay { port, leg })),
-                90 => engine.apply(now, &order(Action::Disconnect { port })),
+                0 => engine.apply(now, &order(Action::ConnectRelay { relay, port, leg }), Gear::default()),
+                50 => engine.apply(now, &order(Action::ModifyRelay { port, leg }), Gear::default()),
+                90 => engine.apply(now, &order(Action::Disconnect { port }), Gear::default()),
                 _ => engine.receive(port, peer(pair), now, &packet),
             }
         }
@@ -266,7 +268,7 @@ fn local_leg(mode: Mode, other: PortSlot) -> Leg {
 fn listening_and_playing_allocate_nothing() {
     const TICKS: u64 = 2_000;
     let line = Line { carrier: Carrier::E1, law: Law::A };
-    let limits = Limits { pairs: 1, jitter_buffer_octets: 4_096, orders: 128, observations: 256 };
+    let limits = Limits { pairs: 1, relays: 0, jitter_buffer_octets: 2_048, orders: 128, observations: 256 };
     let shape = SpanShape { id: SpanId(0), line, frames: 40 };
     let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
     let stats = Arc::new(Stats::default());
@@ -275,6 +277,9 @@ fn listening_and_playing_allocate_nothing() {
     let all = [DetectorSet::FAX, DetectorSet::ANSWER, DetectorSet::CHECK, DetectorSet::MILLIWATT];
     let detectors = all.into_iter().fold(DetectorSet::DTMF, DetectorSet::with);
     let mut observed = 0;
+    let watch = |timeslot| Action::Watch { side: Side::Line(Ds0 { span: SpanId(0), timeslot }), detectors };
+    let mut gear: Vec<_> =
+        Carrier::E1.timeslots().map(|timeslot| Gear::for_action(&watch(timeslot))).collect();
     seal(true);
     for tick in 0..TICKS {
         let now = Instant::from_nanos(tick * 5_000_000);
@@ -282,12 +287,14 @@ fn listening_and_playing_allocate_nothing() {
             let side = Side::Line(Ds0 { span: SpanId(0), timeslot });
             let id = OrderId(tick);
             if tick == 0 {
-                engine.apply(now, &Order { id, action: Action::Watch { side, detectors } });
+                let order = Order { id, action: Action::Watch { side, detectors } };
+                engine.apply(now, &order, gear.pop().expect("one for each line"));
             }
             if tick % 50 == 0 {
                 let digit = Digit::of_code((tick / 50 % 16) as u8).expect("0 to 15");
                 let (play, tone) = (PlayId(0), ToneSpec::dtmf(digit, -10, 60, 60));
-                engine.apply(now, &Order { id, action: Action::Play { side, play, tone } });
+                // Each line has had its gear.
+                engine.apply(now, &Order { id, action: Action::Play { side, play, tone } }, Gear::default());
             }
         }
         engine.playout(0, &rx, &mut tx);

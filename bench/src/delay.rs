@@ -107,7 +107,7 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
     let [gateway, local, _] = own_addresses();
     let range = PortRange { address: gateway.into(), first: 20_000, pairs: PTIMES_MS.len() as u16 };
     let ports = Ports(vec![range]);
-    let limits = Limits::for_ports(&ports);
+    let limits = Limits::new(&ports, 0, &bounds(args));
     let sockets = BoundSockets::bind(&ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
     let (mut control, link) = link::pair(&limits, Box::new(|| {}));
     let line = Clock.now() + LINE_BEGINS_AFTER;
@@ -267,13 +267,17 @@ impl<'a> Peers<'a> {
     }
 }
 
+fn bounds(args: &DelayArgs) -> JitterBounds {
+    JitterBounds { nominal_ms: args.jitter, max_ms: args.jitter.max(100), adaptive: false }
+}
+
 impl RtpPeer<'_> {
     fn connect(&self, place: usize, args: &DelayArgs) -> Result<Action, Failure> {
         let format = format(args.law.into());
         let rtp = self.socket.local_addr()?;
         // Nobody listens there; what RTCP says is of no interest here.
         let rtcp = SocketAddr::new(rtp.ip(), RTCP_SINK);
-        let jitter = JitterBounds { nominal_ms: args.jitter, max_ms: args.jitter.max(100), adaptive: false };
+        let jitter = bounds(args);
         Ok(Action::Connect {
             ds0: Ds0 { span: SpanId(0), timeslot: timeslot(place) },
             port: PortSlot(2 * place as u32),

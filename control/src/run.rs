@@ -424,7 +424,6 @@ mod tests {
     use std::net::UdpSocket;
     use std::thread::{self, JoinHandle};
 
-    use dataplane::limits::Limits;
     use dataplane::link::{self, CoreEnd};
 
     use super::*;
@@ -445,7 +444,7 @@ mod tests {
         let control = Control::bind(&config, None).unwrap();
         let address = control.addresses().next().unwrap();
         let stop = control.stop_handle();
-        let (link, core) = link::pair(&Limits::for_ports(&topology.ports[0]), control.waker());
+        let (link, core) = link::pair(&topology.limits(CoreId(0), &config.media.jitter), control.waker());
         let gateway = Gateway::new(&config, &topology, 1, Clock.epoch(), Clock.now());
         let cores = vec![Core { link, stats: Arc::default() }];
         let thread = thread::spawn(|| control.run(gateway, cores));

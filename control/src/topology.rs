@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use dataplane::link::RelayId;
+use dataplane::limits::Limits;
+use dataplane::link::{JitterBounds, RelayId};
 use drivers::line::{Carrier, Law, SpanId};
 use drivers::net::{PortRange, Ports};
 
@@ -120,6 +121,12 @@ impl Topology {
         let ports = share_ports(&config.media, &loads);
         let relays = share_relays(config.rtpbridge.endpoints, &ports);
         Ok(Self { spans: spans.collect(), relays, gateway_is_endpoint: config.gateway.mg, ports })
+    }
+
+    /// How large a core's tables are, whose jitter buffers keep to these bounds.
+    pub fn limits(&self, core: CoreId, jitter: &JitterBounds) -> Limits {
+        let relays = self.relays.iter().filter(|place| place.core == core).count();
+        Limits::new(&self.ports[usize::from(core.0)], relays, jitter)
     }
 
     /// How many DS0s a core carries.

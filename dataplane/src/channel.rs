@@ -28,8 +28,8 @@ pub(crate) struct Channel {
     pairs: [Option<u32>; CONNECTIONS_PER_ENDPOINT],
     /// Whether a tone is played to the line.
     is_playing: bool,
-    /// What listens to the line and plays to it.
-    station: Box<Station>,
+    /// What listens to the line and plays to it, once an order has wanted it.
+    station: Option<Box<Station>>,
 }
 
 const _: () = assert!(size_of::<Channel>() <= 64, "one cache line");
@@ -42,7 +42,7 @@ impl Channel {
             mix: Mix::IDLE,
             pairs: [None; CONNECTIONS_PER_ENDPOINT],
             is_playing: false,
-            station: Box::new(Station::new()),
+            station: None,
         }
     }
 
@@ -67,21 +67,36 @@ impl Channel {
         self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)));
     }
 
+    /// Takes what an order may want, unless it has it already. It keeps it.
+    pub(crate) fn equip(&mut self, station: &mut Option<Box<Station>>) {
+        if self.station.is_none() {
+            self.station = station.take();
+        }
+    }
+
+    fn station(&mut self) -> &mut Station {
+        self.station.as_mut().expect("what an order wants comes with it")
+    }
+
     /// Listens to the line for these.
     pub(crate) fn watch(&mut self, detectors: DetectorSet) {
-        self.station.ear.watch(detectors);
+        if let Some(station) = &mut self.station {
+            station.ear.watch(detectors);
+        }
     }
 
     /// Begins to play a tone to the line.
     pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
         self.is_playing = true;
-        self.station.plays.start(play, tone, self.law);
+        let law = self.law;
+        self.station().plays.start(play, tone, law);
     }
 
     /// Stops a tone.
     pub(crate) fn stop(&mut self, play: PlayId) {
-        self.station.plays.stop(play);
-        self.is_playing = !self.station.plays.is_empty();
+        let Some(station) = &mut self.station else { return };
+        station.plays.stop(play);
+        self.is_playing = !station.plays.is_empty();
     }
 
     /// Listens to what came from the line at `clock`, and has the connections that tell their peers of
@@ -93,8 +108,9 @@ impl Channel {
         rx: &[u8],
         observe: impl FnMut(Observation, u32),
     ) {
-        let ear = &mut self.station.ear;
-        ear.hear(DetectorSet::NONE, self.law, rx, observe);
+        let law = self.law;
+        let ear = &mut self.station().ear;
+        ear.hear(DetectorSet::NONE, law, rx, observe);
         if ear.follows_digits() {
             let (pressed, clock) = (ear.pressed(), clock + rx.len() as u64);
             for (_, pair) in self.connections().filter(|(place, _)| self.mix.to_connection[*place].circuit) {
@@ -114,14 +130,18 @@ impl Channel {
                 connections[pair].leave_line();
             }
         }
-        self.station.ear.follow_digits(is_wanted);
+        if let Some(station) = &mut self.station {
+            station.ear.follow_digits(is_wanted);
+        }
     }
 
     /// Puts the tones that are played to the line into `tx`, which holds what it is sent besides.
     // RFC 3435 §2.3.3: they go to the line alone, on no connection, whatever its mode.
     pub(crate) fn sound(&mut self, tx: &mut [u8], observe: impl FnMut(Observation)) {
-        self.station.plays.sound(self.law, tx, observe);
-        self.is_playing = !self.station.plays.is_empty();
+        let law = self.law;
+        let plays = &mut self.station().plays;
+        plays.sound(law, tx, observe);
+        self.is_playing = !plays.is_empty();
     }
 
     /// Fills `tx` with what connections or the test of the circuit have for the line. `rx` is what came
@@ -220,7 +240,7 @@ impl Channel {
 
     /// Whether the line is listened to.
     pub(crate) fn is_watched(&self) -> bool {
-        !self.station.ear.is_idle()
+        self.station.as_ref().is_some_and(|station| !station.ear.is_idle())
     }
 
     /// Whether some connection is sent something; `is_playing` says of a pair whether a tone is.

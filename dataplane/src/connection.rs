@@ -26,11 +26,14 @@ use crate::reports::Reports;
 use crate::rtp::dialler::{Dialler, Origin};
 use crate::rtp::packet::{Header, Packet};
 use crate::rtp::source::{Source, Verdict};
-use crate::rtp::telephone_event::{Events, TelephoneEvent};
+use crate::rtp::telephone_event::TelephoneEvent;
 use crate::station::Station;
 use crate::stats::{Counter, Stats};
 
+mod aside;
 mod dialling;
+
+pub(crate) use self::aside::Aside;
 
 /// The leg on one port pair.
 #[derive(Debug)]
@@ -61,13 +64,19 @@ pub(crate) struct Connection {
     pub heard: Heard,
     /// Whether RTP has come while its mode had it receive.
     has_begun: bool,
+    /// Whether it is to be told when the first packet comes.
+    is_awaited: bool,
     /// Whether its mode has ever had it receive.
     has_received: bool,
     /// Whether the peer was once found to use our SSRC.
     has_collided: bool,
-    /// What comes from the other leg, if the peer is one of this core's.
-    elastic_store: Box<ElasticStore>,
-    aside: Box<Aside>,
+    /// How often the jitter buffer has been adjusted.
+    adjustments: u32,
+    /// Of what comes from the other leg, if the peer is one of this core's. The octets lie in the jitter
+    /// buffer's memory, which has nothing to keep then.
+    elastic_store: ElasticStore,
+    /// What only some need.
+    aside: Option<Box<Aside>>,
 }
 
 /// All that a block played needs, but for its octets: the memory of thousands of connections does not stay
@@ -80,7 +89,7 @@ struct Playout {
     is_heard: bool,
     /// Whether it comes from another leg of this core, not from the network.
     is_local: bool,
-    /// Whether `aside` has something to do: to hear, to play of the peer's digits.
+    /// Whether `aside` is there and has something to do: to hear, to play of the peer's digits.
     is_watched: bool,
     is_dialling: bool,
 }
@@ -102,6 +111,8 @@ struct Feed {
     is_telling: bool,
 }
 
+const _: () =
+    assert!(JitterBuffer::CAPACITY_MIN >= ElasticStore::CAPACITY, "its memory is lent to the other");
 const _: () = assert!(size_of::<Playout>() <= 128, "a pair of cache lines, which CPUs fetch together");
 const _: () = assert!(size_of::<Feed>() <= 64, "one cache line");
 
@@ -111,33 +122,6 @@ enum Outlet {
     Nowhere,
     Network,
     Local,
-}
-
-/// What a connection needs only now and then; apart, so that the rest lies together.
-#[derive(Debug)]
-struct Aside {
-    station: Station,
-    events: Events,
-    dialler: Dialler,
-    /// Answers the tones of a continuity test that this connection's mode asks for.
-    transponder: Transponder,
-    /// Whether it is to be told when the first packet comes.
-    is_awaited: bool,
-    /// How often the jitter buffer has been adjusted.
-    adjustments: u32,
-}
-
-impl Aside {
-    const fn new() -> Self {
-        Self {
-            station: Station::new(),
-            events: Events::new(),
-            dialler: Dialler::new(),
-            transponder: Transponder::new(),
-            is_awaited: false,
-            adjustments: 0,
-        }
-    }
 }
 
 /// A packet of audio, as far as it shows how the peer sends.
@@ -200,18 +184,18 @@ impl Connection {
             heard_at: Instant::ZERO,
             heard: Heard::default(),
             has_begun: false,
+            is_awaited: false,
             has_received: false,
             has_collided: false,
-            elastic_store: Box::new(ElasticStore::new()),
-            aside: Box::new(Aside::new()),
+            adjustments: 0,
+            elastic_store: ElasticStore::new(),
+            aside: None,
         }
     }
 
-    /// Octets of memory that one takes, its buffers with it: a bit for each octet of the jitter buffer
-    /// says whether it has come.
+    /// Octets of memory that one takes, its buffers with it, but without what only some need.
     pub(crate) const fn memory(limits: &Limits) -> usize {
-        let apart = size_of::<Aside>() + size_of::<ElasticStore>() + Packetizer::BUFFER;
-        size_of::<Self>() + apart + limits.jitter_buffer_octets * 9 / 8
+        size_of::<Self>() + Packetizer::BUFFER + JitterBuffer::memory(limits.jitter_buffer_octets)
     }
 
     /// Becomes a leg of `channel`, whose line has the law `law` and stands at `clock`.
@@ -241,6 +225,8 @@ impl Connection {
         self.has_begun = false;
         self.has_received = receives(leg.mode);
         self.has_collided = false;
+        self.is_awaited = false;
+        self.adjustments = 0;
         self.silence();
         let ptime = ptime_octets(&leg);
         let first = Header {
@@ -261,12 +247,16 @@ impl Connection {
         let old = self.leg;
         self.set_leg(leg);
         self.has_received |= receives(leg.mode);
-        if leg.mode != old.mode {
-            self.aside.transponder = Transponder::new();
+        if leg.mode != old.mode
+            && let Some(aside) = &mut self.aside
+        {
+            aside.transponder = Transponder::new();
         }
         // What was being told was agreed on with whoever the peer was.
-        if leg.send_events != old.send_events || leg.peer != old.peer {
-            self.aside.dialler = Dialler::new();
+        if (leg.send_events != old.send_events || leg.peer != old.peer)
+            && let Some(aside) = &mut self.aside
+        {
+            aside.dialler = Dialler::new();
             self.feed.is_telling = false;
         }
         if leg.ptime_ms != old.ptime_ms {
@@ -290,12 +280,24 @@ impl Connection {
         }
     }
 
-    /// Ends it.
-    pub(crate) fn close(&mut self) {
+    /// Ends it; gives back what it was [equipped](Self::equip) with.
+    pub(crate) fn close(&mut self) -> Option<Box<Aside>> {
         self.channel = None;
         self.set_leg(IDLE);
         self.playout.is_heard = false;
         self.silence();
+        self.aside.take()
+    }
+
+    /// Takes what an order may want, unless it has it already.
+    pub(crate) fn equip(&mut self, aside: &mut Option<Box<Aside>>) {
+        if self.aside.is_none() {
+            self.aside = aside.take();
+        }
+    }
+
+    fn aside(&mut self) -> &mut Aside {
+        self.aside.as_mut().expect("what an order wants comes with it")
     }
 
     fn set_leg(&mut self, leg: Leg) {
@@ -310,7 +312,6 @@ impl Connection {
 
     /// Nobody listens to it or plays to it any more.
     fn silence(&mut self) {
-        *self.aside = Aside::new();
         (self.playout.is_watched, self.playout.is_dialling) = (false, false);
         (self.feed.is_playing, self.feed.is_telling) = (false, false);
     }
@@ -318,25 +319,29 @@ impl Connection {
     /// Listens to what the peer says for these.
     pub(crate) fn watch(&mut self, detectors: DetectorSet) {
         self.playout.is_watched = !detectors.is_empty();
-        self.aside.station.ear.watch(detectors);
+        if let Some(aside) = &mut self.aside {
+            aside.station.ear.watch(detectors);
+        }
     }
 
     /// Has it told when the first packet comes, or no longer.
     pub(crate) fn await_media(&mut self, is_awaited: bool) {
-        self.aside.is_awaited = is_awaited;
+        self.is_awaited = is_awaited;
     }
 
     /// Begins to play a tone to the peer.
     pub(crate) fn start(&mut self, play: PlayId, tone: ToneSpec) {
         self.feed.is_playing = true;
-        self.aside.station.plays.start(play, tone, self.law);
+        let law = self.law;
+        self.aside().station.plays.start(play, tone, law);
     }
 
     /// Stops a tone.
     pub(crate) fn stop(&mut self, play: PlayId) {
-        self.aside.station.plays.stop(play);
-        self.aside.dialler.release(Origin::Play(play));
-        self.feed.is_playing = !self.aside.station.plays.is_empty();
+        let Some(aside) = &mut self.aside else { return };
+        aside.station.plays.stop(play);
+        aside.dialler.release(Origin::Play(play));
+        self.feed.is_playing = !aside.station.plays.is_empty();
     }
 
     /// Whether a tone is played to the peer, or a digit told.
@@ -347,9 +352,10 @@ impl Connection {
     /// Puts the tones that are played to the peer into what goes out besides, at `clock`.
     pub(crate) fn sound(&mut self, now: Instant, clock: u64, octets: &mut [u8], reports: &mut Reports) {
         self.dial_played(clock, octets.len() as u32);
-        let (side, station) = (Side::Network(self.port), &mut self.aside.station);
-        station.plays.sound(self.law, octets, |what| reports.observed(side, now, what, 0));
-        self.feed.is_playing = !station.plays.is_empty();
+        let (side, law) = (Side::Network(self.port), self.law);
+        let plays = &mut self.aside().station.plays;
+        plays.sound(law, octets, |what| reports.observed(side, now, what, 0));
+        self.feed.is_playing = !plays.is_empty();
     }
 
     /// Changes the line's law. What waits to be played was in the old one, and is dropped.
@@ -408,7 +414,7 @@ impl Connection {
     #[cold]
     fn begin(&mut self, now: Instant, reports: &mut Reports) {
         self.has_begun = receives(self.leg.mode);
-        if self.has_begun && self.aside.is_awaited {
+        if self.has_begun && self.is_awaited {
             reports.observed(Side::Network(self.port), now, Observation::Media(MediaEvent::Began), 0);
         }
     }
@@ -490,8 +496,8 @@ impl Connection {
 
     /// Takes an event that came under `timestamp`.
     fn dial(&mut self, now: Instant, timestamp: u32, event: TelephoneEvent, reports: &mut Reports) {
-        let Aside { station, events, .. } = &mut *self.aside;
         let side = Side::Network(self.port);
+        let Aside { station, events, .. } = self.aside();
         events.receive(timestamp, event, |what| {
             station.ear.told(what, |what| reports.observed(side, now, what, 0));
         });
@@ -500,7 +506,7 @@ impl Connection {
 
     /// The peer's timestamps begin anew.
     fn redial(&mut self, now: Instant, reports: &mut Reports) {
-        let Aside { station, events, .. } = &mut *self.aside;
+        let Some(Aside { station, events, .. }) = self.aside.as_deref_mut() else { return };
         let side = Side::Network(self.port);
         events.restart(|what| station.ear.told(what, |what| reports.observed(side, now, what, 0)));
         self.playout.is_dialling = false;
@@ -509,7 +515,8 @@ impl Connection {
     /// What the line is to hear next, exactly as much as `out` holds, in the line's law.
     pub(crate) fn play(&mut self, now: Instant, out: &mut [u8], stats: &Stats, reports: &mut Reports) {
         if self.playout.is_local {
-            let read = self.elastic_store.read(out, self.law.silence());
+            let ring = lent(&mut self.playout.jitter_buffer);
+            let read = self.elastic_store.read(ring, out, self.law.silence());
             if read.missing > 0 {
                 stats.add(Counter::ConcealedOctets, read.missing as u64);
             }
@@ -523,7 +530,7 @@ impl Connection {
             }
             if played.adjusted {
                 stats.add(Counter::JitterAdjusted, 1);
-                self.aside.adjustments = self.aside.adjustments.wrapping_add(1);
+                self.adjustments = self.adjustments.wrapping_add(1);
             }
         }
         if self.playout.is_dialling || self.playout.is_watched {
@@ -533,17 +540,18 @@ impl Connection {
 
     /// Puts the peer's digits into what is played, and listens to it.
     fn listen(&mut self, now: Instant, out: &mut [u8], reports: &mut Reports) {
-        let Aside { station: Station { ear, .. }, events, .. } = &mut *self.aside;
-        let side = Side::Network(self.port);
-        if self.playout.is_dialling {
-            events.play(self.law, out, |what| ear.told(what, |what| reports.observed(side, now, what, 0)));
-            self.playout.is_dialling = events.are_sounding();
+        let (side, law) = (Side::Network(self.port), self.law);
+        let (is_dialling, is_watched) = (self.playout.is_dialling, self.playout.is_watched);
+        let Aside { station: Station { ear, .. }, events, .. } = self.aside();
+        if is_dialling {
+            events.play(law, out, |what| ear.told(what, |what| reports.observed(side, now, what, 0)));
         }
         // One digit, one observation: a peer that sends events means them.
-        if self.playout.is_watched {
+        if is_watched {
             let told = if events.have_come() { DetectorSet::DTMF } else { DetectorSet::NONE };
-            ear.hear(told, self.law, out, |what, ago| reports.observed(side, now, what, ago));
+            ear.hear(told, law, out, |what, ago| reports.observed(side, now, what, ago));
         }
+        self.playout.is_dialling = events.are_sounding();
     }
 
     /// Takes octets for the peer, in the line's law, as they came at `clock`.
@@ -573,7 +581,8 @@ impl Connection {
 
     /// Answers the tones of a continuity test in `rx`, both in the line's law.
     pub(crate) fn transpond(&mut self, rx: &[u8], tx: &mut [u8]) {
-        self.aside.transponder.process(self.law, rx, tx);
+        let law = self.law;
+        self.aside().transponder.process(law, rx, tx);
     }
 
     /// Hands octets, in this line's law, to the other leg of a local connection, if that leg agrees.
@@ -592,7 +601,8 @@ impl Connection {
         other.received.add(octets.len());
         if other.playout.is_heard {
             let is_one_span = channel as usize / TIMESLOTS_MAX == other_channel as usize / TIMESLOTS_MAX;
-            other.elastic_store.write(octets, translate, is_one_span);
+            let ring = lent(&mut other.playout.jitter_buffer);
+            other.elastic_store.write(ring, octets, translate, is_one_span);
         }
     }
 
@@ -612,7 +622,7 @@ impl Connection {
 
     /// How often the jitter buffer has been adjusted.
     pub(crate) fn adjustments(&self) -> u32 {
-        self.aside.adjustments
+        self.adjustments
     }
 
     /// What it has seen, but for the latency.
@@ -651,6 +661,11 @@ impl Tally {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(octets as u32);
     }
+}
+
+/// A jitter buffer's memory, for a local connection.
+fn lent(jitter_buffer: &mut JitterBuffer) -> &mut [u8; ElasticStore::CAPACITY] {
+    jitter_buffer.lend().first_chunk_mut().expect("a jitter buffer is no smaller than an elastic store")
 }
 
 /// Whether a mode takes what the peer sends.

@@ -27,10 +27,12 @@
 
 use crate::codec::g711;
 
-/// The octets for one leg of a local connection.
+/// The account of the octets for one leg of a local connection.
+///
+/// They lie in memory that is handed in, always the same: a leg that is local has no use for its jitter
+/// buffer's.
 #[derive(Debug)]
 pub(crate) struct ElasticStore {
-    octets: [u8; Self::CAPACITY],
     /// Octets written and read; both wrap.
     written: u32,
     read: u32,
@@ -73,7 +75,6 @@ impl ElasticStore {
     /// Empty.
     pub(crate) const fn new() -> Self {
         Self {
-            octets: [0; Self::CAPACITY],
             written: 0,
             read: 0,
             block: 0,
@@ -96,12 +97,18 @@ impl ElasticStore {
     }
 
     /// Takes a block of one line, through a table if the other's law is another.
-    pub(crate) fn write(&mut self, octets: &[u8], translate: Option<&[u8; 256]>, is_one_span: bool) {
+    pub(crate) fn write(
+        &mut self,
+        ring: &mut [u8; Self::CAPACITY],
+        octets: &[u8],
+        translate: Option<&[u8; 256]>,
+        is_one_span: bool,
+    ) {
         (self.block, self.is_one_span) = (octets.len(), is_one_span);
         let at = self.written as usize % Self::CAPACITY;
         let (head, tail) = octets.split_at(octets.len().min(Self::CAPACITY - at));
         for (at, part) in [(at, head), (0, tail)] {
-            g711::copy(part, translate, &mut self.octets[at..][..part.len()]);
+            g711::copy(part, translate, &mut ring[at..][..part.len()]);
         }
         self.written = self.written.wrapping_add(octets.len() as u32);
         if self.level() > Self::CAPACITY - HISTORY {
@@ -110,7 +117,7 @@ impl ElasticStore {
     }
 
     /// Gives the other line its block; `silence` where there is nothing.
-    pub(crate) fn read(&mut self, out: &mut [u8], silence: u8) -> Read {
+    pub(crate) fn read(&mut self, ring: &[u8; Self::CAPACITY], out: &mut [u8], silence: u8) -> Read {
         let mut slipped = self.begin(out.len());
         if !self.is_running {
             out.fill(silence);
@@ -120,8 +127,8 @@ impl ElasticStore {
         let n = self.level().min(out.len());
         let at = self.read as usize % Self::CAPACITY;
         let (head, tail) = out[..n].split_at_mut(n.min(Self::CAPACITY - at));
-        head.copy_from_slice(&self.octets[at..][..head.len()]);
-        tail.copy_from_slice(&self.octets[..tail.len()]);
+        head.copy_from_slice(&ring[at..][..head.len()]);
+        tail.copy_from_slice(&ring[..tail.len()]);
         self.read = self.read.wrapping_add(n as u32);
         out[n..].fill(silence);
         if n < out.len() {
@@ -225,6 +232,7 @@ mod tests {
     /// Two lines, their blocks' lengths and times between them in ns, and what is between them.
     struct Lines {
         store: ElasticStore,
+        ring: [u8; ElasticStore::CAPACITY],
         blocks: [usize; 2],
         times: [u64; 2],
         due: [u64; 2],
@@ -244,20 +252,20 @@ mod tests {
         fn new(blocks: [usize; 2], ppm: [i64; 2], after: u64) -> Self {
             let times =
                 [0, 1].map(|i| (blocks[i] as i64 * 125_000 * (1_000_000 - ppm[i]) / 1_000_000) as u64);
-            let store = ElasticStore::new();
+            let (store, ring) = (ElasticStore::new(), [0; _]);
             let (said, heard, slipped, missing) = (0, Vec::new(), 0, 0);
-            Self { store, blocks, times, due: [0, after], said, heard, slipped, missing }
+            Self { store, ring, blocks, times, due: [0, after], said, heard, slipped, missing }
         }
 
         fn write(&mut self) {
             let block: Vec<u8> = (0..self.blocks[0] as u64).map(|i| voice(self.said + i)).collect();
             self.said += block.len() as u64;
-            self.store.write(&block, None, false);
+            self.store.write(&mut self.ring, &block, None, false);
         }
 
         fn read(&mut self) {
             let mut block = vec![0; self.blocks[1]];
-            let read = self.store.read(&mut block, SILENCE);
+            let read = self.store.read(&self.ring, &mut block, SILENCE);
             self.slipped += read.slipped;
             self.missing += read.missing;
             self.heard.extend(block);
@@ -378,13 +386,13 @@ mod tests {
 
     #[test]
     fn within_a_span_no_margin_is_kept() {
-        let mut store = ElasticStore::new();
+        let (mut store, mut ring) = (ElasticStore::new(), [0; ElasticStore::CAPACITY]);
         let mut out = [0; 40];
         for block in 0..100_u8 {
-            let read = store.read(&mut out, SILENCE);
+            let read = store.read(&ring, &mut out, SILENCE);
             assert_eq!(read, Read::default());
             assert_eq!(out, [if block == 0 { SILENCE } else { block - 1 }; 40]);
-            store.write(&[block; 40], None, true);
+            store.write(&mut ring, &[block; 40], None, true);
         }
     }
 }

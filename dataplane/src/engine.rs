@@ -22,7 +22,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::channel::{Channel, Rows};
 use crate::connection::{Collision, Connection};
-use crate::limits::Limits;
+use crate::gear::Gear;
+use crate::limits::{Limits, ORDERS_PER_TICK};
 use crate::link::{
     Action, ConnectionStats, DetectorSet, Identity, Leg, Observation, Order, Outcome, PlayId, RelayId,
     RelayLeg, Report, Side, Supervision, ToneSpec,
@@ -60,6 +61,8 @@ pub struct Engine {
     supervisors: Supervisors,
     outbox: Outbox,
     reports: Reports,
+    /// What orders did not want, or connections no longer do.
+    returned: Vec<Gear>,
     /// The next pair that `close` has to look at.
     closing: usize,
     rng: StdRng,
@@ -102,34 +105,41 @@ impl Engine {
             supervisors: Supervisors::new(limits.pairs),
             outbox: Outbox::new(limits.pairs),
             reports: Reports::new(limits, Arc::clone(&stats)),
+            returned: Vec::with_capacity(ORDERS_PER_TICK),
             closing: 0,
             rng,
             stats,
         }
     }
 
-    /// Carries out an order; its report waits to be polled then.
+    /// Carries out an order, given what it may want; its report waits to be polled then, and what it did
+    /// not want.
     ///
-    /// To be called [`ORDERS_PER_TICK`](crate::limits::ORDERS_PER_TICK) times at most before reports are polled and
+    /// To be called [`ORDERS_PER_TICK`] times at most before gear and reports are polled and
     /// [`transmit`](Self::transmit) is called.
     ///
     /// # Panics
     /// If the order is not for a DS0 of this core, an idle pair (Connect) or a pair that carries a
-    /// connection (all others): control keeps the account of these.
-    pub fn apply(&mut self, now: Instant, order: &Order) {
+    /// connection (all others), or comes without its gear: control keeps the account of these.
+    pub fn apply(&mut self, now: Instant, order: &Order, mut gear: Gear) {
         let outcome = match order.action {
-            Action::Connect { ds0, port, ref identity, leg } => self.connect(now, ds0, port, identity, leg),
-            Action::Modify { port, leg } => self.modify(port, leg),
+            Action::Connect { ds0, port, ref identity, leg } => {
+                self.connect(now, ds0, port, identity, leg, &mut gear)
+            }
+            Action::Modify { port, leg } => self.modify(port, leg, &mut gear),
             Action::ConnectRelay { relay, port, leg } => self.connect_relay(relay, port, leg),
             Action::ModifyRelay { port, leg } => self.modify_relay(port, leg),
-            Action::Disconnect { port } => self.disconnect(now, port),
+            Action::Disconnect { port } => self.disconnect(now, port, &mut gear),
             Action::Survey { port } => self.survey(port),
             Action::Encode { ds0, law } => self.encode(ds0, law),
-            Action::Watch { side, detectors } => self.watch(side, detectors),
+            Action::Watch { side, detectors } => self.watch(side, detectors, &mut gear),
             Action::Supervise { port, wanted } => self.supervise(now, port, wanted),
-            Action::Play { side, play, ref tone } => self.start(side, play, *tone),
+            Action::Play { side, play, ref tone } => self.start(side, play, *tone, &mut gear),
             Action::Stop { side, play } => self.stop(side, play),
         };
+        if !gear.is_empty() {
+            self.returned.push(gear);
+        }
         self.reports.done(Report::Done { id: order.id, outcome });
     }
 
@@ -220,7 +230,7 @@ impl Engine {
     pub fn close(&mut self, now: Instant, sockets: &mut impl RtpSockets) -> bool {
         while self.closing < self.connections.len() && !self.outbox.is_full() {
             if self.connections[self.closing].channel.is_some() {
-                self.disconnect(now, PortSlot(self.closing as u32 * 2));
+                self.disconnect(now, PortSlot(self.closing as u32 * 2), &mut Gear::default());
             }
             self.closing += 1;
         }
@@ -228,12 +238,25 @@ impl Engine {
         self.closing == self.connections.len() && self.outbox.is_empty()
     }
 
+    /// Gear that is of no more use here.
+    pub fn poll_returned(&mut self) -> Option<Gear> {
+        self.returned.pop()
+    }
+
     /// The next report.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.poll()
     }
 
-    fn connect(&mut self, now: Instant, ds0: Ds0, port: PortSlot, identity: &Identity, leg: Leg) -> Outcome {
+    fn connect(
+        &mut self,
+        now: Instant,
+        ds0: Ds0,
+        port: PortSlot,
+        identity: &Identity,
+        leg: Leg,
+        gear: &mut Gear,
+    ) -> Outcome {
         let index = self.channel_index(ds0);
         let pair = port.pair();
         let connection = &mut self.connections[pair];
@@ -244,6 +267,8 @@ impl Engine {
         let trunk = &self.spans[index / TIMESLOTS_MAX];
         let law = self.channels[index].law;
         connection.open(index as u32, identity, leg, law, trunk.clock, phase(index, trunk.frames));
+        connection.equip(&mut gear.aside);
+        self.channels[index].equip(&mut gear.station);
         self.reporting.open(now, pair, identity, &mut self.rng);
         self.outbox.mark(port, leg.dscp);
         self.channels[index].attach(pair as u32);
@@ -251,9 +276,11 @@ impl Engine {
         Outcome::Done
     }
 
-    fn modify(&mut self, port: PortSlot, leg: Leg) -> Outcome {
+    fn modify(&mut self, port: PortSlot, leg: Leg, gear: &mut Gear) -> Outcome {
         let (index, connection) = self.live(port);
+        connection.equip(&mut gear.aside);
         connection.modify(leg);
+        self.channels[index].equip(&mut gear.station);
         self.outbox.mark(port, leg.dscp);
         self.remix(index);
         Outcome::Done
@@ -273,7 +300,7 @@ impl Engine {
         Outcome::Done
     }
 
-    fn disconnect(&mut self, now: Instant, port: PortSlot) -> Outcome {
+    fn disconnect(&mut self, now: Instant, port: PortSlot, gear: &mut Gear) -> Outcome {
         if let Some(seen) = self.relays.disconnect(port.pair()) {
             return Outcome::Seen(seen);
         }
@@ -281,7 +308,7 @@ impl Engine {
         let pair = port.pair();
         self.say_bye(now, pair);
         let (index, connection) = self.live(port);
-        connection.close();
+        gear.aside = connection.close();
         self.reporting.close(pair);
         self.supervisors.forget(pair);
         self.channels[index].detach(pair as u32);
@@ -302,11 +329,16 @@ impl Engine {
         Outcome::Done
     }
 
-    fn watch(&mut self, side: Side, detectors: DetectorSet) -> Outcome {
+    fn watch(&mut self, side: Side, detectors: DetectorSet, gear: &mut Gear) -> Outcome {
         match side {
-            Side::Network(port) => self.live(port).1.watch(detectors),
+            Side::Network(port) => {
+                let (_, connection) = self.live(port);
+                connection.equip(&mut gear.aside);
+                connection.watch(detectors);
+            }
             Side::Line(ds0) => {
                 let index = self.channel_index(ds0);
+                self.channels[index].equip(&mut gear.station);
                 self.channels[index].watch(detectors);
                 self.settle(index);
             }
@@ -321,15 +353,17 @@ impl Engine {
         Outcome::Done
     }
 
-    fn start(&mut self, side: Side, play: PlayId, tone: ToneSpec) -> Outcome {
+    fn start(&mut self, side: Side, play: PlayId, tone: ToneSpec, gear: &mut Gear) -> Outcome {
         let index = match side {
             Side::Network(port) => {
                 let (index, connection) = self.live(port);
+                connection.equip(&mut gear.aside);
                 connection.start(play, tone);
                 index
             }
             Side::Line(ds0) => {
                 let index = self.channel_index(ds0);
+                self.channels[index].equip(&mut gear.station);
                 self.channels[index].start(play, tone);
                 index
             }

@@ -116,9 +116,18 @@ struct Rare {
 
 impl JitterBuffer {
     /// The smallest capacity.
-    pub const CAPACITY_MIN: usize = 8 * HISTORY;
+    pub const CAPACITY_MIN: usize = 4 * HISTORY;
 
-    /// Room for `capacity` octets, of which an eighth is history and another eighth spare.
+    /// Octets of the ring that keeps to these bounds whatever comes: 2,048 up to 100 ms, 4,096 up to 260 ms.
+    pub const fn capacity_for(bounds: &JitterBounds) -> usize {
+        let mut capacity = 2 * Self::CAPACITY_MIN;
+        while room(capacity) < bounds.max_ms as usize * OCTETS_PER_MS as usize {
+            capacity *= 2;
+        }
+        capacity
+    }
+
+    /// Room for `capacity` octets, of which a quarter is history and an eighth spare.
     ///
     /// # Panics
     /// If `capacity` is no power of two, or less than [`Self::CAPACITY_MIN`].
@@ -153,6 +162,11 @@ impl JitterBuffer {
         }
     }
 
+    /// Octets of memory that one takes: a bit for each octet of the ring says whether it has come.
+    pub const fn memory(capacity: usize) -> usize {
+        size_of::<Rare>() + capacity + capacity / 8
+    }
+
     /// Begins a leg, empty. Bounds that the capacity has no room for are cut to it.
     pub fn start(&mut self, bounds: JitterBounds, fill: Fill) {
         (self.is_sound, self.idle_octet) = match fill {
@@ -172,7 +186,7 @@ impl JitterBuffer {
         self.has_played = false;
         self.has_jumped = false;
         self.adjusted = false;
-        let room = (self.reach() - PACKET) as u32;
+        let room = room(self.octets.len()) as u32;
         let in_octets = |ms: u16| (u32::from(ms) * OCTETS_PER_MS).min(room);
         let nominal = in_octets(bounds.nominal_ms);
         self.margins = Margins::new(nominal, in_octets(bounds.max_ms).max(nominal), bounds.adaptive);
@@ -217,6 +231,12 @@ impl JitterBuffer {
             self.come.set(timestamp, len);
         }
         Inserted { late, duplicate }
+    }
+
+    /// The ring's memory, for whoever gives the line its octets in place of this until the next
+    /// [`start`](Self::start).
+    pub fn lend(&mut self) -> &mut [u8] {
+        &mut self.octets
     }
 
     /// Takes exactly `out.len()` octets for the line.
@@ -412,17 +432,17 @@ impl JitterBuffer {
 
     /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
     ///
-    /// What has left the history is cleared a history's length at a time, which the spare octets give time
-    /// for: a cache line of bits is touched once, not in each block.
+    /// What has left the history is cleared as many octets at a time as are spare: a cache line of bits is
+    /// touched once, not in each block.
     fn advance(&mut self, len: usize) {
-        let history = self.history() as u32;
+        let (history, spare) = (history(self.octets.len()) as u32, spare(self.octets.len()) as u32);
         let oldest = self.next.wrapping_sub(history);
         self.next = self.next.wrapping_add(len as u32);
-        let begun = self.next.wrapping_sub(history) & !(history - 1);
-        let mut chunk = oldest & !(history - 1);
+        let begun = self.next.wrapping_sub(history) & !(spare - 1);
+        let mut chunk = oldest & !(spare - 1);
         while chunk != begun {
-            self.come.clear(chunk, history as usize);
-            chunk = chunk.wrapping_add(history);
+            self.come.clear(chunk, spare as usize);
+            chunk = chunk.wrapping_add(spare);
         }
     }
 
@@ -461,18 +481,32 @@ impl JitterBuffer {
 
     fn is_in_reach(&self, timestamp: u32, len: usize) -> bool {
         let margin = self.margin(timestamp);
-        margin >= -(self.history() as i32) && margin <= (self.reach() - len) as i32
+        margin >= -(history(self.octets.len()) as i32) && margin <= (self.reach() - len) as i32
     }
 
-    /// Octets kept behind the line.
-    fn history(&self) -> usize {
-        self.octets.len() / 8
-    }
-
-    /// Octets that can wait ahead of it; as many again as the history stay free to step back over.
     fn reach(&self) -> usize {
-        self.octets.len() - 2 * self.history()
+        reach(self.octets.len())
     }
+}
+
+/// Octets of a ring that are kept behind the line.
+const fn history(capacity: usize) -> usize {
+    capacity / 4
+}
+
+/// Octets of a ring that have left the history and wait to be cleared.
+const fn spare(capacity: usize) -> usize {
+    capacity / 8
+}
+
+/// Octets of a ring that can wait ahead of the line.
+const fn reach(capacity: usize) -> usize {
+    capacity - history(capacity) - spare(capacity)
+}
+
+/// The longest wait, in octets, that the bounds of a leg can allow in a ring.
+const fn room(capacity: usize) -> usize {
+    reach(capacity) - PACKET
 }
 
 const OCTETS_PER_MS: u32 = 8;

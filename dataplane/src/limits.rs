@@ -4,7 +4,8 @@ use drivers::net::Ports;
 
 use crate::channel::Rows;
 use crate::connection::Connection;
-use crate::link::{Order, Report};
+use crate::jitter_buffer::JitterBuffer;
+use crate::link::{JitterBounds, Order, Report};
 use crate::relay::Relays;
 use crate::supervision::Supervisors;
 
@@ -23,6 +24,8 @@ pub const ORDERS_PER_TICK: usize = 256;
 pub struct Limits {
     /// RTP and RTCP port pairs; each can carry one connection.
     pub pairs: usize,
+    /// Relays, at most as many as pairs.
+    pub relays: usize,
     /// Octets of one connection's jitter buffer: a power of two. 8 octets are 1 ms.
     pub jitter_buffer_octets: usize,
     /// Orders that can be under way at a time.
@@ -32,13 +35,23 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The usual sizes for a core with these ports.
+    /// The usual sizes for a core with these ports and this many relays, whose legs keep to these bounds.
+    pub fn new(ports: &Ports, relays: usize, jitter: &JitterBounds) -> Self {
+        Self {
+            pairs: ports.slots() / 2,
+            relays,
+            jitter_buffer_octets: JitterBuffer::capacity_for(jitter),
+            orders: Self::orders(ports),
+            observations: 4_096,
+        }
+    }
+
+    /// The usual number of orders for a core with these ports.
     ///
     /// A command for all endpoints gives an order for each, and may be followed by another such at once
     /// while the first one's are still carried out: so there is room for two orders a pair.
-    pub fn for_ports(ports: &Ports) -> Self {
-        let pairs = ports.slots() / 2;
-        Self { pairs, jitter_buffer_octets: 4_096, orders: (2 * pairs).max(4_096), observations: 4_096 }
+    pub fn orders(ports: &Ports) -> usize {
+        ports.slots().max(4_096)
     }
 
     /// Octets of memory that they take, all of it allocated at start. Channels, 32 KiB a span, are not
@@ -47,9 +60,8 @@ impl Limits {
         let rings =
             self.orders * size_of::<Order>() + (self.orders + self.observations) * size_of::<Report>();
         let tick = (ORDERS_PER_TICK + self.observations) * size_of::<Report>();
-        self.pairs * (Connection::memory(self) + Rows::ROW + Relays::MEMORY + Supervisors::MEMORY)
-            + rings
-            + tick
+        let pair = Connection::memory(self) + Rows::ROW + Supervisors::MEMORY;
+        self.pairs * pair + Relays::memory(self) + rings + tick
     }
 }
 
@@ -57,11 +69,18 @@ impl Limits {
 mod tests {
     use super::*;
 
+    const JITTER: JitterBounds = JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true };
+
     #[test]
-    fn a_connection_costs_less_than_10_kib() {
-        let memory =
-            |pairs| Limits { pairs, jitter_buffer_octets: 4_096, orders: 0, observations: 0 }.memory();
-        let one = memory(2) - memory(1);
-        assert!((4_096..10 << 10).contains(&one), "{one}");
+    fn a_connection_costs_less_than_5_kib_and_with_a_longer_jitter_buffer_less_than_7() {
+        let memory = |pairs, max_ms| {
+            let jitter = JitterBounds { max_ms, ..JITTER };
+            let limits = Limits::new(&Ports::default(), 1, &jitter);
+            Limits { pairs, orders: 0, observations: 0, ..limits }.memory()
+        };
+        for (max_ms, most) in [(0, 5 << 10), (100, 5 << 10), (101, 7 << 10), (200, 7 << 10)] {
+            let one = memory(1_001, max_ms) - memory(1_000, max_ms);
+            assert!((most / 2..most).contains(&one), "{one} with {max_ms} ms");
+        }
     }
 }

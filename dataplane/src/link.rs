@@ -29,6 +29,7 @@ use drivers::net::{Dscp, PortSlot};
 use drivers::span::SpanEvent;
 use drivers::time::Instant;
 
+use crate::gear::Gear;
 use crate::limits::Limits;
 use crate::rtp::CLOCK_RATE;
 
@@ -468,6 +469,7 @@ const _: () = assert!(size_of::<Order>() <= 192, "an order is three cache lines 
 pub fn pair(limits: &Limits, wake: Box<dyn Fn() + Send>) -> (ControlEnd, CoreEnd) {
     let shared = Arc::new(Shared {
         orders: ArrayQueue::new(limits.orders),
+        returned: ArrayQueue::new(limits.orders),
         reports: ArrayQueue::new(limits.orders + limits.observations),
         asleep: AtomicBool::new(false),
         stop: AtomicBool::new(false),
@@ -481,7 +483,9 @@ pub fn pair(limits: &Limits, wake: Box<dyn Fn() + Send>) -> (ControlEnd, CoreEnd
 /// What both ends hold.
 #[derive(Debug)]
 struct Shared {
-    orders: ArrayQueue<Order>,
+    orders: ArrayQueue<(Order, Gear)>,
+    /// What orders did not want, or connections no longer do.
+    returned: ArrayQueue<Gear>,
     reports: ArrayQueue<Report>,
     /// Control is about to sleep or sleeps: it wants to be woken.
     asleep: AtomicBool,
@@ -500,7 +504,7 @@ pub struct ControlEnd {
 }
 
 impl ControlEnd {
-    /// Sends an order.
+    /// Sends an order, and with it what it may want.
     ///
     /// # Panics
     /// If there is no [`room`](Self::room): a plan that asks for more orders than there is room for
@@ -508,7 +512,8 @@ impl ControlEnd {
     pub fn send(&mut self, order: Order) {
         assert!(self.room() > 0, "a plan may order no more than there is room for");
         self.under_way += 1;
-        self.shared.orders.push(order).expect("no more orders wait than are under way");
+        let gear = Gear::for_action(&order.action);
+        self.shared.orders.push((order, gear)).expect("no more orders wait than are under way");
     }
 
     /// The next report, if one has come.
@@ -517,6 +522,7 @@ impl ControlEnd {
         if let Report::Done { .. } = report {
             self.under_way -= 1;
         }
+        while self.shared.returned.pop().is_some() {}
         Some(report)
     }
 
@@ -567,11 +573,20 @@ pub struct CoreEnd {
 }
 
 impl CoreEnd {
-    /// The orders that wait, at most `n`.
+    /// The orders that wait, at most `n`, each with what it may want.
     // An empty ring costs one shared load, a `pop` on an empty ring a full fence.
-    pub fn orders(&self, n: usize) -> impl Iterator<Item = Order> + '_ {
+    pub fn orders(&self, n: usize) -> impl Iterator<Item = (Order, Gear)> + '_ {
         let n = if self.shared.orders.is_empty() { 0 } else { n };
         (0..n).map_while(|_| self.shared.orders.pop())
+    }
+
+    /// Gives back what came with an order or an earlier one; to be called before that order's `Done` is
+    /// [reported](Self::report).
+    ///
+    /// # Panics
+    /// If more is given back than orders are under way.
+    pub fn give_back(&mut self, gear: Gear) {
+        self.shared.returned.push(gear).expect("an order gives back once, and its Done has not been read");
     }
 
     /// Reports something; `false` if there was no place for it, which cannot be for a `Done`.
@@ -638,7 +653,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { pairs: 1, jitter_buffer_octets: 1_024, orders: 4, observations: 2 };
+    const LIMITS: Limits =
+        Limits { pairs: 1, relays: 0, jitter_buffer_octets: 1_024, orders: 4, observations: 2 };
 
     /// A pair, and how often control was woken.
     fn woken_pair() -> (ControlEnd, CoreEnd, Arc<AtomicUsize>) {
@@ -667,8 +683,8 @@ mod tests {
     fn orders_come_out_in_order_and_no_more_than_asked() {
         let (mut control, core, _) = woken_pair();
         (0..4).for_each(|id| control.send(survey(id)));
-        assert_eq!(core.orders(3).map(|order| order.id.0).collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(core.orders(3).map(|order| order.id.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(core.orders(3).map(|(order, _)| order.id.0).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(core.orders(3).map(|(order, _)| order.id.0).collect::<Vec<_>>(), [3]);
         assert_eq!(core.orders(3).count(), 0);
     }
 
@@ -677,7 +693,7 @@ mod tests {
         let (mut control, mut core, _) = woken_pair();
         (0..4).for_each(|id| control.send(survey(id)));
         assert_eq!(control.room(), 0);
-        for order in core.orders(4).collect::<Vec<_>>() {
+        for (order, _) in core.orders(4).collect::<Vec<_>>() {
             assert!(core.report(done(order.id.0)));
         }
         assert_eq!(control.room(), 0, "answered, but not read");
@@ -701,6 +717,26 @@ mod tests {
         assert!(!core.report(alarm()), "only as many observations as there are places");
         assert!((0..4).all(|id| core.report(done(id))));
         assert_eq!(std::iter::from_fn(|| control.poll_report()).count(), 6);
+    }
+
+    #[test]
+    fn gear_goes_with_the_orders_that_may_want_it_and_there_is_room_for_all_of_it_to_come_back() {
+        let (mut control, mut core, _) = woken_pair();
+        let side = Side::Network(PortSlot(0));
+        for _ in 0..3 {
+            for id in 0..4 {
+                let action = Action::Watch { side, detectors: DetectorSet::DTMF };
+                control.send(Order { id: OrderId(id), action });
+            }
+            for (order, gear) in core.orders(4).collect::<Vec<_>>() {
+                assert!(!gear.is_empty());
+                core.give_back(gear);
+                assert!(core.report(done(order.id.0)));
+            }
+            assert_eq!(std::iter::from_fn(|| control.poll_report()).count(), 4);
+        }
+        control.send(survey(0));
+        assert!(core.orders(1).all(|(_, gear)| gear.is_empty()));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 
+use self::legs::Legs;
 use drivers::net::{PortSlot, RtpSockets};
 use drivers::time::Instant;
 
@@ -20,11 +21,12 @@ use crate::rtp::rtcp;
 use crate::rtp::source::Source;
 use crate::stats::{Counter, Stats};
 
+mod legs;
+
 /// The relays of one core, and their connections.
 #[derive(Debug)]
 pub(crate) struct Relays {
-    /// By pair; `None` where it is idle, or a DS0's.
-    legs: Box<[Option<Leg>]>,
+    legs: Legs,
     /// By relay: the pairs of its connections, oldest first.
     relays: Box<[Pairs]>,
     forwards: Forwards,
@@ -49,27 +51,31 @@ struct Leg {
 }
 
 impl Relays {
-    /// Room for as many legs as there are pairs.
+    /// Room for all connections that the relays can have.
     pub(crate) fn new(limits: &Limits) -> Self {
+        let legs = legs_max(limits);
         Self {
-            legs: (0..limits.pairs).map(|_| None).collect(),
-            relays: vec![[None; _]; limits.pairs].into(),
-            forwards: Forwards::new(limits.pairs),
+            legs: Legs::new(limits.pairs, legs),
+            relays: vec![[None; _]; limits.relays].into(),
+            forwards: Forwards::new(legs),
         }
     }
 
-    /// Octets of memory that a pair takes.
-    pub(crate) const MEMORY: usize = size_of::<Option<Leg>>() + size_of::<Pairs>() + Forwards::MEMORY;
+    /// Octets of memory that they take.
+    pub(crate) const fn memory(limits: &Limits) -> usize {
+        let legs = legs_max(limits);
+        Legs::memory(limits.pairs, legs) + limits.relays * size_of::<Pairs>() + Forwards::memory(legs)
+    }
 
     /// Makes a connection of a relay.
     ///
     /// # Panics
     /// If the pair is taken, or the relay is full.
     pub(crate) fn connect(&mut self, relay: RelayId, pair: usize, behaviour: RelayLeg) {
-        assert!(self.legs[pair].is_none(), "a connection is made on an idle pair");
+        assert!(!self.has(pair), "a connection is made on an idle pair");
         let free = self.relays[relay.0 as usize].iter_mut().find(|place| place.is_none());
         *free.expect("control keeps to CONNECTIONS_PER_ENDPOINT") = Some(pair as u32);
-        self.legs[pair] = Some(Leg::new(relay, behaviour));
+        self.legs.insert(pair, Leg::new(relay, behaviour));
     }
 
     /// Changes how a connection behaves.
@@ -77,12 +83,12 @@ impl Relays {
     /// # Panics
     /// If there is none on that pair.
     pub(crate) fn modify(&mut self, pair: usize, behaviour: RelayLeg) {
-        self.legs[pair].as_mut().expect("control changes only what it has connected").modify(behaviour);
+        self.legs.get_mut(pair).expect("control changes only what it has connected").modify(behaviour);
     }
 
     /// Ends the connection on a pair, if there is one; says what it has seen.
     pub(crate) fn disconnect(&mut self, pair: usize) -> Option<ConnectionStats> {
-        let leg = self.legs[pair].take()?;
+        let leg = self.legs.remove(pair)?;
         let pairs = &mut self.relays[leg.relay.0 as usize];
         let place = pairs.iter().position(|&held| held == Some(pair as u32)).expect("it was connected here");
         pairs[place..].rotate_left(1);
@@ -92,12 +98,12 @@ impl Relays {
 
     /// What the connection on a pair has seen, if there is one.
     pub(crate) fn seen(&self, pair: usize) -> Option<ConnectionStats> {
-        self.legs[pair].as_ref().map(Leg::seen)
+        self.legs.get(pair).map(Leg::seen)
     }
 
     /// Whether a pair carries a connection of a relay.
     pub(crate) fn has(&self, pair: usize) -> bool {
-        self.legs.get(pair).is_some_and(Option::is_some)
+        self.legs.get(pair).is_some()
     }
 
     /// Takes a datagram that came to one of the core's ports: it is sent on at the end of the tick.
@@ -109,7 +115,7 @@ impl Relays {
         octets: &[u8],
         stats: &Stats,
     ) {
-        let Some(leg) = self.legs.get_mut(slot.pair()).and_then(Option::as_mut) else {
+        let Some(leg) = self.legs.get_mut(slot.pair()) else {
             stats.add(Counter::DroppedIdle, 1);
             return;
         };
@@ -128,10 +134,10 @@ impl Relays {
     fn forward(&mut self, slot: PortSlot, datagram: Datagram, octets: &[u8], stats: &Stats) {
         let Self { legs, relays, forwards } = self;
         let pair = slot.pair();
-        let leg = legs[pair].as_ref().expect("it has taken the datagram");
+        let leg = legs.get(pair).expect("it has taken the datagram");
         let mut copy = None;
         for to in relays[leg.relay.0 as usize].iter().flatten().map(|&to| to as usize) {
-            let heir = legs[to].as_ref().expect("a relay names live legs only");
+            let heir = legs.get(to).expect("a relay names live legs only");
             let Some(address) = leg.address(heir, to == pair, datagram) else { continue };
             let Some(start) = copy.or_else(|| forwards.copy(octets)) else {
                 stats.add(Counter::SendFull, 1);
@@ -180,7 +186,7 @@ impl Relays {
             }
             stats.add(Counter::RtpSent, 1);
             stats.add(Counter::RtpSentOctets, forward.payload.into());
-            if let Some(leg) = &mut legs[forward.from.pair()] {
+            if let Some(leg) = legs.get_mut(forward.from.pair()) {
                 leg.sent.add(forward.payload.into());
             }
         }
@@ -331,18 +337,26 @@ struct Forward {
 }
 
 impl Forwards {
-    /// Datagrams for each pair: at 50 a second, if all pairs are of relays, what comes in 40 ms. A tick
-    /// takes what came in 5 ms, and no more than some 20 if it is late.
+    /// Datagrams for each leg: at 50 a second, what comes in 40 ms. A tick takes what came in 5 ms, and no
+    /// more than some 20 if it is late.
     const DATAGRAMS: usize = 2;
 
     /// Octets of a datagram for which there is room on average: RTP with 20 ms of G.711.
     const DATAGRAM: usize = 192;
 
-    /// Octets of memory for each pair.
-    const MEMORY: usize = Self::DATAGRAMS * (Self::DATAGRAM + size_of::<Forward>());
+    /// Octets of memory for so many legs.
+    const fn memory(legs: usize) -> usize {
+        Self::datagrams(legs) * (Self::DATAGRAM + size_of::<Forward>())
+    }
 
-    fn new(pairs: usize) -> Self {
-        let datagrams = (pairs * Self::DATAGRAMS).max(512);
+    /// For how many datagrams there is room: for a burst, however few legs there are.
+    const fn datagrams(legs: usize) -> usize {
+        let datagrams = legs * Self::DATAGRAMS;
+        if legs == 0 || datagrams > 512 { datagrams } else { 512 }
+    }
+
+    fn new(legs: usize) -> Self {
+        let datagrams = Self::datagrams(legs);
         Self {
             octets: vec![0; datagrams * Self::DATAGRAM].into(),
             len: 0,
@@ -366,6 +380,12 @@ impl Forwards {
         }
         has_room
     }
+}
+
+/// How many connections all relays can have together.
+const fn legs_max(limits: &Limits) -> usize {
+    let most = limits.relays * CONNECTIONS_PER_ENDPOINT;
+    if most < limits.pairs { most } else { limits.pairs }
 }
 
 /// Whether what comes in on a leg in this mode goes back on it.

@@ -90,7 +90,8 @@ impl<N: RtpSockets> Worker<N> {
     fn work(&mut self, now: Instant) -> Instant {
         let Self { engine, sockets, spans, turns, link, stats, lateness } = self;
         stats.add(Counter::Ticks, 1);
-        let orders = link.orders(ORDERS_PER_TICK).map(|order| engine.apply(now, &order)).count();
+        let orders =
+            link.orders(ORDERS_PER_TICK).map(|(order, gear)| engine.apply(now, &order, gear)).count();
         sockets.receive(|slot, from, arrived, octets| engine.receive(slot, from, arrived, octets));
         let end = line_up(spans, turns);
         for &(due_at, index) in turns.iter().take_while(|(due_at, _)| *due_at <= now && *due_at < end) {
@@ -103,6 +104,10 @@ impl<N: RtpSockets> Worker<N> {
         let latest = if orders < ORDERS_PER_TICK { now + SLEEP_MAX } else { now };
         let wake_at = wakes.fold(latest, Instant::min);
         engine.transmit(now, sockets);
+        // Ahead of the reports: whoever reads those finds it.
+        while let Some(gear) = engine.poll_returned() {
+            link.give_back(gear);
+        }
         while let Some(report) = engine.poll_report() {
             if !link.report(report) {
                 stats.add(Counter::ReportsLost, 1);

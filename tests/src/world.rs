@@ -12,7 +12,6 @@ use control::input::Input;
 use control::mgcp::message::Path as MgcpPath;
 use control::replay::{ReplayError, replay};
 use control::topology::{CoreId, Topology};
-use dataplane::limits::Limits;
 use dataplane::link::{self, ControlEnd, Order, Report};
 use dataplane::stats::{Counter, Stats};
 use dataplane::worker::{Parts, Worker};
@@ -258,7 +257,7 @@ impl World {
         let (config, topology) = (&self.config, &self.topology);
         let mut cables = cables(config);
         for (core, ports) in topology.ports.iter().enumerate() {
-            let limits = Limits::for_ports(ports);
+            let limits = topology.limits(CoreId(core as u16), &config.media.jitter);
             let (end, link) = link::pair(&limits, Box::new(|| {}));
             let mut spans: Vec<(SpanId, Box<dyn Span>)> = Vec::new();
             for place in topology.spans.iter().filter(|place| place.core == CoreId(core as u16)) {

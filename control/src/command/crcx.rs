@@ -187,6 +187,8 @@ impl New {
             ignores_call: self.ignores_call,
         };
         let endpoint = &mut commit.state.endpoints[self.endpoint];
+        // Thousands of endpoints have one, few have more.
+        endpoint.connections.reserve_exact(1);
         endpoint.connections.push(connection);
         endpoint.codecs = codecs.unwrap_or_default();
         let core = endpoint.core;

@@ -42,6 +42,7 @@ impl State {
         let endpoint = &mut self.endpoints[half.endpoint];
         let place = endpoint.connections.iter().position(|other| other.id == half.connection)?;
         let gone = endpoint.connections.remove(place);
+        endpoint.connections.shrink_to_fit();
         let core = endpoint.core;
         self.ledger.give_pair(core, gone.port);
         self.ledger.give_connection();

@@ -92,7 +92,7 @@ impl State {
         Self {
             settings: Settings::new(config),
             ledger: Ledger::new(&topology.ports, connections),
-            orders: Orders::new(topology.ports.iter().map(|ports| Limits::for_ports(ports).orders)),
+            orders: Orders::new(topology.ports.iter().map(Limits::orders)),
             executions: BTreeMap::new(),
             rng: StdRng::seed_from_u64(seed),
             epoch,

@@ -20,9 +20,9 @@ impl Connection {
             return;
         }
         let timestamp = self.timestamp_at(clock);
-        let Aside { station, dialler, .. } = &mut *self.aside;
         // RFC 4733 §2.5.1.1: what the peer does not list is not told; it is heard.
         let digits = self.leg.send_events.map_or(DigitSet::NONE, |events| events.digits);
+        let Aside { station, dialler, .. } = self.aside();
         match pressed.filter(|one| digits.has(one.digit) && !station.plays.are_alone()) {
             Some(Pressed { digit, volume, ago, ms }) => {
                 let began = timestamp.wrapping_sub(ago * OCTETS_PER_MS as u32);
@@ -39,8 +39,9 @@ impl Connection {
     /// The peer does not hear the line any more.
     pub(crate) fn leave_line(&mut self) {
         if self.feed.is_telling {
-            self.aside.dialler.drop_of(Origin::Line);
-            self.feed.is_telling = self.aside.dialler.is_busy();
+            let dialler = &mut self.aside().dialler;
+            dialler.drop_of(Origin::Line);
+            self.feed.is_telling = dialler.is_busy();
         }
     }
 
@@ -51,7 +52,7 @@ impl Connection {
             return;
         };
         let timestamp = self.timestamp_at(clock);
-        let Aside { station, dialler, .. } = &mut *self.aside;
+        let Aside { station, dialler, .. } = self.aside();
         let Some(played) = station.plays.digit().filter(|played| events.digits.has(played.digit)) else {
             return;
         };
@@ -69,7 +70,7 @@ impl Connection {
     /// Takes octets for a peer that is being told of digits: while one sounds it hears nothing.
     // RFC 4733 §2.5.1.1: events alternate with the audio.
     pub(super) fn tell(&mut self, octets: &[u8]) -> bool {
-        let Self { feed, aside, .. } = self;
+        let Self { feed, aside: Some(aside), .. } = self else { return false };
         if aside.dialler.is_sounding() {
             feed.packetizer.pause(octets.len());
         } else {
@@ -81,7 +82,7 @@ impl Connection {
     /// The next packet that tells of a digit.
     pub(super) fn report(&mut self) -> Option<&[u8]> {
         let payload_type = self.leg.send_events?.payload_type;
-        let Self { feed, aside, .. } = self;
+        let Self { feed, aside: Some(aside), .. } = self else { return None };
         let report = aside.dialler.poll();
         feed.is_telling = aside.dialler.is_busy();
         let Report { is_first, timestamp, event } = report?;

@@ -186,7 +186,13 @@ impl Core {
     }
 
     fn with_spans(n: u16, frames: usize) -> Self {
-        let limits = Limits { pairs: PAIRS, jitter_buffer_octets: 4_096, orders: 512, observations: 16 };
+        let limits = Limits {
+            pairs: PAIRS,
+            relays: PAIRS,
+            jitter_buffer_octets: 4_096,
+            orders: 512,
+            observations: 16,
+        };
         let line = Line { carrier: Carrier::E1, law: Law::A };
         let shapes: Vec<_> = (0..n).map(|id| SpanShape { id: SpanId(id), line, frames }).collect();
         let stats = Arc::new(Stats::default());
@@ -212,7 +218,8 @@ impl Core {
     fn order(&mut self, action: Action) -> Outcome {
         let id = OrderId(self.ids);
         self.ids += 1;
-        self.engine.apply(self.now, &Order { id, action });
+        let gear = Gear::for_action(&action);
+        self.engine.apply(self.now, &Order { id, action }, gear);
         loop {
             match self.engine.poll_report() {
                 Some(Report::Done { id: done, outcome }) if done == id => return outcome,
@@ -944,7 +951,8 @@ fn reports_come_in_the_order_of_the_orders() {
         Action::Connect { ds0: ds0(0, 2), port: rtp(0), identity: identity(0), leg },
     ];
     for (id, action) in actions.into_iter().enumerate() {
-        core.engine.apply(core.now, &Order { id: OrderId(id as u64), action });
+        let gear = Gear::for_action(&action);
+        core.engine.apply(core.now, &Order { id: OrderId(id as u64), action }, gear);
     }
     core.engine.span_event(0, SpanEvent::Slip(Slip::Deleted));
     let reports: Vec<Report> = std::iter::from_fn(|| core.engine.poll_report()).collect();
@@ -1065,4 +1073,19 @@ fn a_packet_that_finds_no_room_is_lost_and_not_counted_as_sent() {
     let last = packets.last().expect("it goes on");
     let at = last.timestamp.wrapping_sub(identity(0).timestamp) as usize;
     assert_eq!(last.payload, core.said(5)[at..at + 160]);
+}
+
+#[test]
+fn gear_that_nothing_wants_any_more_goes_back() {
+    let mut core = Core::new();
+    let told = |mode| Leg { receive_events: Some(101), ..leg(mode, peer(0)) };
+    core.connect(1, 0, told(Mode::SendReceive));
+    assert!(core.engine.poll_returned().is_none(), "the connection has it");
+    core.order(Action::Modify { port: PortSlot(0), leg: told(Mode::ReceiveOnly) });
+    assert!(core.engine.poll_returned().is_some(), "the connection had it");
+    core.order(Action::Disconnect { port: PortSlot(0) });
+    assert!(core.engine.poll_returned().is_some_and(|gear| !gear.is_empty()));
+    core.connect(1, 0, leg(Mode::SendReceive, peer(0)));
+    core.order(Action::Disconnect { port: PortSlot(0) });
+    assert!(core.engine.poll_returned().is_none(), "there was none");
 }

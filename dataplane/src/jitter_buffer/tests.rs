@@ -19,7 +19,7 @@ fn payload(timestamp: u32, len: usize) -> Vec<u8> {
 }
 
 fn buffer(bounds: JitterBounds, fill: Fill) -> JitterBuffer {
-    let mut buffer = JitterBuffer::new(4_096);
+    let mut buffer = JitterBuffer::new(JitterBuffer::capacity_for(&bounds));
     buffer.start(bounds, fill);
     buffer
 }
@@ -557,5 +557,15 @@ fn cost_of_a_packet() {
         }
         let nanos = clock.now().since(start).as_nanos() / u128::from(PACKETS);
         println!("{what}: {nanos} ns a packet of 160 octets, played in 4 blocks");
+    }
+}
+
+#[test]
+fn a_ring_that_is_made_for_its_bounds_has_room_for_them() {
+    for max_ms in 0..=260 {
+        let bounds = JitterBounds { nominal_ms: 0, max_ms, adaptive: true };
+        let capacity = JitterBuffer::capacity_for(&bounds);
+        assert!(room(capacity) >= usize::from(max_ms) * 8, "{max_ms} ms in {capacity}");
+        assert_eq!(capacity, if max_ms <= 100 { 2_048 } else { 4_096 });
     }
 }

@@ -160,8 +160,13 @@ fn connect(mode: Mode) -> Action {
 
 /// A worker's parts with one span, and all that can be seen of it from outside.
 fn parts() -> (Parts, ControlEnd, FakeSpan, Arc<Stats>) {
-    let limits =
-        Limits { pairs: 2, jitter_buffer_octets: 4_096, orders: 2 * ORDERS_PER_TICK, observations: 16 };
+    let limits = Limits {
+        pairs: 2,
+        relays: 0,
+        jitter_buffer_octets: 4_096,
+        orders: 2 * ORDERS_PER_TICK,
+        observations: 16,
+    };
     let (control, link) = link::pair(&limits, Box::new(|| {}));
     let span = FakeSpan::default();
     let stats = Arc::new(Stats::default());

@@ -8,7 +8,7 @@ use super::uring::BUFFER_STRIDE;
 pub struct Settings {
     /// Datagrams that can have come and not yet been looked at, 1 to 32,768. More than these wait
     /// in their sockets' own queues, which costs time, but loses nothing; over AF_XDP, which has no such
-    /// queues, there is room for twice as many, and what is more is lost.
+    /// queues, there is room for four times as many, and what is more is lost.
     pub receive_buffers: u32,
     /// Datagrams that go to the kernel in one call, 1 to 32,768. More take more calls.
     pub sends: u32,
@@ -28,11 +28,11 @@ const SEND_OCTETS: usize = 256;
 
 impl Settings {
     /// Room for `slots` port slots, every other with RTP at 50 packets a second, and a worker that
-    /// comes 20 ms late: what is more waits in the sockets for the next round of the same tick.
+    /// comes 10 ms late: what is more waits in the sockets for the next round of the same tick.
     pub fn for_slots(slots: usize) -> Self {
         let rtp_slots = u32::try_from(slots / 2).unwrap_or(u32::MAX);
         Self {
-            receive_buffers: rtp_slots.clamp(256, ENTRIES_MAX),
+            receive_buffers: (rtp_slots / 2).clamp(256, ENTRIES_MAX),
             // In a tick of 5 ms a quarter of the calls send at ptime 20, and all at ptime 5.
             sends: rtp_slots.clamp(64, 2_048),
             // 170 short packets: 3 s at ptime 20, while a flood at one port takes 128 KiB at most.
@@ -55,7 +55,7 @@ impl Settings {
 
     /// Frames that AF_XDP is to have room for: what finds none is lost there.
     pub(in crate::net) fn receive_frames(&self) -> u32 {
-        (2 * self.receive_buffers).min(ENTRIES_MAX)
+        (4 * self.receive_buffers).min(ENTRIES_MAX)
     }
 
     pub(in crate::net) fn is_in_range(&self) -> bool {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_of_8064_ds0s_takes_less_than_2_5_kib_for_each() {
-        assert!(Settings::for_slots(2 * 8_064).memory(2 * 8_064) < 8_064 * 2_560);
+    fn a_core_of_8064_ds0s_takes_less_than_1_5_kib_for_each() {
+        assert!(Settings::for_slots(2 * 8_064).memory(2 * 8_064) < 8_064 * 1_536);
     }
 }

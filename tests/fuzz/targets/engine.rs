@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::engine::{Engine, SpanShape};
+use dataplane::gear::Gear;
 use dataplane::jitter_buffer::JitterBuffer;
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK, PLAYS_PER_SIDE};
 use dataplane::link::{
@@ -208,6 +209,7 @@ impl Core {
     fn new(decide: &mut Decisions<'_>) -> Self {
         let limits = Limits {
             pairs: PAIRS,
+            relays: PAIRS,
             jitter_buffer_octets: decide.pick(&[JitterBuffer::CAPACITY_MIN, 4_096]),
             orders: ORDERS_PER_TICK,
             observations: 16,
@@ -402,7 +404,9 @@ impl Core {
         let id = OrderId(self.orders);
         self.orders += 1;
         self.ordered.push_back((id, sees));
-        self.engine.apply(self.now, &Order { id, action });
+        let gear = Gear::for_action(&action);
+        self.engine.apply(self.now, &Order { id, action }, gear);
+        while self.engine.poll_returned().is_some() {}
     }
 
     fn is_full(&self, place: Place) -> bool {

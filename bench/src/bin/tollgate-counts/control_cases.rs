@@ -12,7 +12,7 @@ use control::mgcp::message::Path;
 use control::mgcp::parse::parse_datagram;
 use control::topology::{CoreId, Topology};
 use dataplane::engine::{Engine, SpanShape};
-use dataplane::limits::Limits;
+use dataplane::gear::Gear;
 use dataplane::stats::Stats;
 use drivers::line::{Line, SpanId};
 use drivers::time::{Epoch, Instant};
@@ -93,7 +93,7 @@ impl Host {
                 frames: 40,
             })
             .collect();
-        let limits = Limits::for_ports(&topology.ports[0]);
+        let limits = topology.limits(CoreId(0), &config.media.jitter);
         let [remote, local]: [SocketAddr; 2] =
             [([192, 0, 2, 1], 2_727).into(), ([198, 51, 100, 1], 2_427).into()];
         Self {
@@ -137,7 +137,7 @@ impl Host {
             turn();
         }
         for (_, order) in &orders {
-            self.engine.apply(*now, order);
+            self.engine.apply(*now, order, Gear::for_action(&order.action));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use std::sync::Arc;
 
 use dataplane::engine::{Engine, SpanShape};
+use dataplane::gear::Gear;
 use dataplane::limits::Limits;
 use dataplane::link::{
     Action, Codec, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Peer, Remote,
@@ -62,11 +63,12 @@ impl Core {
             |span| SpanShape { id: SpanId(span), line: Line { carrier: Carrier::E1, law }, frames: FRAMES };
         let shapes: Vec<_> = (0..spans).map(shape).collect();
         let pairs = DS0S * shapes.len();
-        let limits = Limits { pairs, jitter_buffer_octets: 4_096, orders: 16, observations: 16 };
+        let limits =
+            Limits { pairs, relays: pairs, jitter_buffer_octets: 2_048, orders: 16, observations: 16 };
         let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
         let mut engine = Engine::new(&limits, &shapes, 1, epoch, Arc::new(Stats::default()));
         for pair in 0..pairs {
-            engine.apply(Instant::ZERO, &connect(pair));
+            engine.apply(Instant::ZERO, &connect(pair), Gear::default());
             while engine.poll_report().is_some() {}
         }
         let blocks = shapes.iter().map(|_| (Block::new(FRAMES, law), Block::new(FRAMES, law))).collect();

@@ -14,7 +14,6 @@ use control::config::{Config, MediaDriver};
 use control::gateway::Gateway;
 use control::run::{Control, Core as CoreLink, RunError, Signals, StopHandle};
 use control::topology::{CoreId, Topology};
-use dataplane::limits::Limits;
 use dataplane::link::{self, ControlEnd};
 use dataplane::stats::Stats;
 use dataplane::worker::{self, Parts, Recipe, Running, Summary};
@@ -103,8 +102,8 @@ impl Assembly {
             by_core[usize::from(place.core.0)].push((place.span, span));
         }
         let (mut cores, mut links) = (Vec::new(), Vec::new());
-        for ((ports, spans), core) in topology.ports.iter().zip(by_core).zip(&config.cores) {
-            let limits = Limits::for_ports(ports);
+        for (id, ((ports, spans), core)) in (0..).zip(topology.ports.iter().zip(by_core).zip(&config.cores)) {
+            let limits = topology.limits(CoreId(id), &config.media.jitter);
             let (control_end, link) = link::pair(&limits, control.waker());
             let settings = Settings::for_slots(ports.slots());
             let sockets = bind_media(ports, config.media.dscp, settings)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use control::config::{CallAgentConfig, Config, FarEndConfig, MediaDriver, SpanConfig, SpanDriver};
 use control::topology::{CoreId, Topology};
-use dataplane::limits::Limits;
 use dataplane::stats::Counter;
 use drivers::net::Ports;
 use drivers::net::Settings;
@@ -56,7 +55,7 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
         ),
     ));
     let locked = if config.host.lock_memory { "locked" } else { "not locked" };
-    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology, &media.driver)))));
+    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology, config)))));
     let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
     lines.push(("mgcp", format!("{} on {}", config.gateway.name, listen.join(" and "))));
     let allow: Vec<_> = config.mgcp.allow.iter().map(ToString::to_string).collect();
@@ -129,14 +128,15 @@ pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
 }
 
 /// Octets of memory that all cores' tables and rings take.
-fn memory(topology: &Topology, driver: &MediaDriver) -> usize {
+fn memory(topology: &Topology, config: &Config) -> usize {
     topology
         .ports
         .iter()
-        .map(|ports| {
-            let limits = Limits::for_ports(ports);
+        .zip(0..)
+        .map(|(ports, core)| {
+            let limits = topology.limits(CoreId(core), &config.media.jitter);
             let (settings, slots) = (Settings::for_slots(ports.slots()), ports.slots());
-            let sockets = match driver {
+            let sockets = match &config.media.driver {
                 MediaDriver::Uring => settings.memory(slots),
                 MediaDriver::Mmsg => MmsgSockets::memory(&settings),
                 MediaDriver::Xdp { .. } => XdpSockets::memory(&settings, slots),

@@ -428,7 +428,8 @@ fn observations_that_find_no_room_are_counted_and_orders_are_answered_all_the_sa
     assert_eq!(core.count(Counter::ReportsLost), 62 - 16);
     for timeslot in 1..=31 {
         let action = Action::Encode { ds0: ds0(0, timeslot), law: Law::Mu };
-        core.engine.apply(core.now, &Order { id: OrderId(u64::from(timeslot)), action });
+        let gear = Gear::for_action(&action);
+        core.engine.apply(core.now, &Order { id: OrderId(u64::from(timeslot)), action }, gear);
     }
     let reports: Vec<Report> = std::iter::from_fn(|| core.engine.poll_report()).collect();
     assert_eq!(reports.iter().filter(|report| matches!(report, Report::Done { .. })).count(), 31);
