@@ -12,7 +12,7 @@
 //! through the rings.
 
 mod bpf;
-mod frame;
+pub mod frame;
 mod interface;
 mod netlink;
 mod next_hops;
@@ -30,6 +30,7 @@ pub use self::interface::{AttachError, Interface, Mode};
 use self::next_hops::NextHops;
 use self::program::{STAMP, STAMP_MARK};
 use self::ring::Ring;
+pub use self::ring::RingStatistics;
 use super::mmsg::{self, MmsgSockets};
 use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, Ports, RtpSockets, Settings};
 use crate::time::{Clock, Instant};
@@ -84,6 +85,11 @@ impl XdpSockets {
         })
     }
 
+    /// What the kernel has counted of the core's queues.
+    pub fn statistics(&self) -> RingStatistics {
+        self.rings.iter().map(Ring::statistics).sum()
+    }
+
     /// Sends all that is queued.
     fn send_queued(&mut self) {
         self.kernel.send_queued();
@@ -95,7 +101,7 @@ impl XdpSockets {
 /// §5). What is longer may meet a narrower path, which the kernel knows of. No packet of speech is as long.
 pub(crate) const PACKET_MAX: usize = 1_280;
 
-const _: () = assert!(PACKET_MAX + 14 <= ring::FRAME_SENT_MAX);
+const _: () = assert!(PACKET_MAX + 14 <= frame::FRAME_MAX);
 const _: () = assert!(ring::CHUNK >= 256 + 14 + 40 + 8 + DATAGRAM_MAX, "with the room the kernel keeps");
 
 /// How often the kernel is asked what it had to drop.
@@ -160,7 +166,7 @@ impl RtpSockets for XdpSockets {
         let now = Clock.now();
         if now >= self.statistics_at {
             self.statistics_at = now + STATISTICS_EVERY;
-            self.counters.dropped = self.rings.iter().map(Ring::dropped).sum();
+            self.counters.dropped = self.statistics().dropped();
             let mac = self.interface.resolver().mac();
             if self.senders.first().is_some_and(|sender| sender.mac != mac) {
                 self.senders.iter_mut().for_each(|sender| sender.mac = mac);

@@ -5,11 +5,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::ring::FRAME_SENT_MAX;
 use crate::net::Dscp;
 
 /// The address of an Ethernet station.
-pub(super) type Mac = [u8; 6];
+pub type Mac = [u8; 6];
+
+/// Octets of the room that a frame is written into.
+pub const FRAME_MAX: usize = 1_536;
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
@@ -22,18 +24,24 @@ const HOPS: u8 = 64;
 
 /// A datagram in a received frame.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Received<'a> {
-    pub(super) source: SocketAddr,
-    pub(super) port: u16,
-    pub(super) octets: &'a [u8],
+pub struct Received<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// The port that it came to.
+    pub port: u16,
+    /// What is in it.
+    pub octets: &'a [u8],
 }
 
 /// What is not a whole UDP datagram.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Damaged;
+pub struct Damaged;
 
 /// Reads a frame that the program let through: no options, no fragments.
-pub(super) fn read(frame: &[u8]) -> Result<Received<'_>, Damaged> {
+///
+/// # Errors
+/// If a checksum or a length in it is wrong.
+pub fn read(frame: &[u8]) -> Result<Received<'_>, Damaged> {
     let (ethernet, packet) = frame.split_at_checked(ETHERNET).ok_or(Damaged)?;
     match ethernet[12..] {
         [0x08, 0x00] => read_v4(packet),
@@ -95,11 +103,15 @@ fn read_udp<'a>(
 
 /// Who sends: the interface's station, our address, and the slot's port and mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Sender {
-    pub(super) mac: Mac,
-    pub(super) address: IpAddr,
-    pub(super) port: u16,
-    pub(super) dscp: Dscp,
+pub struct Sender {
+    /// The interface's station.
+    pub mac: Mac,
+    /// The address that it is sent from.
+    pub address: IpAddr,
+    /// The port that it is sent from.
+    pub port: u16,
+    /// How it is marked.
+    pub dscp: Dscp,
 }
 
 /// The headers of a datagram of `len` octets, in octets.
@@ -114,8 +126,8 @@ pub(super) const fn headers(address: &IpAddr) -> usize {
 ///
 /// # Panics
 /// If the addresses are of two families, or the frame is longer than one may be.
-pub(super) fn write(
-    frame: &mut [u8; FRAME_SENT_MAX],
+pub fn write(
+    frame: &mut [u8; FRAME_MAX],
     sender: &Sender,
     next_hop: Mac,
     to: SocketAddr,
@@ -235,7 +247,7 @@ mod tests {
         let address = from.parse().unwrap();
         let sender = Sender { mac: [2, 0, 0, 0, 0, 1], address, port: 20_000, dscp: Dscp::EF };
         let to = SocketAddr::new(to.parse().unwrap(), 5_004);
-        let mut frame = [0xEE; FRAME_SENT_MAX];
+        let mut frame = [0xEE; FRAME_MAX];
         let len = write(&mut frame, &sender, NEXT_HOP, to, octets.len(), |out| out.copy_from_slice(octets));
         frame[..len].to_vec()
     }

@@ -10,15 +10,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::frame::FRAME_MAX;
 use super::once_free;
 use super::program::STAMP;
 use crate::net::pages::Pages;
 
 /// Octets of a chunk: a frame of 1,514 octets and what the kernel keeps in front of it.
 pub(super) const CHUNK: usize = 2_048;
-
-/// The most that a frame we send has.
-pub(super) const FRAME_SENT_MAX: usize = 1_536;
 
 /// How a socket is tied to its queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,12 +180,12 @@ impl Ring {
     ///
     /// # Panics
     /// If there is no room.
-    pub(super) fn write(&mut self, f: impl FnOnce(&mut [u8; FRAME_SENT_MAX]) -> usize) {
+    pub(super) fn write(&mut self, f: impl FnOnce(&mut [u8; FRAME_MAX]) -> usize) {
         let chunk = self.free.pop().expect("the caller has seen that there is room");
         // Frames that all began at the same place of their chunks would share few lines of the cache.
         let colour = (chunk as usize / CHUNK % COLOURS) * CACHE_LINE;
         let at = chunk as usize + colour;
-        let octets = self.area.at(at, FRAME_SENT_MAX).cast::<[u8; FRAME_SENT_MAX]>();
+        let octets = self.area.at(at, FRAME_MAX).cast::<[u8; FRAME_MAX]>();
         // SAFETY: inside one chunk (see `COLOURS`), which neither the kernel nor anybody else has while it
         // is among the free ones; and `&mut self` lasts as long as this reference.
         let len = f(unsafe { &mut *octets.as_ptr() });
@@ -244,15 +242,55 @@ impl Ring {
         };
     }
 
-    /// Frames that were for this socket and found no room in its rings since it was made.
-    pub(super) fn dropped(&self) -> u64 {
+    /// What the kernel has counted since the socket was made; zeros if it does not say.
+    pub(super) fn statistics(&self) -> RingStatistics {
         // SAFETY: these are numbers, for which zero is a value.
         let mut statistics: libc::xdp_statistics = unsafe { std::mem::zeroed() };
         if get_option(&self.socket, libc::XDP_STATISTICS, &mut statistics).is_err() {
-            return 0;
+            return RingStatistics::default();
         }
-        // `rx_dropped` counts those for which there was no free chunk, too.
-        statistics.rx_dropped + statistics.rx_ring_full
+        RingStatistics {
+            receive_dropped: statistics.rx_dropped,
+            receive_ring_full: statistics.rx_ring_full,
+            fill_ring_empty: statistics.rx_fill_ring_empty_descs,
+            receive_invalid: statistics.rx_invalid_descs,
+            transmit_invalid: statistics.tx_invalid_descs,
+        }
+    }
+}
+
+/// What the kernel counts of AF_XDP sockets (`XDP_STATISTICS`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RingStatistics {
+    /// Frames received that were dropped, but for those that a full ring had no room for: there was no free
+    /// chunk for them, or they were longer than one (`rx_dropped`).
+    pub receive_dropped: u64,
+    /// Frames received that the receive ring had no room for (`rx_ring_full`).
+    pub receive_ring_full: u64,
+    /// Times that the fill ring had no chunk (`rx_fill_ring_empty_descs`).
+    pub fill_ring_empty: u64,
+    /// Entries of the fill ring that were no chunks (`rx_invalid_descs`).
+    pub receive_invalid: u64,
+    /// Entries of the transmit ring that were no frames (`tx_invalid_descs`).
+    pub transmit_invalid: u64,
+}
+
+impl RingStatistics {
+    /// Frames that were for these sockets and found no room in their rings.
+    pub fn dropped(&self) -> u64 {
+        self.receive_dropped + self.receive_ring_full
+    }
+}
+
+impl std::iter::Sum for RingStatistics {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, it| Self {
+            receive_dropped: sum.receive_dropped + it.receive_dropped,
+            receive_ring_full: sum.receive_ring_full + it.receive_ring_full,
+            fill_ring_empty: sum.fill_ring_empty + it.fill_ring_empty,
+            receive_invalid: sum.receive_invalid + it.receive_invalid,
+            transmit_invalid: sum.transmit_invalid + it.transmit_invalid,
+        })
     }
 }
 
@@ -268,7 +306,7 @@ const CACHE_LINE: usize = 64;
 /// Different places in their chunks that frames begin at.
 const COLOURS: usize = 8;
 
-const _: () = assert!((COLOURS - 1) * CACHE_LINE + FRAME_SENT_MAX <= CHUNK);
+const _: () = assert!((COLOURS - 1) * CACHE_LINE + FRAME_MAX <= CHUNK);
 
 /// Frames that one copying call may take.
 const TRANSMIT_BATCH: u32 = 512;
