@@ -14,8 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::Failure;
+use crate::load_args::Driver;
 use crate::pace;
-use crate::target::Size;
 
 /// The gateway that a measurement wants.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,6 +26,25 @@ pub(crate) struct Wanted {
     pub(crate) address: Ipv4Addr,
     /// How large it is: whole E1s whose far ends loop.
     pub(crate) size: Size,
+}
+
+/// What a gateway that is started here is to be like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size {
+    /// DS0s at least.
+    pub(crate) ds0s: u16,
+    /// The law of its lines.
+    pub(crate) law: Law,
+    /// What octets wait in its jitter buffers; its own default if `None`.
+    pub(crate) jitter_ms: Option<u16>,
+    /// Transactions that it can know at a time; its own default if `None`.
+    pub(crate) transactions_max: Option<u32>,
+    /// The CPU of its media core.
+    pub(crate) cpu: Option<usize>,
+    /// The CPU of all its other threads.
+    pub(crate) control_cpu: Option<usize>,
+    /// How its media reach the network.
+    pub(crate) driver: Driver,
 }
 
 /// The first of its RTP ports.
@@ -133,6 +152,34 @@ impl Gateway {
         }
     }
 
+    /// Has it log its counters, and says what it has logged of its first core.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn counters(&self) -> Result<String, Failure> {
+        let logged = || -> Result<_, Failure> {
+            let log = fs::read_to_string(self.folder.log())?;
+            let lines: Vec<_> = log.lines().filter(|line| line.contains("core 0: ")).collect();
+            Ok((lines.len(), lines.last().map(|line| (*line).to_owned())))
+        };
+        let (before, _) = logged()?;
+        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGUSR1)?;
+        let clock = Clock;
+        let until = clock.now() + COUNTERS_MAX;
+        loop {
+            if let (n, Some(line)) = logged()?
+                && n > before
+            {
+                return Ok(line);
+            }
+            let now = clock.now();
+            if now > until {
+                return Err("the gateway did not log its counters".into());
+            }
+            pace::sleep_until(now + Duration::from_millis(1));
+        }
+    }
+
     /// Ends it the orderly way, and says what it logged of its end.
     ///
     /// # Errors
@@ -200,6 +247,9 @@ impl Drop for Folder {
 /// How long a gateway may take to end.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// How long it may take to log its counters.
+const COUNTERS_MAX: Duration = Duration::from_secs(2);
+
 /// Lines of a log that are shown.
 const LOG_LINES: usize = 12;
 
@@ -216,13 +266,6 @@ pub(crate) fn sibling() -> Result<PathBuf, Failure> {
     Err(format!("{program} is missing: `cargo build --release --workspace --bins` makes it").into())
 }
 
-/// Loopback addresses of this run: those of the gateway, the harness and the reflector. Several runs
-/// at a time do not disturb each other.
-pub(crate) fn own_addresses() -> [Ipv4Addr; 3] {
-    let process = std::process::id();
-    [1, 2, 3].map(|host| Ipv4Addr::new(127, 64 + (process >> 8) as u8 % 128, process as u8, host))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -230,7 +273,6 @@ mod tests {
     use control::config::{Config, MediaDriver};
 
     use super::*;
-    use crate::Driver;
 
     fn wanted(ds0s: u16) -> Wanted {
         Wanted {

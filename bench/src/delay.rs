@@ -35,14 +35,15 @@ use hdrhistogram::Histogram;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use crate::child::own_addresses;
+use crate::Failure;
 use crate::floor::HARNESS;
 use crate::load::{histogram, record};
+use crate::load_args::LawName;
 use crate::operator::{Operator, progress};
 use crate::pace::run_on;
 use crate::pattern::{self, Place, WORD};
 use crate::report::{Report, Section, Value, Verdict};
-use crate::{Failure, LawName};
+use crate::wire::own_addresses;
 
 /// Measures how long octets stay in the gateway, from the line to RTP and from RTP to the line.
 ///

@@ -18,15 +18,16 @@ use drivers::net::xdp::{Interface, XdpSockets};
 use drivers::net::{BoundSockets, DATAGRAM_MAX, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
 use drivers::time::Clock;
 
+use crate::Failure;
 use crate::checker::Tally;
 use crate::host::Thread;
 use crate::load::{Figures, Shape, sum};
+use crate::load_args::{Driver, LoadArgs};
 use crate::measure::{self, Bench, Cost, refused};
 use crate::operator::Operator;
 use crate::pace::run_on;
-use crate::report::{self, Report, Section, Verdict};
+use crate::report::{Report, Section, Verdict};
 use crate::wire::{End, Network};
-use crate::{Driver, Failure, LoadArgs};
 
 /// Measures the bare socket loop: the same packets over the same kind of sockets, with no gateway.
 ///
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &FloorArgs, operator: &Operator) -> Result<Report, Failu
     let floor = measure(load, load.length(), &load.network()?, operator)?;
     let mut report = Report::new("floor", load.settings());
     report.sections.push(floor.section());
-    report.sections.push(report::harness(&floor.cost, &floor.figures, floor.refused));
+    report.sections.push(measure::harness(&floor.cost, &floor.figures, floor.refused));
     let lost = floor.tally.missing + floor.tally.wrong();
     report.verdict = if lost == 0 {
         Verdict::Pass

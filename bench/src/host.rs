@@ -55,6 +55,11 @@ impl Thread {
         Err(io::Error::new(io::ErrorKind::NotFound, format!("process {process} has no thread {name}")))
     }
 
+    /// Its number.
+    pub(crate) const fn id(self) -> u32 {
+        self.id
+    }
+
     /// What it has used since it started.
     ///
     /// # Errors
@@ -126,23 +131,6 @@ pub(crate) fn queue_drops(
     Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| is_meant(line.0)).map(|line| line.1).sum())
 }
 
-/// Frames that interfaces have dropped, either way, in the network of a process or else of this thread.
-///
-/// # Errors
-/// If the host does not say.
-pub(crate) fn interface_drops(process: Option<u32>) -> io::Result<u64> {
-    let whose = process.map_or("thread-self".to_owned(), |process| process.to_string());
-    let table = fs::read_to_string(format!("/proc/{whose}/net/dev"))?;
-    Ok(table.lines().skip(2).filter_map(device_drops).sum())
-}
-
-/// Of a line of `/proc/net/dev`: the fourth of the eight numbers of each direction, received first.
-fn device_drops(line: &str) -> Option<u64> {
-    let mut fields = line.split_once(':')?.1.split_ascii_whitespace();
-    let (received, sent) = (fields.nth(3)?.parse::<u64>().ok()?, fields.nth(7)?.parse::<u64>().ok()?);
-    Some(received + sent)
-}
-
 /// User and system time together; given in USER_HZ, 100 a second on Linux whatever its own clock does.
 /// How it is divided between the two is a guess that is far off for a thread that wakes with the clock.
 fn stat_ticks(stat: &str) -> Option<Duration> {
@@ -198,13 +186,6 @@ mod tests {
         let line = line.replace("0201537F", "00000000000000000000000001000000");
         assert_eq!(udp_line(&line), Some((SocketAddr::from((Ipv6Addr::LOCALHOST, 20_000)), 17)));
         assert_eq!(udp_line("  sl  local_address"), None);
-    }
-
-    #[test]
-    fn drops_of_an_interface_are_those_of_both_directions() {
-        let line = "  eth0: 1000 10 0 3 0 0 0 0 2000 20 0 4 0 0 0 0";
-        assert_eq!(device_drops(line), Some(7));
-        assert_eq!(device_drops(" face |bytes    packets errs drop"), None);
     }
 
     #[test]

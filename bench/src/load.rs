@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dataplane::rtp::packet::{Header, Packet};
 use drivers::line::FRAME;
-use drivers::net::{NetCounters, PortSlot, RtpSockets};
+use drivers::net::{PortSlot, RtpSockets};
 use drivers::time::Instant;
 use hdrhistogram::Histogram;
 
@@ -222,9 +222,9 @@ impl<N: RtpSockets> Load<N> {
         &self.figures
     }
 
-    /// What the sockets count.
-    pub(crate) fn counters(&self) -> NetCounters {
-        self.sockets.counters()
+    /// Its sockets.
+    pub(crate) fn sockets(&self) -> &N {
+        &self.sockets
     }
 
     /// The account of each stream, when no more will come, and what was measured over all.

@@ -14,7 +14,9 @@ mod delay;
 mod density;
 mod floor;
 mod host;
+mod kernel;
 mod load;
+mod load_args;
 mod measure;
 mod operator;
 mod pace;
@@ -27,35 +29,28 @@ mod series;
 mod setup_rate;
 mod soak;
 mod sockets;
+mod syscalls;
 mod target;
 mod ticks;
 mod watch;
 mod wire;
 mod witness;
 
-use std::fmt;
 use std::io;
-use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use drivers::line::Law;
+use clap::{Parser, Subcommand};
 
-use agent::Terms;
 use delay::DelayArgs;
 use density::DensityArgs;
 use floor::FloorArgs;
-use load::Shape;
-use measure::WARM_UP;
 use operator::Operator;
-use report::{Report, Value};
+use report::Report;
 use requirement::Requirement;
 use scale::ScaleArgs;
 use setup_rate::SetupRateArgs;
 use soak::SoakArgs;
-use wire::Network;
 
 /// Whatever keeps a measurement from being made.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -93,131 +88,6 @@ enum Command {
     Scale(ScaleArgs),
 }
 
-/// The load.
-#[derive(Clone, Debug, Args)]
-struct LoadArgs {
-    /// DS0s that carry RTP both ways at a time.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
-    ds0: u16,
-
-    /// How long to measure, in seconds; a second of warming up comes before.
-    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    seconds: u32,
-
-    /// Packetization period, in milliseconds.
-    #[arg(long, value_name = "MS", default_value = "20", value_parser = ["5", "10", "20", "30", "40", "60"])]
-    ptime: String,
-
-    /// The law, on the line and in RTP, so that octets pass unchanged.
-    #[arg(long, value_enum, default_value_t = LawName::A)]
-    law: LawName,
-
-    /// How what is tested reaches the network.
-    #[arg(long, value_enum, default_value_t = Driver::Uring)]
-    driver: Driver,
-
-    /// Tests over a veth pair between two network namespaces instead of loopback. Wants CAP_SYS_ADMIN.
-    #[arg(long)]
-    wire: bool,
-
-    /// The CPU this harness runs on [default: any].
-    #[arg(long, value_name = "CPU")]
-    cpu: Option<usize>,
-
-    /// The CPU of what is tested: the gateway's media core, or the bare loop [default: any].
-    #[arg(long, value_name = "CPU")]
-    gateway_cpu: Option<usize>,
-}
-
-/// A law by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum LawName {
-    /// A-law: PCMA.
-    A,
-    /// mu-law: PCMU.
-    Mu,
-}
-
-impl From<LawName> for Law {
-    fn from(name: LawName) -> Self {
-        match name {
-            LawName::A => Self::A,
-            LawName::Mu => Self::Mu,
-        }
-    }
-}
-
-/// A driver of sockets by its name in `tollgate.toml`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Driver {
-    /// UDP sockets over io_uring.
-    Uring,
-    /// UDP sockets by recvmmsg and sendmmsg.
-    Mmsg,
-    /// AF_XDP, past the kernel's network stack; over a wire.
-    Xdp,
-}
-
-impl fmt::Display for Driver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Uring => "uring",
-            Self::Mmsg => "mmsg",
-            Self::Xdp => "xdp",
-        })
-    }
-}
-
-impl LoadArgs {
-    fn length(&self) -> Duration {
-        Duration::from_secs(u64::from(self.seconds))
-    }
-
-    fn terms(&self) -> Terms {
-        let ptime_ms: NonZeroU8 = self.ptime.parse().expect("it is one of those listed");
-        Terms { law: self.law.into(), ptime_ms }
-    }
-
-    /// What is between the harness and what is tested.
-    fn network(&self) -> Result<Network, Failure> {
-        // A program on loopback is the kernel's own reception: it would be no driver's that is measured.
-        if self.wire || self.driver == Driver::Xdp { Network::wire() } else { Ok(Network::Loopback) }
-    }
-
-    /// The load that warms up, and then lasts so long.
-    fn shape(&self, length: Duration) -> Shape {
-        let terms = self.terms();
-        let ptime_ms = u64::from(terms.ptime_ms.get());
-        Shape {
-            ds0s: self.ds0,
-            ptime_octets: ptime_ms as usize * OCTETS_PER_MS,
-            payload_type: terms.payload_type(),
-            packets: ((WARM_UP + length).as_millis() as u64).div_ceil(ptime_ms),
-        }
-    }
-
-    /// What a report repeats of it.
-    fn settings(&self) -> Vec<(&'static str, Value)> {
-        let terms = self.terms();
-        let cpu = |cpu: Option<usize>| cpu.map_or(Value::Text("any".to_owned()), |n| Value::Count(n as u64));
-        vec![
-            ("ds0", Value::Count(u64::from(self.ds0))),
-            ("seconds", Value::Count(u64::from(self.seconds))),
-            ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
-            ("law", Value::Text(terms.law.to_string())),
-            ("driver", Value::Text(self.driver.to_string())),
-            (
-                "wire",
-                Value::Text(if self.wire || self.driver == Driver::Xdp { "veth" } else { "none" }.to_owned()),
-            ),
-            ("cpu", cpu(self.cpu)),
-            ("gateway_cpu", cpu(self.gateway_cpu)),
-        ]
-    }
-}
-
-const OCTETS_PER_MS: usize = 8;
-
 /// The exit code of what cannot be measured, bad arguments among it.
 const NOT_MEASURED: u8 = 2;
 
@@ -244,7 +114,7 @@ fn run(cli: &Cli) -> Result<Report, Failure> {
     };
     operator.clear();
     let mut report = report?;
-    report.require(&cli.require);
+    requirement::hold(&mut report, &cli.require);
     Ok(report)
 }
 

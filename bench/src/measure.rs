@@ -10,8 +10,9 @@ use drivers::time::{Clock, Instant};
 
 use crate::Failure;
 use crate::host::{Thread, Usage};
-use crate::load::{Load, STREAMS_A_SOCKET, Shape, Turn};
+use crate::load::{Figures, Load, STREAMS_A_SOCKET, Shape, Turn};
 use crate::operator::{Operator, progress};
+use crate::report::Section;
 use crate::sockets::Sockets;
 
 /// How often the harness looks after its load: as late as a packet may be without anybody's fault.
@@ -155,6 +156,17 @@ struct Reading {
     packets: u64,
 }
 
+/// The harness's figures of itself.
+pub(crate) fn harness(cost: &Cost, figures: &Figures, refused: u64) -> Section {
+    let mut section = Section::new("harness");
+    section.share("harness_cpu", "its own CPU", cost.share(cost.harness));
+    let waited = cost.harness.waited.as_secs_f64() * 1e3;
+    section.number("harness_waited", "time it waited for its CPU, others having it", waited, "ms");
+    section.times("harness_late", "packets sent after they were due", &figures.late);
+    section.count("harness_unsent", "packets it could not send", figures.unsent + refused, "packets");
+    section
+}
+
 /// The harness's ports at `local`.
 pub(crate) fn ports(local: IpAddr, ds0s: usize) -> Ports {
     let pairs = ds0s.div_ceil(STREAMS_A_SOCKET) as u16;
@@ -173,12 +185,7 @@ const PORT_FIRST: u16 = 10_000;
 const QUEUE_OCTETS: u32 = 1 << 20;
 
 /// Whether the sockets are to blame: datagrams that they had no room for.
-pub(crate) fn refused(load: &Load<impl RtpSockets>) -> u64 {
-    let counters = load.counters();
+pub(crate) fn refused(load: &Load<Sockets>) -> u64 {
+    let counters = load.sockets().counters();
     counters.refused + counters.full
-}
-
-/// Datagrams for which the harness had no room, of those that never came to a socket's own queue.
-pub(crate) fn missed(load: &Load<impl RtpSockets>) -> u64 {
-    load.counters().dropped
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::report::{Report, Value};
+use crate::report::{Report, Value, Verdict};
 
 /// What one figure of a report must be.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,6 +15,21 @@ pub(crate) struct Requirement {
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
+}
+
+/// Holds the figures of a report against what is required of them.
+pub(crate) fn hold(report: &mut Report, requirements: &[Requirement]) {
+    let short: Vec<_> = requirements.iter().filter_map(|it| it.shortfall(report)).collect();
+    if short.is_empty() {
+        return;
+    }
+    let known = report.verdict.reasons();
+    let faults: Vec<_> = report.faults.iter().filter(|fault| !known.contains(fault)).cloned().collect();
+    report.judge(if report.faults.is_empty() {
+        Verdict::Fail(short)
+    } else {
+        Verdict::Inconclusive([short, faults].concat())
+    });
 }
 
 impl FromStr for Requirement {
@@ -35,12 +50,11 @@ impl FromStr for Requirement {
 
 impl Requirement {
     /// In what a report falls short of it.
-    pub(crate) fn shortfall(&self, report: &Report) -> Option<String> {
+    fn shortfall(&self, report: &Report) -> Option<String> {
         let figure = &self.figure;
-        let value = match report.figure(figure) {
-            Some(Value::Count(count)) => *count as f64,
-            Some(Value::Number(number)) => *number,
-            Some(Value::Text(_)) => return Some(format!("{figure} is no number")),
+        let value = match report.figure(figure).map(Value::number) {
+            Some(Some(number)) => number,
+            Some(None) => return Some(format!("{figure} is no number")),
             None => return Some(format!("{figure} was not measured")),
         };
         // What is no number never holds.
@@ -57,7 +71,7 @@ mod tests {
     use super::*;
     use crate::report::Section;
 
-    fn shortfall(requirement: &str) -> Option<String> {
+    fn report() -> Report {
         let mut report = Report::new("density", Vec::new());
         let mut section = Section::new("figures");
         section.count("lost", "lost", 7, "packets");
@@ -65,7 +79,24 @@ mod tests {
         section.number("ratio", "ratio", f64::NAN, "times");
         section.text("limit", "limit", "nothing");
         report.sections.push(section);
-        requirement.parse::<Requirement>().expect("it is a requirement").shortfall(&report)
+        report
+    }
+
+    fn shortfall(requirement: &str) -> Option<String> {
+        requirement.parse::<Requirement>().expect("it is a requirement").shortfall(&report())
+    }
+
+    #[test]
+    fn what_is_required_and_does_not_hold_fails_unless_the_harness_may_be_why() {
+        let held = |faults: &[&str], requirement: &str| {
+            let mut report = report();
+            report.faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
+            hold(&mut report, &[requirement.parse().expect("it is a requirement")]);
+            report.verdict
+        };
+        assert_eq!(held(&["late"], "cpu<=75"), Verdict::Pass);
+        assert!(matches!(held(&[], "cpu<=74"), Verdict::Fail(reasons) if reasons.len() == 1));
+        assert!(matches!(held(&["late"], "cpu<=74"), Verdict::Inconclusive(reasons) if reasons.len() == 2));
     }
 
     #[test]

@@ -19,14 +19,15 @@ use drivers::time::{Clock, Instant};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use crate::child::{self, DOMAIN, Gateway, Wanted, own_addresses};
+use crate::Failure;
+use crate::child::{self, DOMAIN, Gateway, Size, Wanted};
 use crate::density::CARRIER;
 use crate::host::{self, Thread};
+use crate::load_args::Driver;
 use crate::operator::Operator;
 use crate::pace::{run_on, sleep_until};
 use crate::report::{Report, Section, Value, Verdict};
-use crate::target::Size;
-use crate::{Driver, Failure};
+use crate::wire::own_addresses;
 
 /// Compares what commands cost a gateway with few endpoints and one with many.
 ///

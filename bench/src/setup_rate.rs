@@ -17,18 +17,20 @@ use clap::{ArgGroup, Args};
 use control::mgcp::name::EndpointName;
 use drivers::time::Clock;
 
+use crate::Failure;
 use crate::agent::{Agent, Terms};
 use crate::caller::{Caller, Plan};
+use crate::child::Size;
 use crate::density::{self, DensityArgs, Way};
 use crate::floor::HARNESS;
+use crate::load_args::{Driver, LawName, LoadArgs};
 use crate::operator::Operator;
 use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::search::Search;
-use crate::target::{Size, Target, TargetArgs};
+use crate::target::{Target, TargetArgs};
 use crate::watch::{self, Watched};
 use crate::wire::Network;
-use crate::{Driver, Failure, LawName, LoadArgs};
 
 use self::sitting::{Sitting, Sockets};
 use self::trial::{Threads, Trial, dropped_by};
@@ -141,7 +143,7 @@ pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Repo
     if let Some(run) = beside {
         let (sections, verdict) = run.beside(&args.load());
         report.sections.extend(sections);
-        report.verdict = std::mem::replace(&mut report.verdict, Verdict::Pass).and(verdict);
+        report.judge(verdict);
     }
     let own = last_words.lines().filter(|line| ACCOUNT.iter().any(|words| line.contains(words)));
     report.last_words = own.collect::<Vec<_>>().join("\n");

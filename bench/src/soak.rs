@@ -7,11 +7,12 @@ use std::num::NonZeroU32;
 
 use clap::{ArgGroup, Args};
 
+use crate::Failure;
+use crate::load_args::LawName;
 use crate::operator::Operator;
 use crate::report::{Report, Verdict};
 use crate::setup_rate::{self, SetupRateArgs};
 use crate::target::TargetArgs;
-use crate::{Failure, LawName};
 
 /// Carries calls that stay while others come and go, for hours: nothing may be lost, and nothing may grow.
 ///
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &SoakArgs, operator: &Operator) -> Result<Report, Failur
     let (mut report, watched) = setup_rate::watched(&args.calls()?, operator)?;
     let growth = watched.growth();
     if !growth.is_empty() {
-        report.verdict = std::mem::replace(&mut report.verdict, Verdict::Pass).and(Verdict::Fail(growth));
+        report.judge(Verdict::Fail(growth));
     }
     Ok(report)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use drivers::net::uring::UringSockets;
-use drivers::net::xdp::{Interface, XdpSockets};
+use drivers::net::xdp::{Interface, RingStatistics, XdpSockets};
 use drivers::net::{BoundSockets, Dscp, Full, NetCounters, PortSlot, RtpSockets};
 use drivers::time::Instant;
 
@@ -26,6 +26,14 @@ impl Sockets {
         match interface {
             Some(interface) => XdpSockets::new(bound, interface, 0).map(Self::Xdp),
             None => UringSockets::new(bound).map(Self::Uring),
+        }
+    }
+
+    /// What the kernel has counted of its rings, at its end of a wire.
+    pub(crate) fn rings(&self) -> Option<RingStatistics> {
+        match self {
+            Self::Uring(_) => None,
+            Self::Xdp(sockets) => Some(sockets.statistics()),
         }
     }
 }

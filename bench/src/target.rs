@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use drivers::line::{Carrier, Law};
+use drivers::line::Carrier;
 
+use crate::Failure;
 use crate::agent::address_towards;
-use crate::child::{self, DOMAIN, Gateway, Wanted};
+use crate::child::{self, DOMAIN, Gateway, Size, Wanted};
 use crate::pace::run_on;
 use crate::wire::{End, Network};
-use crate::{Driver, Failure};
 
 /// Which gateway is tested, and what its endpoints are called.
 #[derive(Clone, Debug, Args)]
@@ -35,25 +35,6 @@ pub(crate) struct TargetArgs {
     /// The `tollgate` to start [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-}
-
-/// What a gateway that is started here is to be like.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Size {
-    /// DS0s at least.
-    pub(crate) ds0s: u16,
-    /// The law of its lines.
-    pub(crate) law: Law,
-    /// What octets wait in its jitter buffers; its own default if `None`.
-    pub(crate) jitter_ms: Option<u16>,
-    /// Transactions that it can know at a time; its own default if `None`.
-    pub(crate) transactions_max: Option<u32>,
-    /// The CPU of its media core.
-    pub(crate) cpu: Option<usize>,
-    /// The CPU of all its other threads.
-    pub(crate) control_cpu: Option<usize>,
-    /// How its media reach the network.
-    pub(crate) driver: Driver,
 }
 
 /// A gateway that can be spoken to, as long as this lives.
@@ -116,6 +97,14 @@ impl Target {
     /// If it has, with the end of its log.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         self.child.as_mut().map_or(Ok(()), Gateway::check)
+    }
+
+    /// What one that was started here has counted of its first core.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub(crate) fn counters(&self) -> Result<String, Failure> {
+        self.child.as_ref().map_or_else(|| Err("it was not started here".into()), Gateway::counters)
     }
 
     /// Ends one that was started here; what it logged of its end.

@@ -19,7 +19,6 @@ use drivers::net::{Ports, XdpMode};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::Failure;
-use crate::child::own_addresses;
 
 /// What is between the harness and what is tested.
 #[derive(Debug)]
@@ -125,6 +124,13 @@ impl Network {
             scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
+}
+
+/// Loopback addresses of this run: those of the gateway, the harness and the reflector. Several runs
+/// at a time do not disturb each other.
+pub(crate) fn own_addresses() -> [Ipv4Addr; 3] {
+    let process = std::process::id();
+    [1, 2, 3].map(|host| Ipv4Addr::new(127, 64 + (process >> 8) as u8 % 128, process as u8, host))
 }
 
 /// A network namespace that lasts as long as somebody has it open.

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use plotters::prelude::*;
 
-use super::Course;
+use super::section::Course;
 use crate::Failure;
 
 /// How often each time was seen, up to the 99.9th percentile: the few that are longer would leave no room.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::{Figure, Report, Section, draw};
+use super::section::Figure;
+use super::{Report, Section, draw};
 use crate::Failure;
 
 impl Report {
@@ -60,9 +61,14 @@ impl Report {
 impl Section {
     fn write_page(&self, page: &mut String) -> Result<(), Failure> {
         writeln!(page, "<h2>{}</h2>\n<table>", escaped(self.title))?;
-        for Figure { name, words, value, unit } in &self.figures {
+        for figure in &self.figures {
+            let Figure { name, words, value, unit, .. } = figure;
             let (name, words, value) = (escaped(name), escaped(words), escaped(&value.to_string()));
-            writeln!(page, "<tr><td>{words}<td class=value>{value}<td>{unit}<td><code>{name}</code>")?;
+            write!(page, "<tr><td>{words}<td class=value>{value}<td>{unit}")?;
+            if let Some([least, most]) = figure.spread() {
+                write!(page, " ({least} to {most})")?;
+            }
+            writeln!(page, "<td><code>{name}</code>")?;
         }
         writeln!(page, "</table>")?;
         for (words, histogram) in &self.distributions {

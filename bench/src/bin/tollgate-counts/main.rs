@@ -16,6 +16,7 @@
 
 mod control_cases;
 mod core_cases;
+mod frame_cases;
 mod record;
 
 use std::fmt;
@@ -70,6 +71,10 @@ enum Case {
     Transmit,
     /// All four for 3,100 DS0s, which no second-level cache holds; for each packet sent or received.
     Tick,
+    /// A frame with a packet of 20 ms read: AF_XDP.
+    FrameIn,
+    /// A packet of 20 ms written into a frame: AF_XDP.
+    FrameOut,
     /// A CRCX with a description read.
     Parse,
     /// That CRCX taken, planned, committed and answered.
@@ -90,6 +95,7 @@ impl Case {
             Self::Receive | Self::Playout | Self::Capture | Self::Transmit | Self::Tick => {
                 core_cases::run(self)
             }
+            Self::FrameIn | Self::FrameOut => frame_cases::run(self),
             Self::Parse | Self::Crcx | Self::Dlcx => control_cases::run(self),
         }
     }

@@ -1,0 +1,163 @@
+//! What a run lost, where, and whose fault it is.
+
+use std::time::Duration;
+
+use super::carry::Run;
+use crate::kernel::Direction;
+use crate::load::sum;
+use crate::report::Verdict;
+
+/// What is lost, and on which part of the way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Losses {
+    /// Packets sent that the gateway has not counted as received.
+    pub(super) towards: u64,
+    /// Packets that the gateway has counted as sent, and that did not come.
+    pub(super) back: u64,
+    /// DS0s whose counters say otherwise than ours, in whatever way.
+    pub(super) differ: u64,
+}
+
+impl Losses {
+    pub(super) fn of(run: &Run) -> Self {
+        let mut losses = Self::default();
+        for account in &run.accounts {
+            let counted = run.counted[usize::from(account.ds0)].clone().unwrap_or_default();
+            let number = |value: Option<u32>| u64::from(value.unwrap_or_default());
+            let (sent, received) = (number(counted.packets_sent), number(counted.packets_received));
+            losses.towards += account.sent.saturating_sub(received);
+            losses.back += sent.saturating_sub(account.back.packets);
+            let theirs = [sent, number(counted.octets_sent), received, number(counted.octets_received)];
+            let octets = account.sent * run.ptime_octets;
+            let ours = [account.back.packets, account.back.octets, account.sent, octets];
+            losses.differ += u64::from(theirs != ours);
+        }
+        losses
+    }
+
+    /// Packets that are lost, and that nothing between the gateway and the harness has counted as dropped:
+    /// the gateway's own.
+    pub(super) fn uncounted(self, run: &Run) -> u64 {
+        let each = [(self.towards, Direction::There), (self.back, Direction::Back)];
+        each.into_iter().map(|(lost, direction)| lost.saturating_sub(dropped(run, direction))).sum()
+    }
+
+    /// Where it was lost, by the kernel's own counters.
+    fn places(self, run: &Run) -> Vec<String> {
+        let told = |(lost, direction, words): (u64, Direction, &str)| {
+            let places = places(run, direction).join(", ");
+            let places = if places.is_empty() { "none".to_owned() } else { places };
+            let own = lost.saturating_sub(dropped(run, direction));
+            (lost > 0).then(|| {
+                format!(
+                    "lost {words}: {lost} packets; dropped by the kernel: {places}; by the gateway: {own}"
+                )
+            })
+        };
+        let each = [
+            (self.towards, Direction::There, "on the way there"),
+            (self.back, Direction::Back, "on the way back"),
+        ];
+        each.into_iter().filter_map(told).collect()
+    }
+}
+
+/// Packets of one direction that the host dropped. On loopback the network's counters are everybody's, and
+/// those of the sockets are what can be told apart.
+fn dropped(run: &Run, direction: Direction) -> u64 {
+    match direction {
+        Direction::There if !run.is_wire => run.dropped[1],
+        Direction::Back if !run.is_wire => run.dropped[0],
+        direction => run.kernel.lost(direction),
+    }
+}
+
+/// The counters that say so.
+fn places(run: &Run, direction: Direction) -> Vec<String> {
+    if run.is_wire {
+        return run.kernel.named(direction);
+    }
+    let whose = if direction == Direction::There { "the gateway's" } else { "the harness's" };
+    match dropped(run, direction) {
+        0 => Vec::new(),
+        n => vec![format!("queues of {whose} sockets {n}")],
+    }
+}
+
+/// Whether a run held, with this part of all octets missing or wrong at most, in percent.
+pub(super) fn verdict(run: &Run, losses: Losses, require_loss: f64) -> Verdict {
+    let tally = sum(&run.accounts);
+    let mut reasons = Vec::new();
+    let missing = usize::from(run.asked) - run.accounts.len();
+    if missing > 0 {
+        reasons.push(format!("{missing} of {} DS0s did not come up", run.asked));
+        return Verdict::Fail(reasons);
+    }
+    let lost = tally.missing + tally.wrong();
+    let lost_percent = 100.0 * lost as f64 / (tally.verified + tally.missing).max(1) as f64;
+    if lost_percent > require_loss {
+        reasons.push(format!(
+            "{lost} octets ({lost_percent:.4} %) are missing or wrong; required: {require_loss} %"
+        ));
+    }
+    if tally.packets_doubled > 0 {
+        reasons.push(format!("{} packets came back twice", tally.packets_doubled));
+    }
+    if lost == 0 && losses.differ > 0 {
+        reasons.push(format!("no octet is lost, but the counters of {} DS0s differ", losses.differ));
+    }
+    if reasons.is_empty() {
+        return Verdict::Pass;
+    }
+    reasons.extend(losses.places(run));
+    let own = own_faults(run);
+    if own.is_empty() {
+        Verdict::Fail(reasons)
+    } else {
+        reasons.extend(own);
+        Verdict::Inconclusive(reasons)
+    }
+}
+
+/// What the harness or the machine may have done to the gateway.
+pub(super) fn own_faults(run: &Run) -> Vec<String> {
+    let mut faults = Vec::new();
+    let unsent = run.figures.unsent + run.refused;
+    if unsent > 0 {
+        faults.push(format!("the harness could not send {unsent} packets"));
+    }
+    if run.dropped[0] > 0 {
+        faults.push(format!("the harness was too slow to take {} packets", run.dropped[0]));
+    }
+    let wire = run.kernel.lost(Direction::There) + run.kernel.lost(Direction::Back);
+    if wire > 0 {
+        faults.push(format!(
+            "the kernel dropped {wire} packets at the ends of the wire, whose queues are short"
+        ));
+    }
+    let late_ms = run.figures.late.max() as f64 / 1e3;
+    if late_ms > LATE_MAX_MS {
+        faults.push(format!("the harness sent packets {late_ms:.1} ms late, as no network should"));
+    }
+    let waited = run.cost.carrier.map_or(Duration::ZERO, |usage| usage.waited);
+    if waited > run.cost.elapsed / 10 {
+        faults.push(format!("the gateway's core waited {} ms for a CPU that others had", waited.as_millis()));
+    }
+    faults
+}
+
+/// How late a packet may be sent without being to blame, in ms: what a jitter buffer is made for.
+const LATE_MAX_MS: f64 = 10.0;
+
+/// What keeps more DS0s from being carried.
+pub(super) fn limit(run: &Run) -> &'static str {
+    let carrier = run.cost.carrier.map_or(0.0, |usage| run.cost.share(usage));
+    let harness = run.cost.share(run.cost.harness);
+    let late_ms = run.figures.late.value_at_quantile(0.999) as f64 / 1e3;
+    match () {
+        () if carrier > 0.9 => "the gateway's core",
+        () if harness > 0.9 => "the harness's CPU: its figures are not the gateway's",
+        () if late_ms > LATE_MAX_MS => "the machine: it let the harness wait",
+        () => "nothing",
+    }
+}
