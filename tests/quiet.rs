@@ -4,12 +4,14 @@
 //! control, the call agent and the peers, which share the thread here, run unsealed. The sockets there are
 //! simulated; those that are real are sealed by themselves.
 
+#[path = "quiet/sockets.rs"]
+mod sockets;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dataplane::engine::{Engine, SpanShape};
@@ -22,10 +24,8 @@ use dataplane::link::{
 use dataplane::rtp::packet::Header;
 use dataplane::stats::{Counter, Stats};
 use drivers::line::{Carrier, Ds0, Law, Line, SpanId, Timeslot};
-use drivers::net::mmsg::MmsgSockets;
 use drivers::net::sim::{Impairment, SimNet};
-use drivers::net::uring::UringSockets;
-use drivers::net::{BoundSockets, Dscp, PortRange, PortSlot, Ports, RtpSockets, Settings};
+use drivers::net::{Dscp, PortRange, PortSlot, Ports, RtpSockets};
 use drivers::span::Block;
 use drivers::span::sim::{FarEnd, Play};
 use drivers::time::{Epoch, Instant};
@@ -34,17 +34,16 @@ use tests::audio::{dialled, distinct};
 
 thread_local! {
     static SEALED: Cell<bool> = const { Cell::new(false) };
+    /// Allocations and frees by this thread while it was sealed.
+    static BROKEN: Cell<u64> = const { Cell::new(0) };
 }
-
-/// Allocations and frees by sealed threads.
-static BROKEN: AtomicU64 = AtomicU64::new(0);
 
 struct Sealable;
 
 impl Sealable {
     fn count() {
         if SEALED.with(Cell::get) {
-            BROKEN.fetch_add(1, Ordering::Relaxed);
+            BROKEN.with(|broken| broken.set(broken.get() + 1));
             if std::env::var_os("QUIET_BACKTRACE").is_some() {
                 SEALED.with(|sealed| sealed.set(false));
                 eprintln!("{}", std::backtrace::Backtrace::force_capture());
@@ -77,14 +76,18 @@ fn seal(sealed: bool) {
     SEALED.with(|cell| cell.set(sealed));
 }
 
+/// Allocations and frees by this thread while it was sealed.
+fn broken() -> u64 {
+    BROKEN.with(Cell::get)
+}
+
 #[test]
 fn the_seal_sees_an_allocation() {
-    let before = BROKEN.load(Ordering::Relaxed);
     seal(true);
     let value = std::hint::black_box(vec![1_u8; 100]);
     seal(false);
     drop(value);
-    assert_eq!(BROKEN.swap(before, Ordering::Relaxed), before + 1);
+    assert_eq!(broken(), 1);
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
         w.run_for(Duration::from_millis(200));
         round += 1;
     }
-    let broken = BROKEN.load(Ordering::Relaxed);
+    let broken = broken();
     println!("{} ticks, {round} calls, {} packets", w.count(Counter::Ticks), w.count(Counter::RtpSent));
     assert!(round > 100 && w.count(Counter::RtpSent) > 50_000);
     assert_eq!(broken, 0, "a core allocated or freed in its tick; QUIET_BACKTRACE=1 shows where");
@@ -194,58 +197,7 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
     }
     seal(false);
     assert!(stats.value(Counter::RtpSent) > 500_000, "{}", stats.value(Counter::RtpSent));
-    assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
-}
-
-/// Both that reach the network through the kernel: sending, receiving, empty datagrams that end a receive,
-/// more in a tick than there are buffers.
-#[test]
-fn sockets_allocate_nothing() {
-    const PAIRS: u16 = 64;
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let bound = |kind: u8| {
-        let address = Ipv4Addr::new(127, high | 0x40, low, kind);
-        let ports = Ports(vec![PortRange { address: address.into(), first: 20_000, pairs: PAIRS }]);
-        let settings = Settings { receive_buffers: 128, sends: 16, ..Settings::for_slots(ports.slots()) };
-        let sockets = BoundSockets::bind(&ports, Dscp::EF, settings).expect("these ports are free");
-        (ports, sockets)
-    };
-    let (ports, sockets) = bound(1);
-    exchange(&ports, MmsgSockets::new(sockets).expect("the kernel watches sockets"));
-    let (ports, sockets) = bound(2);
-    match UringSockets::new(sockets) {
-        Ok(sockets) => exchange(&ports, sockets),
-        Err(error) => println!("LEFT OUT: io_uring: {error}"),
-    }
-    assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "sockets allocated; QUIET_BACKTRACE=1 shows where");
-}
-
-/// Has each slot send to another: in a tick one datagram each, or none but an empty one, or four each.
-fn exchange(ports: &Ports, mut sockets: impl RtpSockets) {
-    const TICKS: u32 = 600;
-    let (mut sent, mut received) = (0, 0);
-    seal(true);
-    for tick in 0..TICKS {
-        for (slot, _) in ports.iter() {
-            let (len, times) =
-                if tick % 50 == 7 { (0, 1) } else { (172, if tick % 20 == 3 { 4 } else { 1 }) };
-            let to = ports.address(PortSlot(slot.0 ^ 5)).expect("their number is a power of two");
-            for _ in 0..times {
-                sent += u64::from(sockets.send(slot, to, len, |octets| octets.fill(tick as u8)).is_ok());
-            }
-            sockets.mark(slot, if tick % 100 == 0 { Dscp::default() } else { Dscp::EF });
-        }
-        sockets.flush(Instant::ZERO).expect("sockets on loopback work");
-        sockets.receive(|_, _, _, _| received += 1);
-    }
-    // What comes late to the last tick.
-    for _ in 0..8 {
-        sockets.flush(Instant::ZERO).expect("sockets on loopback work");
-        sockets.receive(|_, _, _, _| received += 1);
-    }
-    seal(false);
-    println!("{sent} sent, {received} received, {:?}", sockets.counters());
-    assert!(sent > 80_000 && received == sent, "{sent} sent, {received} received");
+    assert_eq!(broken(), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
 }
 
 fn local_leg(mode: Mode, other: PortSlot) -> Leg {
@@ -311,5 +263,5 @@ fn listening_and_playing_allocate_nothing() {
     // Each digit begins and ends, and so does what plays it.
     assert_eq!(observed, TICKS / 50 * 31 * 3);
     assert_eq!(stats.value(Counter::ReportsLost), 0);
-    assert_eq!(BROKEN.load(Ordering::Relaxed), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
+    assert_eq!(broken(), 0, "an engine allocated; QUIET_BACKTRACE=1 shows where");
 }

@@ -1,7 +1,7 @@
 //! ffmpeg sends RTP into DS0s and hears a DS0's tone.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use drivers::line::Law;
@@ -13,15 +13,41 @@ use crate::harness::{Running, has, wav_octets};
 /// Packetization periods that ffmpeg is made to send, in ms.
 const PTIMES: [usize; 6] = [5, 10, 20, 30, 40, 60];
 
+/// What is between the gateway and ffmpeg: how each of them is started at its end.
+pub(crate) struct Ground<'a> {
+    /// A gateway with these settings.
+    pub(crate) gateway: &'a dyn Fn(&str) -> Running,
+    /// A program.
+    pub(crate) program: &'a dyn Fn(&mut Command) -> Child,
+    /// What the gateway's log must show at its end.
+    pub(crate) check: &'a dyn Fn(&str),
+}
+
+const LOOPBACK: Ground<'_> = Ground {
+    gateway: &Running::start,
+    program: &|command| command.spawn().expect("ffmpeg starts"),
+    check: &|_| {},
+};
+
 #[test]
 fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
-    if !has("ffmpeg") {
-        return;
+    if has("ffmpeg") {
+        records_what_ffmpeg_sends(&LOOPBACK);
     }
-    // ffmpeg paces by the host's clock. A host that holds it up for longer than the jitter buffer waits makes
-    // a real hole, which shows as late octets; then, and only then, the recording says nothing about us.
+}
+
+#[test]
+fn ffmpeg_hears_a_ds0s_tone() {
+    if has("ffmpeg") {
+        lets_ffmpeg_hear_a_tone(&LOOPBACK);
+    }
+}
+
+/// ffmpeg paces by the host's clock. A host that holds it up for longer than the jitter buffer waits makes a
+/// real hole, which shows as late octets; then, and only then, the recording says nothing about us.
+pub(crate) fn records_what_ffmpeg_sends(ground: &Ground<'_>) {
     for _ in 0..3 {
-        match record_what_ffmpeg_sends() {
+        match record_what_ffmpeg_sends(ground) {
             Ok(()) => return,
             Err(late) => println!("the host held ffmpeg up: {late}"),
         }
@@ -30,14 +56,14 @@ fn what_ffmpeg_sends_at_each_ptime_is_what_the_far_end_records() {
 }
 
 /// One round: the recordings equal the sources, or some octets came too late for the jitter buffer.
-fn record_what_ffmpeg_sends() -> Result<(), String> {
+fn record_what_ffmpeg_sends(ground: &Ground<'_>) -> Result<(), String> {
     // ffmpeg's own pacing on a busy machine is what the deep jitter buffer is for.
     let settings = "jitter_nominal_ms = 200\njitter_max_ms = 200\n\
         [[span]]\nlaw = \"a\"\nfar_end = \"idle\"\n[[span.timeslot]]\nnumbers = \"1-6\"\n\
         far_end = { kind = \"file\", record = \"a-{timeslot}.wav\" }\n\
         [[span]]\nlaw = \"mu\"\nfar_end = \"idle\"\n[[span.timeslot]]\nnumbers = \"1-6\"\n\
         far_end = { kind = \"file\", record = \"mu-{timeslot}.wav\" }\n";
-    let mut gateway = Running::start(settings);
+    let mut gateway = (ground.gateway)(settings);
     let mut legs = Vec::new();
     for (span, law, payload_type, format) in [(1, Law::A, 8, "alaw"), (2, Law::Mu, 0, "mulaw")] {
         for (index, ptime) in PTIMES.iter().enumerate() {
@@ -53,10 +79,11 @@ fn record_what_ffmpeg_sends() -> Result<(), String> {
             let url = format!(
                 "rtp://{to}?localrtpport={port}&localrtcpport={}&localaddr={}&pkt_size={}",
                 port + 1,
-                gateway.others,
+                gateway.peers,
                 12 + 8 * ptime
             );
-            let child = Command::new("ffmpeg")
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg
                 .args([
                     "-hide_banner",
                     "-loglevel",
@@ -73,9 +100,8 @@ fn record_what_ffmpeg_sends() -> Result<(), String> {
                 .arg(&file)
                 .args(["-af", &format!("asetnsamples=n={}", 8 * ptime)])
                 .args(["-c:a", &format!("pcm_{format}"), "-f", "rtp", &url])
-                .stdout(Stdio::null())
-                .spawn()
-                .expect("ffmpeg starts");
+                .stdout(Stdio::null());
+            let child = (ground.program)(&mut ffmpeg);
             legs.push((endpoint, law, index, source, reply.connection(), child));
         }
     }
@@ -94,6 +120,7 @@ fn record_what_ffmpeg_sends() -> Result<(), String> {
     gateway.signal(Signal::SIGUSR1);
     gateway.listen();
     assert_eq!(gateway.stop(), Some(0));
+    (ground.check)(&gateway.log());
     let late = gateway.log().lines().find(|line| line.contains("rtp_late_octets=")).map(str::to_owned);
     if let Some(line) = late {
         return Err(line);
@@ -111,25 +138,22 @@ fn record_what_ffmpeg_sends() -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn ffmpeg_hears_a_ds0s_tone() {
-    if !has("ffmpeg") {
-        return;
-    }
+/// A tone of the far end's, as loud and as pure at ffmpeg's ear.
+pub(crate) fn lets_ffmpeg_hear_a_tone(ground: &Ground<'_>) {
     let settings = "[[span]]\nfar_end = { kind = \"tone\", hz = 1004, dbm0 = -10 }\n";
-    let mut gateway = Running::start(settings);
+    let mut gateway = (ground.gateway)(settings);
     let description = gateway.peer(31_000, 8);
     let sdp = gateway.folder.join("peer.sdp");
     fs::write(&sdp, &description).expect("a file can be written");
     let wav = gateway.folder.join("heard.wav");
-    let mut child = Command::new("ffmpeg")
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
         .args(["-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,udp,rtp", "-i"])
         .arg(&sdp)
         .args(["-t", "2", "-c:a", "pcm_s16le", "-y"])
         .arg(&wav)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("ffmpeg starts");
+        .stdout(Stdio::null());
+    let mut child = (ground.program)(&mut ffmpeg);
     gateway.connect("ds/e1-1/1", "sendrecv", &description);
     assert!(child.wait().expect("ffmpeg ends").success());
     let samples: Vec<f64> = wav_octets(&fs::read(&wav).expect("ffmpeg has written"))

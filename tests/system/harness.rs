@@ -77,8 +77,10 @@ pub(crate) struct Running {
     pub(crate) folder: PathBuf,
     /// Its address for everything.
     pub(crate) address: IpAddr,
-    /// The address of call agents and peers.
+    /// The address of call agents.
     pub(crate) others: IpAddr,
+    /// The address of RTP peers.
+    pub(crate) peers: IpAddr,
     agent: UdpSocket,
     transaction: u32,
     /// Commands of the gateway's own that the call agent has got.
@@ -88,23 +90,30 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a gateway with these settings beside its addresses: more of `[media]`, then whole tables.
     pub(crate) fn start(settings: &str) -> Self {
+        Self::start_with_media(None, settings)
+    }
+
+    /// Starts one whose media have an address of their own, as their peers have.
+    pub(crate) fn start_with_media(media: Option<[Ipv4Addr; 2]>, settings: &str) -> Self {
         let [a, b, c] = own_address();
         let (address, others) = (Ipv4Addr::new(127, a, b, c), Ipv4Addr::new(127, a, b, 100 + c));
+        let [media, peers] = media.unwrap_or([address, others]);
         let folder = std::env::temp_dir().join(format!("tollgate-test-{a}-{b}-{c}"));
         fs::create_dir_all(&folder).expect("a folder can be made");
         let config = folder.join("tollgate.toml");
         let text = format!(
             "[gateway]\nname = \"gw\"\n[mgcp]\nlisten = [\"{address}:2427\"]\nallow = [\"127.0.0.0/8\"]\n\
              notified_entity = \"ca@[{others}]:2727\"\nrestart_wait_max_ms = 0\n\
-             [media]\naddresses = [\"{address}\"]\n{settings}"
+             [media]\naddresses = [\"{media}\"]\n{settings}"
         );
         fs::write(&config, text).expect("a file can be written");
         let agent = UdpSocket::bind((others, 2727)).expect("nobody else has this address");
         agent.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket takes a timeout");
         let child = spawn(&folder);
         let (address, others) = (IpAddr::V4(address), IpAddr::V4(others));
+        let peers = IpAddr::V4(peers);
         let mut running =
-            Self { child, folder, address, others, agent, transaction: 100, commands: Vec::new() };
+            Self { child, folder, address, others, peers, agent, transaction: 100, commands: Vec::new() };
         running.wait_until_up();
         running
     }
@@ -201,7 +210,7 @@ impl Running {
 
     /// A description of a peer at `port` that offers one payload type.
     pub(crate) fn peer(&self, port: u16, payload_type: u8) -> String {
-        let ip = self.others;
+        let ip = self.peers;
         format!(
             "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type}\r\n"
         )
