@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use drivers::line::{Carrier, Law};
@@ -107,7 +108,8 @@ impl Wanted {
 /// A gateway that was started here, and ends with this.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    process: Child,
+    id: u32,
+    process: Mutex<Child>,
     folder: Folder,
 }
 
@@ -133,20 +135,20 @@ impl Gateway {
             .stderr(log)
             .spawn()
             .map_err(|error| format!("{}: {error}", wanted.program.display()))?;
-        Ok(Self { process, folder })
+        Ok(Self { id: process.id(), process: Mutex::new(process), folder })
     }
 
     /// The number of its process.
-    pub(crate) fn process(&self) -> u32 {
-        self.process.id()
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     /// That it has not ended.
     ///
     /// # Errors
     /// If it has, with the end of its log.
-    pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        match self.process.try_wait()? {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.status()? {
             None => Ok(()),
             Some(status) => Err(format!("the gateway has ended ({status}):\n{}", self.log_end()).into()),
         }
@@ -163,7 +165,7 @@ impl Gateway {
             Ok((lines.len(), lines.last().map(|line| (*line).to_owned())))
         };
         let (before, _) = logged()?;
-        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGUSR1)?;
+        kill(Pid::from_raw(self.id as i32), Signal::SIGUSR1)?;
         let clock = Clock;
         let until = clock.now() + COUNTERS_MAX;
         loop {
@@ -184,7 +186,7 @@ impl Gateway {
     ///
     /// # Errors
     /// If it does not end, or not well.
-    pub(crate) fn stop(mut self) -> Result<String, Failure> {
+    pub(crate) fn stop(self) -> Result<String, Failure> {
         let status = self.terminate()?.ok_or("the gateway did not end within five seconds of SIGTERM")?;
         if status.success() {
             Ok(self.log_end())
@@ -194,18 +196,27 @@ impl Gateway {
     }
 
     /// SIGTERM; its exit status, if it ends in time.
-    fn terminate(&mut self) -> io::Result<Option<ExitStatus>> {
-        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM)?;
+    fn terminate(&self) -> io::Result<Option<ExitStatus>> {
+        kill(Pid::from_raw(self.id as i32), Signal::SIGTERM)?;
         let clock = Clock;
         let until = clock.now() + STOP_MAX;
         loop {
-            let status = self.process.try_wait()?;
+            let status = self.status()?;
             let now = clock.now();
             if status.is_some() || now > until {
                 return Ok(status);
             }
             pace::sleep_until(now + Duration::from_millis(10));
         }
+    }
+
+    /// How it has ended, if it has.
+    fn status(&self) -> io::Result<Option<ExitStatus>> {
+        self.process().try_wait()
+    }
+
+    fn process(&self) -> MutexGuard<'_, Child> {
+        self.process.lock().expect("whoever had it did not panic")
     }
 
     /// The last lines of its log.
@@ -218,10 +229,10 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) && !matches!(self.terminate(), Ok(Some(_))) {
+        if matches!(self.status(), Ok(None)) && !matches!(self.terminate(), Ok(Some(_))) {
             // It does not listen to reason; whatever comes of it, nothing better can be done.
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+            let _ = self.process().kill();
+            let _ = self.process().wait();
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) use self::carry::{CARRIER, Run, Way, carry};
     tollgate-bench density --ds0 4096 --seconds 30 --cpu 0 --gateway-cpu 1\n  \
     tollgate-bench density --ds0 480 --ramp --seconds 10 --cpu 0 --gateway-cpu 1\n  \
     tollgate-bench density --ds0 4096 --runs 3 --require 'core_cpu<=75' --require 'core_to_floor<=1.3'\n  \
+    tollgate-bench density --ds0 8064 --driver xdp --cpu 0 --gateway-cpu 1      AF_XDP, over a veth pair\n  \
     chrt -f 10 tollgate-bench density --ds0 480 --cpu 0 --gateway-cpu 1      on a machine that is busy\n  \
     tollgate-bench density --ds0 60 --gateway 192.0.2.1:2427 --domain gw.example")]
 pub(crate) struct DensityArgs {
@@ -164,7 +165,7 @@ fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
             Some(floor::measure(&args.load, length, &network, operator)?)
         }
     };
-    let mut target = args.target.open(args.size(), &network)?;
+    let target = args.target.open(args.size(), &network)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
     let (run, witness) = witness::beside(args.load.gateway_cpu, || {
         run_on(HARNESS, args.load.cpu, || {
@@ -201,13 +202,13 @@ fn counted(args: &DensityArgs, operator: &Operator) -> Result<Calls, Failure> {
     let way = Way { gateway: target.gateway, local: target.local, process: Some(process), thread: HARNESS };
     let calls = thread::scope(|scope| {
         let (is_up, wait) = mpsc::sync_channel(1);
-        let (args, network, own) = (&args, &network, own.as_ref());
+        let (args, network, own, target) = (&args, &network, own.as_ref(), &target);
         let carrying = scope.spawn(move || {
             // Who waits for it may have given up.
             let up = || is_up.try_send(()).unwrap_or_default();
             run_on(HARNESS, args.load.cpu, || {
                 network.enter(End::Harness)?;
-                carry(args, way, own, &mut || Ok(()), &up, operator)
+                carry(args, way, own, &mut || target.check(), &up, operator)
             })
         });
         // If the calls do not come up, that is said below.

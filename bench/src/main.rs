@@ -66,15 +66,15 @@ struct Cli {
     command: Command,
 
     /// Prints a line of JSON for each figure instead of a table.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "The report")]
     json: bool,
 
     /// Writes a page with all figures and the drawings of distributions and courses, `index.html`, there.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = "The report", value_name = "DIR")]
     report: Option<PathBuf>,
 
-    /// What a figure, by its name in --json, must be: FIGURE<=NUMBER or FIGURE>=NUMBER. Can be repeated.
-    #[arg(long, global = true, value_name = "FIGURE<=NUMBER")]
+    /// What a figure, by its name in --json, must be at most or, with >=, at least. Can be repeated.
+    #[arg(long, global = true, help_heading = "The report", value_name = "FIGURE<=NUMBER")]
     require: Vec<Requirement>,
 }
 
@@ -104,6 +104,9 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Report, Failure> {
     let operator = Operator::new()?;
+    if let Some(folder) = &cli.report {
+        report::make_folder(folder)?;
+    }
     let report = match &cli.command {
         Command::Density(args) => density::run(args, &operator),
         Command::Delay(args) => delay::run(args, &operator),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use control::run::Signals;
@@ -18,6 +18,8 @@ pub(crate) struct Operator {
     is_watching: bool,
     /// When something was shown last, in ns.
     shown_at: AtomicU64,
+    /// Somebody has interrupted it: of all threads that look, only one sees the signal.
+    is_interrupted: AtomicBool,
 }
 
 /// The measurement was interrupted.
@@ -39,7 +41,8 @@ impl Operator {
     /// If the kernel does not let signals be caught.
     pub(crate) fn new() -> Result<Self, Failure> {
         let (signals, is_watching) = (Signals::catch()?, io::stderr().is_terminal());
-        Ok(Self { signals, is_watching, shown_at: AtomicU64::new(0) })
+        let (shown_at, is_interrupted) = (AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { signals, is_watching, shown_at, is_interrupted })
     }
 
     /// That nobody wants it to end.
@@ -47,10 +50,10 @@ impl Operator {
     /// # Errors
     /// [`Interrupted`] if somebody does.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        match self.signals.poll() {
-            None => Ok(()),
-            Some(_) => Err(Interrupted.into()),
+        if self.signals.poll().is_some() {
+            self.is_interrupted.store(true, Ordering::Relaxed);
         }
+        if self.is_interrupted.load(Ordering::Relaxed) { Err(Interrupted.into()) } else { Ok(()) }
     }
 
     /// Shows how far it is, in place of what was shown last; seldom, and only to a terminal.

@@ -8,6 +8,7 @@ mod verdict;
 
 use std::io::{self, Write};
 
+pub(crate) use self::page::make_folder;
 use self::section::{Figure, quoted};
 pub(crate) use self::section::{Section, Value};
 pub(crate) use self::verdict::Verdict;

@@ -158,7 +158,7 @@ fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Fail
     let gateway = Gateway::start(&wanted)?;
     let found = run_on("harness", args.cpu, || {
         let spans = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
-        Guest::new(&wanted, gateway.process(), spans, operator)?.stay(began)
+        Guest::new(&wanted, gateway.id(), spans, operator)?.stay(began)
     })?;
     gateway.stop()?;
     Ok(found)

@@ -48,6 +48,7 @@ use self::trial::{Threads, Trial, dropped_by};
     tollgate-bench setup-rate --calls-per-second 5000 --require-p99 10 --cpu 0 --gateway-cpu 1 --control-cpu 1\n  \
     tollgate-bench setup-rate --calls-per-second 5000 --beside 2000       2,000 other calls must lose nothing\n  \
     tollgate-bench setup-rate --max --require-calls 10000\n  \
+    tollgate-bench setup-rate --max --beside 2000                         as long as they lose nothing\n  \
     tollgate-bench setup-rate --calls-per-second 500 --gateway 192.0.2.1:2427 --domain mgw \\\n      \
     --endpoints 'rtpbridge/{hex}' --ds0 500")]
 pub(crate) struct SetupRateArgs {
@@ -59,8 +60,9 @@ pub(crate) struct SetupRateArgs {
     #[arg(long, value_name = "R", group = "rate", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) calls_per_second: Option<u32>,
 
-    /// Looks for the highest rate at which nothing fails or is repeated, and what is required holds.
-    #[arg(long, group = "rate", conflicts_with = "beside")]
+    /// Looks for the highest rate at which nothing fails or is repeated, what is required holds, and the
+    /// calls of --beside lose nothing.
+    #[arg(long, group = "rate")]
     pub(crate) max: bool,
 
     /// How long to measure, in seconds; a second of warming up comes before. With --max: each rate.
@@ -131,16 +133,15 @@ pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Repo
     if args.beside >= args.ds0 {
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
-    let mut target = args.target.open(args.size(), &Network::Loopback)?;
-    wait_for(&mut target, args)?;
+    let target = args.target.open(args.size(), &Network::Loopback)?;
+    wait_for(&target, args)?;
     let every = WATCHED_EVERY_MIN.max(Duration::from_secs(args.seconds.into()) / WATCHED_MAX);
-    let ((trials, beside), watched) =
-        watch::beside(target.process(), every, || args.trials(&target, operator))?;
+    let (trials, watched) = watch::beside(target.process(), every, || args.trials(&target, operator))?;
     target.check()?;
     let last_words = target.close()?;
     let mut report = args.report(&trials);
     report.sections.extend(watched.section());
-    if let Some(run) = beside {
+    if let Some(run) = trials.first().and_then(|trial| trial.beside.as_ref()) {
         let (sections, verdict) = run.beside(&args.load());
         report.sections.extend(sections);
         report.judge(verdict);
@@ -154,7 +155,7 @@ pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Repo
 const ACCOUNT: [&str; 3] = ["MGCP sockets", "control: ", "core has ended"];
 
 /// Asks for the last endpoint until the gateway answers.
-fn wait_for(target: &mut Target, args: &SetupRateArgs) -> Result<(), Failure> {
+fn wait_for(target: &Target, args: &SetupRateArgs) -> Result<(), Failure> {
     let name = args.target.endpoint(args.ds0 - 1);
     let mut agent = Agent::bind(target.local, target.gateway, &args.target.domain, args.terms())?;
     agent.add(&name, (target.local, 0).into())?;
@@ -223,22 +224,25 @@ impl SetupRateArgs {
     }
 
     /// All that is to be tried: with --max, the highest rate that holds, and the lowest that did not, last.
-    fn trials(
+    fn trials(&self, target: &Target, operator: &Operator) -> Result<Vec<Trial>, Failure> {
+        match self.calls_per_second.and_then(NonZeroU32::new) {
+            None => self.search(target, operator),
+            Some(rate) => Ok(vec![self.one(target, rate, &mut self.endpoints()?, operator)?]),
+        }
+    }
+
+    /// One rate, with other calls beside if there are to be some.
+    fn one(
         &self,
         target: &Target,
+        rate: NonZeroU32,
+        endpoints: &mut Vec<EndpointName>,
         operator: &Operator,
-    ) -> Result<(Vec<Trial>, Option<density::Run>), Failure> {
-        match self.calls_per_second.and_then(NonZeroU32::new) {
-            None => Ok((run_on(HARNESS, self.cpu, || self.search(target, operator))?, None)),
-            Some(rate) if self.beside == 0 => {
-                let mut endpoints = self.endpoints()?;
-                let trial = || self.counted_trial(target, rate, &mut endpoints, operator);
-                Ok((vec![run_on(HARNESS, self.cpu, trial)?], None))
-            }
-            Some(rate) => {
-                self.trial_beside(target, rate, operator).map(|(trial, run)| (vec![trial], Some(run)))
-            }
+    ) -> Result<Trial, Failure> {
+        if self.beside > 0 {
+            return self.trial_beside(target, rate, endpoints, operator);
         }
+        run_on(HARNESS, self.cpu, || self.counted_trial(target, rate, endpoints, operator))
     }
 
     /// A trial while other calls stay up.
@@ -246,12 +250,12 @@ impl SetupRateArgs {
         &self,
         target: &Target,
         rate: NonZeroU32,
+        endpoints: &mut Vec<EndpointName>,
         operator: &Operator,
-    ) -> Result<(Trial, density::Run), Failure> {
+    ) -> Result<Trial, Failure> {
         let load = self.load();
         let way =
             Way { gateway: target.gateway, local: target.local, process: target.process(), thread: BESIDE };
-        let mut endpoints = self.endpoints()?;
         // The table of sockets takes long to read, and the other calls' packets would have to wait.
         let before = dropped_by(target)?;
         let (mut trial, sockets, run) = thread::scope(|scope| {
@@ -260,18 +264,21 @@ impl SetupRateArgs {
             let carrying = scope.spawn(move || {
                 // Who waits for it may have given up.
                 let up = || is_up.try_send(()).unwrap_or_default();
-                run_on(BESIDE, self.cpu, || density::carry(load, way, None, &mut || Ok(()), &up, operator))
+                run_on(BESIDE, self.cpu, || {
+                    density::carry(load, way, None, &mut || target.check(), &up, operator)
+                })
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
-                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, &mut endpoints, operator)),
+                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, endpoints, operator)),
                 Err(_) => Err("the calls beside did not come up".into()),
             };
             let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             trial.map(|(trial, sockets)| (trial, sockets, run))
         })?;
         trial.dropped = [sockets.dropped()?, dropped_by(target)? - before];
-        Ok((trial, run))
+        trial.beside = Some(run);
+        Ok(trial)
     }
 
     /// The highest rate that holds, and the lowest that did not, last.
@@ -280,10 +287,10 @@ impl SetupRateArgs {
         let (mut best, mut least_bad): (Option<Trial>, Option<Trial>) = (None, None);
         let mut search = Search::new(FIRST_RATE, RATE_MAX);
         while let Some(rate) = search.next().and_then(NonZeroU32::new) {
-            let mut trial = self.counted_trial(target, rate, &mut endpoints, operator)?;
+            let mut trial = self.one(target, rate, &mut endpoints, operator)?;
             if !self.holds(&trial) {
                 // Machines have hiccups; what a gateway cannot do, it cannot do twice.
-                trial = self.counted_trial(target, rate, &mut endpoints, operator)?;
+                trial = self.one(target, rate, &mut endpoints, operator)?;
             }
             let holds = self.holds(&trial);
             operator.tell(&format!("{rate} calls a second: {}", if holds { "held" } else { "not held" }));
@@ -331,21 +338,31 @@ impl SetupRateArgs {
         let caller = Caller::new(plan, agents, std::mem::take(endpoints));
         let threads = Threads::of(target)?;
         let mut sitting = Sitting::new(caller, sockets);
-        sitting.run_until(plan.start + plan.warm_up, operator)?;
+        sitting.run_until(plan.start + plan.warm_up, target, operator)?;
         let (from, before) = (clock.now(), threads.usage()?);
-        sitting.run_until(sitting.caller.end(), operator)?;
+        sitting.run_until(sitting.caller.end(), target, operator)?;
         let (to, after) = (clock.now(), threads.usage()?);
-        sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, operator)?;
+        sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, target, operator)?;
         let (tally, free) = sitting.caller.finish();
         *endpoints = free;
         let (elapsed, costs) = (to.since(from), after - before);
-        let trial = Trial { rate, tally, length: plan.length, elapsed, costs, dropped: [0; 2] };
+        let trial = Trial { rate, tally, length: plan.length, elapsed, costs, dropped: [0; 2], beside: None };
         Ok((trial, sitting.sockets))
     }
 
-    /// Whether the gateway has kept up, as far as it was asked to.
+    /// Whether the gateway has kept up, as far as it was asked to, and the calls beside have lost nothing.
     fn holds(&self, trial: &Trial) -> bool {
-        self.shortfalls(trial).is_empty() && (!self.max || trial.tally.repeated == 0)
+        self.short(trial).is_empty()
+    }
+
+    /// In what a rate of a search falls short.
+    fn short(&self, trial: &Trial) -> Vec<String> {
+        let mut reasons = self.shortfalls(trial);
+        let repeated = trial.tally.repeated;
+        reasons.extend((self.max && repeated > 0).then(|| format!("{repeated} repeated")));
+        let beside = trial.beside.as_ref().map(|run| run.beside(&self.load()).1);
+        reasons.extend(beside.iter().flat_map(Verdict::reasons).cloned());
+        reasons
     }
 
     /// In what a trial falls short of what is required.
@@ -401,9 +418,7 @@ impl SetupRateArgs {
         if let (true, Some(beyond)) = (self.max, trials.get(1)) {
             let mut section = Section::new("the next rate, which did not hold");
             section.count("beyond", "calls a second", beyond.rate.get().into(), "calls/s");
-            let mut why = self.shortfalls(beyond);
-            why.extend((beyond.tally.repeated > 0).then(|| format!("{} repeated", beyond.tally.repeated)));
-            section.text("beyond_why", "why", &why.join("; "));
+            section.text("beyond_why", "why", &self.short(beyond).join("; "));
             section.text("beyond_limit", "what was at its limit", beyond.limit());
             report.sections.push(section);
         }

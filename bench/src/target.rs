@@ -14,6 +14,7 @@ use crate::wire::{End, Network};
 
 /// Which gateway is tested, and what its endpoints are called.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "The gateway")]
 pub(crate) struct TargetArgs {
     /// The MGCP address and port of a gateway that runs [default: one is started here].
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "program")]
@@ -23,8 +24,8 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "NAME", default_value = DOMAIN)]
     pub(crate) domain: String,
 
-    /// The names of its endpoints; {span} and {timeslot} become numbers from 1, {n} and {hex} the
-    /// endpoint's own number from 1, in decimal and in hexadecimal.
+    /// The names of its endpoints: {span} and {timeslot} become numbers from 1, {number} and {hex} the
+    /// endpoint's own number from 1, in decimal and in hexadecimal; a $ is left to the gateway to choose.
     #[arg(long, value_name = "PATTERN", default_value = "ds/e1-{span}/{timeslot}")]
     endpoints: String,
 
@@ -80,7 +81,7 @@ impl TargetArgs {
         self.endpoints
             .replace("{span}", &span.to_string())
             .replace("{timeslot}", &timeslot.to_string())
-            .replace("{n}", &number.to_string())
+            .replace("{number}", &number.to_string())
             .replace("{hex}", &format!("{number:x}"))
     }
 }
@@ -88,15 +89,15 @@ impl TargetArgs {
 impl Target {
     /// The number of its process, if it was started here.
     pub(crate) fn process(&self) -> Option<u32> {
-        self.child.as_ref().map(Gateway::process)
+        self.child.as_ref().map(Gateway::id)
     }
 
     /// That it has not ended, as far as that can be seen from here.
     ///
     /// # Errors
     /// If it has, with the end of its log.
-    pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        self.child.as_mut().map_or(Ok(()), Gateway::check)
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.child.as_ref().map_or(Ok(()), Gateway::check)
     }
 
     /// What one that was started here has counted of its first core.
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(named("ds/e1-{span}/{timeslot}", 0), "ds/e1-1/1");
         assert_eq!(named("ds/e1-{span}/{timeslot}", 59), "ds/e1-2/30");
         assert_eq!(named("rtpbridge/{hex}", 30), "rtpbridge/1f");
-        assert_eq!(named("aaln/{n}", u16::MAX), "aaln/65536");
+        assert_eq!(named("aaln/{number}", u16::MAX), "aaln/65536");
         assert_eq!(named("ds/$", 7), "ds/$");
     }
 }

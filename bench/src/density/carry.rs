@@ -1,6 +1,7 @@
 //! One load on one gateway: sets up its calls, carries them, and takes them down.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +85,9 @@ pub(crate) fn carry(
         agent.add(&args.target.endpoint(ds0), rtp_address(local, usize::from(ds0)))?;
     }
     agent.audit();
-    settle(&mut bench, &mut agent, check, START_MAX)?;
+    settle(&mut bench, &mut agent, check, START_MAX).map_err(|error| {
+        if error.is::<Slow>() { format!("nobody answers at {gateway}").into() } else { error }
+    })?;
     let idle = process.map(host::resident).transpose()?;
     let wire = process.filter(|_| interface.is_some());
     let before = kernel::Counters::read(wire, bench.load.sockets().rings())?;
@@ -166,10 +169,22 @@ fn settle(
             return Ok(now);
         }
         if now > give_up {
-            return Err(format!("the gateway has not answered all within {} s", time_max.as_secs()).into());
+            return Err(Slow(time_max).into());
         }
     }
 }
+
+/// The gateway has not answered all within this time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Slow(Duration);
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the gateway has not answered all within {} s", self.0.as_secs())
+    }
+}
+
+impl std::error::Error for Slow {}
 
 /// The media thread of a gateway of ours with one core.
 pub(crate) const CARRIER: &str = "core-0";

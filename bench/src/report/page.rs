@@ -8,15 +8,21 @@ use super::section::Figure;
 use super::{Report, Section, draw};
 use crate::Failure;
 
+/// Makes the folder of a page, before what may take hours is measured for it.
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    Ok(fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?)
+}
+
 impl Report {
-    /// Writes `index.html`, which needs no other file, and `figures.jsonl` into a folder, and makes it if it
-    /// has to.
+    /// Writes `index.html`, which needs no other file, and `figures.jsonl` into a folder.
     ///
     /// # Errors
     /// If they cannot be written.
     pub(crate) fn write_page(&self, folder: &Path) -> Result<(), Failure> {
         let named = |error| format!("{}: {error}", folder.display());
-        fs::create_dir_all(folder).map_err(named)?;
         fs::write(folder.join("index.html"), self.page()?).map_err(named)?;
         let mut json = Vec::new();
         self.write_json(&mut json)?;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use control::call_agent::CallAgent;
 use control::mgcp::message::Path;
@@ -75,10 +76,16 @@ impl Sitting {
         Self { caller, sockets, octets: vec![0; DATAGRAM_MAX], out: Vec::new() }
     }
 
-    /// Turns until that time, or until all calls are over.
-    pub(super) fn run_until(&mut self, until: Instant, operator: &Operator) -> Result<(), Failure> {
+    /// Turns until that time, or until all calls are over, or the gateway has ended.
+    pub(super) fn run_until(
+        &mut self,
+        until: Instant,
+        target: &Target,
+        operator: &Operator,
+    ) -> Result<(), Failure> {
         let clock = Clock;
         let start = clock.now();
+        let mut check_at = start;
         loop {
             self.receive(&clock)?;
             let now = clock.now();
@@ -88,6 +95,10 @@ impl Sitting {
                 return Ok(());
             }
             operator.check()?;
+            if now >= check_at {
+                target.check()?;
+                check_at = now + CHECK_EVERY;
+            }
             operator.show(now, || progress("calling", now.since(start), until.since(start)));
             let next = self.caller.poll_timeout().map_or(until, |next| next.min(until));
             self.sockets.wait(clock.now(), next)?;
@@ -123,6 +134,9 @@ impl Sitting {
         Ok(())
     }
 }
+
+/// How often it is looked whether the gateway is still there.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// Commands of an agent under way at a time: more than there are endpoints.
 const COMMANDS_MAX: usize = 65_536;

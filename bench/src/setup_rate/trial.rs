@@ -21,6 +21,8 @@ pub(super) struct Trial {
     pub(super) costs: Costs,
     /// Datagrams for which the harness's queues, and the gateway's, had no room.
     pub(super) dropped: [u64; 2],
+    /// What became of the calls beside.
+    pub(super) beside: Option<density::Run>,
 }
 
 /// What the threads used.
