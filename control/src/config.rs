@@ -214,6 +214,8 @@ pub struct CallAgentConfig {
     pub piggyback: bool,
     /// Whether it is sent RSIP.
     pub rsip: bool,
+    /// Whether RSIP may name endpoints by ranges (RFC 3435 §E.5).
+    pub ranges: bool,
     /// Whether what takes a telephone (package L) is granted to it, though there is none.
     pub telephones: bool,
 }

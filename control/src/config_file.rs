@@ -210,9 +210,10 @@ fn call_agent(mut section: Section<'_>) -> CallAgentConfig {
     let provisional = section.boolean("provisional", true);
     let piggyback = section.boolean("piggyback", true);
     let rsip = section.boolean("rsip", true);
+    let ranges = section.boolean("ranges", false);
     let telephones = section.boolean("telephones", false);
     section.finish();
-    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip, telephones }
+    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip, ranges, telephones }
 }
 
 /// A local endpoint name, which can have wildcards and ranges.

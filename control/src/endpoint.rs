@@ -122,6 +122,8 @@ pub struct Control {
     pub news: restart::News,
     /// Whether the call agent knows that.
     pub announcement: restart::Announcement,
+    /// How many others may be told of in one message with it.
+    pub breadth: restart::Breadth,
 }
 
 /// What a core has been ordered to notice on one side of an endpoint.
@@ -272,6 +274,7 @@ impl Endpoint {
                 watching: Vec::new(),
                 news: restart::News::Restart,
                 announcement: restart::Announcement::Settled,
+                breadth: restart::Breadth::Any,
             },
         }
     }
@@ -309,6 +312,8 @@ impl Control {
     /// Takes over what was said of the notified entity elsewhere than in a command.
     pub fn redirect(&mut self, naming: &Naming) {
         self.notified.take(naming);
+        // Another call agent may understand what this one did not.
+        self.breadth = restart::Breadth::Any;
         for (part, sets) in [(Part::Name, naming.name.is_some()), (Part::List, naming.list.is_some())] {
             if sets {
                 self.set_by[part as usize] = None;

@@ -8,10 +8,10 @@
 
 use std::fmt;
 
-use drivers::line::Carrier;
+use drivers::line::{Carrier, Timeslot};
 
 use super::EndpointId;
-use crate::mgcp::name::Term;
+use crate::mgcp::name::{RangeWildcard, Term};
 use crate::topology::SpanPlace;
 
 /// Which wildcard a name has (RFC 3435 §2.1.2).
@@ -352,11 +352,13 @@ fn hex(text: &str) -> Option<u32> {
     number.filter(|number| *number != 0)
 }
 
-/// What is named: one endpoint, a whole span, or the whole gateway.
+/// What is named: one endpoint, some or all of a span, or the whole gateway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Named {
     /// One endpoint.
     Endpoint(EndpointId),
+    /// Some endpoints of a span, by its place in the topology.
+    Timeslots(usize, Timeslots),
     /// All endpoints of a span, by its place in the topology.
     Span(usize),
     /// All relays.
@@ -365,8 +367,44 @@ pub enum Named {
     Gateway,
 }
 
-/// The terms of a span's or a DS0's local name; `timeslot` is `*` if `None`.
-pub fn local_name(form: Form, place: &SpanPlace, timeslot: Option<u8>) -> Vec<Term> {
+/// Some timeslots of a span.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Timeslots(u32);
+
+impl FromIterator<Timeslot> for Timeslots {
+    fn from_iter<I: IntoIterator<Item = Timeslot>>(timeslots: I) -> Self {
+        Self(timeslots.into_iter().fold(0, |all, timeslot| all | 1 << timeslot.number()))
+    }
+}
+
+impl Timeslots {
+    /// The first and the last of each run of them.
+    fn runs(self) -> Vec<(u32, u32)> {
+        let has = |number: u32| self.0 >> number & 1 == 1;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for number in (0..u32::BITS).filter(|number| has(*number)) {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == number => *last = number,
+                _ => runs.push((number, number)),
+            }
+        }
+        runs
+    }
+}
+
+/// What the last number of a DS0's name is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Last {
+    /// One timeslot's.
+    One(Timeslot),
+    /// A range of them.
+    Some(Timeslots),
+    /// `*`
+    All,
+}
+
+/// The terms of the local name of a DS0, or of some or all of a span.
+pub fn local_name(form: Form, place: &SpanPlace, last: Last) -> Vec<Term> {
     let word = |text: fmt::Arguments<'_>| Term::Word(text.to_string());
     let number = place.number;
     let ds = || word(format_args!("ds"));
@@ -375,7 +413,16 @@ pub fn local_name(form: Form, place: &SpanPlace, timeslot: Option<u8>) -> Vec<Te
         Carrier::E1 => word(format_args!("e1-{number}")),
         Carrier::T1 => ds1(),
     };
-    let last = |prefix: &str| timeslot.map_or(Term::All, |timeslot| word(format_args!("{prefix}{timeslot}")));
+    let last = |prefix: &str| match last {
+        Last::One(timeslot) => word(format_args!("{prefix}{timeslot}")),
+        // RFC 3435 §E.5: a range should not be long; that of 31 timeslots has 38 letters at most.
+        Last::Some(timeslots) => Term::Range(RangeWildcard {
+            before: prefix.to_owned(),
+            numbers: timeslots.runs(),
+            after: String::new(),
+        }),
+        Last::All => Term::All,
+    };
     match (form, place.slot) {
         (Form::Usual | Form::Slot, Some(slot)) => vec![word(format_args!("s{slot}")), ds1(), last("")],
         (Form::SlotKind, Some(slot)) => vec![ds(), word(format_args!("s-{slot}")), kind(), last("")],

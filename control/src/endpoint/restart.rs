@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use drivers::time::Instant;
 
+use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{RestartMethod, TransactionId};
 use crate::notified_entity::Target;
 
@@ -64,11 +65,14 @@ impl News {
     }
 
     /// RD, in seconds.
-    // RFC 3435 §2.3.12: how long it was disconnected, or has still to go; nothing with other methods.
+    // RFC 3435 §2.3.12: how long it was disconnected, or has still to go; nothing with other methods. With
+    // `graceful`, 0 would be to wait for the last call, so what is left of a second is one.
     pub fn delay_s(self, now: Instant) -> Option<u32> {
         let seconds = match self {
             Self::Restart | Self::Forced | Self::CancelGraceful | Self::Graceful { until: None } => None,
-            Self::Graceful { until: Some(until) } => Some(until.since(now).as_secs()),
+            Self::Graceful { until: Some(until) } => {
+                Some(until.since(now).as_nanos().div_ceil(1_000_000_000) as u64)
+            }
             Self::Disconnected { since } => Some(now.since(since).as_secs()),
         }?;
         u32::try_from(seconds).ok()
@@ -101,6 +105,44 @@ pub enum Announcement {
     Unheard,
 }
 
+/// How widely an endpoint may be told of together with others: what its call agent has not refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Breadth {
+    /// By any name that it takes.
+    Any,
+    /// By wildcards, but not by ranges.
+    Wildcards,
+    /// By wildcards for a span, but for nothing wider.
+    Span,
+    /// By its own name alone.
+    Alone,
+}
+
+impl Breadth {
+    /// How widely the endpoints of a message are told of after this answer; `None` if it was not for its
+    /// name that it was refused.
+    // RFC 3435 §E.5: after an error that could be about names, no more ranges. §2.4: 503 says that a
+    // wildcard is too much, which §4.4.6 has us rectify if we can.
+    pub fn after(named: Named, code: ReturnCode) -> Option<Self> {
+        let is_unknown = code.0 > ReturnCode::UNSUPPORTED_OPTION.0;
+        let is_of_names = is_unknown
+            || matches!(
+                code,
+                ReturnCode::ENDPOINT_UNKNOWN
+                    | ReturnCode::WILDCARD_TOO_COMPLICATED
+                    | ReturnCode::UNSUPPORTED
+                    | ReturnCode::PROTOCOL_ERROR
+            );
+        match named {
+            Named::Timeslots(..) => is_of_names.then_some(Self::Wildcards),
+            _ if code != ReturnCode::WILDCARD_TOO_COMPLICATED => None,
+            Named::Gateway => Some(Self::Span),
+            Named::Span(_) | Named::Relays => Some(Self::Alone),
+            Named::Endpoint(_) => None,
+        }
+    }
+}
+
 /// One RSIP: what its endpoints have in common.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
@@ -119,9 +161,9 @@ pub struct Notice {
 }
 
 /// The messages that are owed: one for the whole gateway if it can be, else one a span where that
-/// can be, else one an endpoint.
+/// can be, else one a range of a span's endpoints if its receiver `takes_ranges`, else one an endpoint.
 // RFC 3435 §4.4.6: wildcards are used as far as they go, but only over endpoints of one call agent.
-pub fn owed(table: &Table) -> Vec<Notice> {
+pub fn owed(table: &Table, mut takes_ranges: impl FnMut(&Notice) -> bool) -> Vec<Notice> {
     if let Some(notice) = notice(table, Named::Gateway, &table.ids()) {
         return vec![notice];
     }
@@ -129,10 +171,7 @@ pub fn owed(table: &Table) -> Vec<Notice> {
     for (span, endpoints) in table.spans() {
         match notice(table, Named::Span(span), &endpoints) {
             Some(notice) => notices.push(notice),
-            None => {
-                let alone = |id| notice(table, Named::Endpoint(id), &iter::once(id));
-                notices.extend(endpoints.filter_map(alone));
-            }
+            None => notices.extend(in_part(table, span, endpoints, &mut takes_ranges)),
         }
     }
     let (relays, gateway) = table.without_line();
@@ -143,6 +182,52 @@ pub fn owed(table: &Table) -> Vec<Notice> {
     }
     notices.extend(gateway.and_then(|id| notice(table, Named::Endpoint(id), &iter::once(id))));
     notices
+}
+
+/// The messages that are owed of a span whose endpoints do not all have the same to tell to the same.
+// RFC 3435 §E.5: a gateway does not take its call agent to know ranges.
+fn in_part(
+    table: &Table,
+    span: usize,
+    endpoints: impl Iterator<Item = EndpointId>,
+    takes_ranges: &mut impl FnMut(&Notice) -> bool,
+) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    // Those that others can join.
+    let mut open: Vec<Notice> = Vec::new();
+    for id in endpoints {
+        let Some(alone) = notice(table, Named::Endpoint(id), &iter::once(id)) else { continue };
+        let joined = open.iter_mut().find(|notice| notice.is_joined_by(table, Named::Span(span), &alone));
+        match joined {
+            Some(notice) => notice.take_in(alone),
+            None if table[id].control.breadth == Breadth::Any && takes_ranges(&alone) => open.push(alone),
+            None => notices.push(alone),
+        }
+    }
+    for notice in open.iter_mut().filter(|notice| notice.endpoints.len() > 1) {
+        let timeslots = notice.endpoints.iter().filter_map(|id| table[*id].ds0()).map(|ds0| ds0.timeslot);
+        notice.named = Named::Timeslots(span, timeslots.collect());
+    }
+    open.append(&mut notices);
+    open
+}
+
+impl Notice {
+    /// Whether another can be told in the same message.
+    fn is_joined_by(&self, table: &Table, named: Named, other: &Self) -> bool {
+        let is_wide = other.endpoints.iter().all(|id| table[*id].control.breadth == Breadth::Any);
+        is_wide
+            && other.target == self.target
+            && other.outage == self.outage
+            && other.news.method() == self.news.method()
+            && is_alike(table, named, other.called.as_deref(), self.called.as_deref())
+    }
+
+    fn take_in(&mut self, other: Self) {
+        self.endpoints.extend(other.endpoints);
+        self.news = self.news.with(other.news);
+        self.called = self.called.take().or(other.called);
+    }
 }
 
 /// One message for these endpoints, if it is true of all of them and its receiver is that of all.
@@ -156,26 +241,34 @@ fn notice(
     let (target, outage) = (first.control.notified.target()?, first.outage);
     let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
     let called = called(table, owing.clone());
-    // RFC 3435 §2.1.2: names that are different are not interchangeable, but case makes no difference. All of
-    // the gateway have but a domain, and a wildcard for all endpoints says nothing of how each is named.
-    let is_called = |endpoint: &Endpoint| {
-        let (Some(own), Some(called)) = (&endpoint.control.called, &called) else { return true };
-        let says_form = own.form != Form::Usual && named != Named::Gateway;
-        own.domain.eq_ignore_ascii_case(&called.domain)
-            && (!says_form
-                || own.form == called.form
-                || table.name(own.form, named) == table.name(called.form, named))
+    let is_wide_enough = |endpoint: &Endpoint| match named {
+        Named::Endpoint(_) => true,
+        Named::Timeslots(..) => endpoint.control.breadth == Breadth::Any,
+        Named::Span(_) | Named::Relays => endpoint.control.breadth < Breadth::Alone,
+        Named::Gateway => endpoint.control.breadth < Breadth::Span,
     };
     let same = |endpoint: &Endpoint| {
         let notified = &endpoint.control.notified;
         let says = endpoint.control.news.method() == news.method();
         // An endpoint that nobody was named or heard for has never been anything to anybody.
-        let fits =
-            owes(endpoint) && says && notified.is_at(&target) && is_called(endpoint) || notified.is_nobody();
-        fits && endpoint.outage == outage
+        let is_called = || is_alike(table, named, endpoint.control.called.as_deref(), called.as_deref());
+        let fits = owes(endpoint) && says && notified.is_at(&target) && is_called();
+        (fits && is_wide_enough(endpoint) || notified.is_nobody()) && endpoint.outage == outage
     };
     let all = endpoints.clone().all(|id| same(&table[id]));
     all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
+}
+
+/// Whether what was called so can be named with what was called otherwise.
+// RFC 3435 §2.1.2: names that are different are not interchangeable, but case makes no difference. All of
+// the gateway have but a domain, and a wildcard for all endpoints says nothing of how each is named.
+fn is_alike(table: &Table, named: Named, own: Option<&Called>, called: Option<&Called>) -> bool {
+    let (Some(own), Some(called)) = (own, called) else { return true };
+    let says_form = own.form != Form::Usual && named != Named::Gateway;
+    own.domain.eq_ignore_ascii_case(&called.domain)
+        && (!says_form
+            || own.form == called.form
+            || table.name(own.form, named) == table.name(called.form, named))
 }
 
 /// How these endpoints were called, as far as it was said: by a name of their own rather than by one for all.
@@ -215,7 +308,7 @@ mod tests {
     }
 
     fn names(table: &Table) -> Vec<Named> {
-        owed(table).iter().map(|notice| notice.named).collect()
+        owed(table, |_| false).iter().map(|notice| notice.named).collect()
     }
 
     #[test]
@@ -257,7 +350,7 @@ mod tests {
         call(&mut table, 0..62, Form::Usual, "gw");
         // All but timeslot 16.
         call(&mut table, (0..31).filter(|id| *id != 15), Form::Ds1, "GW");
-        let notices = owed(&table);
+        let notices = owed(&table, |_| false);
         assert_eq!(notices[0].named, Named::Span(0));
         assert_eq!(notices[0].called.as_ref().expect("it was called").form, Form::Ds1);
     }
@@ -291,7 +384,7 @@ mod tests {
         for id in table.ids() {
             table[id].control.news = News::Disconnected { since: at(100 - u64::from(id.0)) };
         }
-        let notices = owed(&table);
+        let notices = owed(&table, |_| false);
         assert_eq!(notices.len(), 1);
         assert_eq!(notices[0].news.delay_s(at(101)), Some(62));
     }

@@ -8,7 +8,9 @@ use std::ops::{Index, IndexMut, Range};
 
 use drivers::line::{Ds0, Law, SpanId, Timeslot};
 
-use super::naming::{Form, Means, Named, Pattern, SpanKey, Wildcard, gateway_name, local_name, relay_name};
+use super::naming::{
+    Form, Last, Means, Named, Pattern, SpanKey, Wildcard, gateway_name, local_name, relay_name,
+};
 use super::{Endpoint, EndpointId, Kind};
 use crate::mgcp::name::Term;
 use crate::topology::{CoreId, SpanPlace, Topology};
@@ -220,12 +222,15 @@ impl Table {
             Named::Endpoint(id) => match self[id].kind {
                 Kind::Ds0(ds0) => {
                     let row = &self.spans[usize::from(ds0.span.0)];
-                    local_name(form, &row.place, Some(ds0.timeslot.number()))
+                    local_name(form, &row.place, Last::One(ds0.timeslot))
                 }
                 Kind::Relay(_) => relay_name(Some(self.number_of(id))),
                 Kind::Gateway => gateway_name(),
             },
-            Named::Span(index) => local_name(form, &self.spans[index].place, None),
+            Named::Timeslots(index, timeslots) => {
+                local_name(form, &self.spans[index].place, Last::Some(timeslots))
+            }
+            Named::Span(index) => local_name(form, &self.spans[index].place, Last::All),
             Named::Relays => relay_name(None),
             Named::Gateway => vec![Term::All],
         }

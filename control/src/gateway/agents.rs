@@ -46,6 +46,8 @@ pub(super) struct Agent {
     pub(super) piggyback: bool,
     /// Whether it understands RSIP.
     pub(super) rsip: bool,
+    /// Whether it understands ranges in endpoint names.
+    pub(super) ranges: bool,
     /// Whether it takes circuits for telephone lines.
     pub(super) telephones: bool,
 }
@@ -110,6 +112,7 @@ impl Agent {
             provisional: config.provisional,
             piggyback: config.piggyback,
             rsip: config.rsip,
+            ranges: config.ranges,
             telephones: config.telephones,
         }
     }

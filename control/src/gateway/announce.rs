@@ -11,7 +11,8 @@ use super::{Due, Gateway, agents};
 use crate::command::reply::DATAGRAM_MAX;
 use crate::command::{auep, conflicts, redirect};
 use crate::config::Config;
-use crate::endpoint::restart::{Announcement, News, Notice, owed};
+use crate::endpoint::naming::Named;
+use crate::endpoint::restart::{Announcement, Breadth, News, Notice, owed};
 use crate::endpoint::{EndpointId, Outage};
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
@@ -47,6 +48,8 @@ pub(super) struct Announcer {
 pub(super) struct Told {
     /// The endpoints that it tells of, in order, as far as they have not been told of again since.
     pub(super) endpoints: Vec<EndpointId>,
+    /// What it names them by.
+    named: Named,
     /// Whom it tells.
     pub(super) target: Target,
 }
@@ -269,7 +272,7 @@ impl Gateway {
         }
         self.announcer.has_begun = true;
         let mut again = false;
-        for notice in owed(&self.state.endpoints) {
+        for notice in self.owed(now) {
             // RSIP of endpoints that are another call agent's does not go to this one.
             let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
             let instead = instead.filter(|_| is_its);
@@ -302,15 +305,37 @@ impl Gateway {
         self.look_around();
     }
 
+    /// The messages that are owed.
+    fn owed(&mut self, now: Instant) -> Vec<Notice> {
+        let Self { state, directory, agents, .. } = self;
+        // RFC 3435 §E.5: a bracket in names with ranges is none but a range's.
+        let is_plain = |notice: &Notice| {
+            let domain = notice.called.as_ref().map_or(&state.settings.name, |called| &called.domain);
+            !domain.contains('[')
+        };
+        owed(&state.endpoints, |notice| {
+            let heard = state.endpoints[notice.endpoints[0]].control.notified.heard_by();
+            let Route::Ways(ways) = directory.route(now, &notice.target, heard) else { return false };
+            is_plain(notice) && agents.of(ways[0].remote.ip()).is_some_and(|agent| agent.ranges)
+        })
+    }
+
     /// What has been answered.
     pub(super) fn answered(&mut self, now: Instant, response: &Response<'_>) {
-        let Some(Told { endpoints, target }) = self.announcer.sent.remove(&response.transaction) else {
+        let Some(Told { endpoints, named, target }) = self.announcer.sent.remove(&response.transaction)
+        else {
             return;
         };
         let code = response.code;
         let redirected = code == ReturnCode::REDIRECTED || (300..400).contains(&code.0);
         let naming = naming_in(&self.state.packages, response);
         info!(%code, endpoints = endpoints.len(), "RSIP answered");
+        let breadth = if naming.is_none() { Breadth::after(named, code) } else { None };
+        for id in &endpoints {
+            let control = &mut self.state.endpoints[*id].control;
+            control.breadth = breadth.unwrap_or(control.breadth);
+        }
+        let is_tried_again = code.is_transient() || breadth.is_some();
         let was_disconnected =
             |id: &EndpointId| matches!(self.state.endpoints[*id].control.news, News::Disconnected { .. });
         let then = match (&naming, redirected) {
@@ -318,10 +343,10 @@ impl Gateway {
             (Some(_), false) if code.is_transient() => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
             // RFC 3435 §4.4.7: after an error, disconnected endpoints wait as if there had been no answer.
-            _ if code.is_transient() && endpoints.iter().any(was_disconnected) => {
+            _ if is_tried_again && endpoints.iter().any(was_disconnected) => {
                 return self.disconnected(now, &endpoints);
             }
-            _ if code.is_transient() => Announcement::Owed,
+            _ if is_tried_again => Announcement::Owed,
             _ => Announcement::Refused,
         };
         for id in endpoints.iter().copied() {
@@ -383,8 +408,8 @@ impl Gateway {
         for id in &notice.endpoints {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);
         }
-        let Notice { endpoints, target, .. } = notice;
-        self.announcer.sent.insert(transaction, Told { endpoints, target });
+        let Notice { endpoints, named, target, .. } = notice;
+        self.announcer.sent.insert(transaction, Told { endpoints, named, target });
         true
     }
 

@@ -13,6 +13,7 @@ mod media_events;
 mod names;
 mod notifications;
 mod quarantine;
+mod ranges;
 mod redirect;
 mod refusals;
 mod relays;

@@ -211,6 +211,7 @@ mod tests {
             provisional: false,
             piggyback: true,
             rsip: false,
+            ranges: false,
             telephones: false,
         };
         let said = lines(&Config { call_agents: vec![agent], ..Config::default() });

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::CallAgentConfig;
 
-fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
+pub(super) fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
     CallAgentConfig {
         name: Some(format!("ca@[{network}]:2727")),
         networks: vec![network.parse().expect("a network")],
@@ -11,6 +11,7 @@ fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
         provisional: true,
         piggyback: true,
         rsip: true,
+        ranges: false,
         telephones: false,
     }
 }

@@ -319,6 +319,25 @@ fn a_graceful_stop_can_be_called_off_and_has_an_end() {
     assert!(said[0].contains("RM: forced\n"), "{said:?}");
 }
 
+// RFC 3435 §2.3.12: with a delay of 0 the call agent would wait for the last call.
+#[test]
+fn what_is_left_of_a_second_before_the_end_of_service_is_told_as_one() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+        config.mgcp.graceful_stop_max = Some(Duration::from_millis(1_400));
+    });
+    let said = bench.after(Duration::from_millis(1));
+    bench.say(&format!("200 {} OK\n", transaction(&said[0])));
+    bench.crcx("ds/e1-1/5@gw", "A1");
+    bench.gateway.handle(bench.now, Input::Graceful);
+    let said = bench.sent();
+    assert!(said[0].ends_with("RM: graceful\nRD: 2\n"), "{said:?}");
+    bench.say(&format!("400 {} Not now\n", transaction(&said[0])));
+    let said = bench.after(Duration::from_millis(1_001));
+    assert!(said[0].ends_with("RM: graceful\nRD: 1\n"), "{said:?}");
+}
+
 /// A gateway whose endpoints were redirected to a list of two names, with these addresses.
 fn listed(addresses: [(&str, &[&str]); 2], max1: u32) -> Bench {
     let mut bench = named_with(&["192.0.2.9"], true, max1);

@@ -88,6 +88,7 @@ fn who_cannot_take_several_messages_gets_the_next_when_it_has_answered() {
             provisional: true,
             piggyback: false,
             rsip: false,
+            ranges: false,
             telephones: false,
         }];
     });
