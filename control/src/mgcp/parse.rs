@@ -119,12 +119,34 @@ fn too_long(octets: &[u8]) -> ParseError {
 }
 
 fn parse_message<'a>(first: Line<'a>, lines: &mut Lines<'a>) -> Result<Message<'a>, ParseError> {
-    let text = first.text().map_err(|rule| ParseError::silent(first.offset, rule))?;
+    let text = first.text().map_err(|rule| unreadable(first, rule))?;
     let (word, rest) = split_word(text);
-    if word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit()) {
-        parse_response(first.offset, word, rest, lines).map(Message::Response)
-    } else {
-        parse_command(first.offset, word, rest, lines).map(Message::Command)
+    match word.len() {
+        _ if !word.bytes().all(|b| b.is_ascii_digit()) => {
+            parse_command(first.offset, word, rest, lines).map(Message::Command)
+        }
+        3 => parse_response(first.offset, word, rest, lines).map(Message::Response),
+        // A number is meant for a response's code, and responses are not answered.
+        _ => Err(ParseError::silent(first.offset, "responseCode")),
+    }
+}
+
+/// What is wrong with a first line that is no text: whose verb and transaction can be read is told so.
+fn unreadable(line: Line<'_>, rule: &'static str) -> ParseError {
+    let silent = ParseError::silent(line.offset, rule);
+    let is_read = |octet: &u8| octet.is_ascii_graphic() || b" \t".contains(octet);
+    let end = line.octets.iter().position(|octet| !is_read(octet)).unwrap_or(line.octets.len());
+    let text = str::from_utf8(&line.octets[..end]).expect("ASCII is UTF-8");
+    // A word without white space behind it may be but a part of one.
+    let whole = text.rfind([' ', '\t']).map_or("", |end| &text[..end]);
+    let (verb, rest) = split_word(whole);
+    let (id, _) = split_word(rest);
+    match (verb_letters(verb), decimal(id)) {
+        (Some(letters), Some(id)) => {
+            let (transaction, verb) = (Some(TransactionId(id)), Some(Verb::from_letters(letters)));
+            ParseError { transaction, verb, ..silent }
+        }
+        _ => silent,
     }
 }
 

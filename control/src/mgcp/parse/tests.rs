@@ -186,11 +186,26 @@ fn noise_is_met_with_silence() {
         b"CRCX -1 1@gw MGCP 1.0",
         b"200",
         b"200 OK",
+        b"20 7 OK",
+        b"2000 7 OK",
+        b"CRCX 7\x01 1@gw MGCP 1.0",
+        b"CRCX\x01 7 1@gw MGCP 1.0",
         b"\xff\xfe\n",
         &long,
     ] {
         assert_eq!(one(octets).map_err(|error| error.transaction), Err(None));
     }
+}
+
+#[test]
+fn a_first_line_with_odd_octets_still_has_its_transaction() {
+    for octets in [&b"CRCX 7 1@gw MGCP 1.0\rC: 1\r"[..], b"CRCX 7 \xff@gw MGCP 1.0\n", b"CRCX 7 1\x00x@gw\n"]
+    {
+        let error = one(octets).expect_err("odd");
+        assert_eq!((error.transaction, error.rule, error.code.0), (Some(TransactionId(7)), "VCHAR", 510));
+    }
+    let long = format!("CRCX 7 {}@gw MGCP 1.0\n", "x".repeat(LINE_OCTETS_MAX));
+    assert_eq!(one(long.as_bytes()).map_err(|error| error.transaction), Err(Some(TransactionId(7))));
 }
 
 #[test]
