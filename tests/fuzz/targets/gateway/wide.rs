@@ -66,6 +66,7 @@ pub(super) fn widen(config: &mut Config) {
         provisional: true,
         piggyback: true,
         rsip: true,
+        ranges: true,
         telephones: false,
     };
     let lines = CallAgentConfig { telephones: true, ..agent("127.0.0.1", Some("ca@[127.0.0.1]:2727")) };
