@@ -48,6 +48,8 @@ pub(super) struct Announcer {
 pub(super) struct Told {
     /// The endpoints that it tells of, in order, as far as they have not been told of again since.
     pub(super) endpoints: Vec<EndpointId>,
+    /// Those of them that there is something new to tell of since.
+    outdated: BTreeSet<EndpointId>,
     /// What it names them by.
     named: Named,
     /// Whom it tells.
@@ -113,6 +115,7 @@ impl Gateway {
     pub(super) fn set_outage(&mut self, now: Instant, endpoints: &[EndpointId], outage: Option<Outage>) {
         let mut lost = 0;
         let mut halves = Vec::new();
+        let mut changed = Vec::new();
         for id in endpoints.iter().copied() {
             // A span whose driver has failed does not come back.
             let before = self.state.endpoints[id].outage;
@@ -130,11 +133,9 @@ impl Gateway {
             let endpoint = &mut self.state.endpoints[id];
             endpoint.outage = outage;
             endpoint.control.news = if outage.is_some() { News::Forced } else { News::Restart };
-            if !endpoint.control.notified.is_nobody() {
-                endpoint.control.announcement = Announcement::Owed;
-                self.announcer.restless = true;
-            }
+            changed.push(id);
         }
+        self.owe(&changed);
         self.counters.add(Counter::ConnectionsLost, lost as u64);
         if let Some(outage) = outage {
             self.end_halves(now, &halves, outage);
@@ -143,14 +144,37 @@ impl Gateway {
 
     /// There is the same to tell of those of these endpoints that are in service.
     pub(super) fn tell_news(&mut self, endpoints: &[EndpointId], news: News) {
+        let mut changed = Vec::new();
         for id in endpoints {
             let endpoint = &mut self.state.endpoints[*id];
             if endpoint.outage.is_none() {
                 endpoint.control.news = news;
-                if !endpoint.control.notified.is_nobody() {
-                    endpoint.control.announcement = Announcement::Owed;
-                    self.announcer.restless = true;
-                }
+                changed.push(*id);
+            }
+        }
+        self.owe(&changed);
+    }
+
+    /// There is something new to tell of these endpoints, which are in order.
+    // RFC 3435 §2.3.12: the last that a call agent hears of an endpoint is what it takes for its state. An
+    // RSIP that also tells of others goes on being repeated, and could overtake what is told of a part of
+    // them; so that waits for the answer to it.
+    fn owe(&mut self, endpoints: &[EndpointId]) {
+        let is_among = |id: &EndpointId| endpoints.binary_search(id).is_ok();
+        let mut told_of_others: BTreeMap<TransactionId, bool> = BTreeMap::new();
+        for id in endpoints {
+            let control = &mut self.state.endpoints[*id].control;
+            if control.notified.is_nobody() {
+                continue;
+            }
+            self.announcer.restless = true;
+            if let Announcement::Sent(transaction) = control.announcement
+                && let Some(told) = self.announcer.sent.get_mut(&transaction)
+                && *told_of_others.entry(transaction).or_insert_with(|| !told.endpoints.iter().all(is_among))
+            {
+                told.outdated.insert(*id);
+            } else {
+                control.announcement = Announcement::Owed;
             }
         }
     }
@@ -322,7 +346,8 @@ impl Gateway {
 
     /// What has been answered.
     pub(super) fn answered(&mut self, now: Instant, response: &Response<'_>) {
-        let Some(Told { endpoints, named, target }) = self.announcer.sent.remove(&response.transaction)
+        let Some(Told { endpoints, outdated, named, target }) =
+            self.announcer.sent.remove(&response.transaction)
         else {
             return;
         };
@@ -356,9 +381,9 @@ impl Gateway {
                 control.redirect(naming);
             }
             if control.announcement == Announcement::Sent(response.transaction) {
-                control.announcement = then;
+                control.announcement = if outdated.contains(&id) { Announcement::Owed } else { then };
                 if then == Announcement::Settled {
-                    if matches!(control.news, News::Disconnected { .. }) {
+                    if !outdated.contains(&id) && matches!(control.news, News::Disconnected { .. }) {
                         control.news = News::Restart;
                     }
                     control.notify.handle_reconnected(now);
@@ -371,6 +396,9 @@ impl Gateway {
         }
         self.teller.retry();
         if code.is_success() && self.end_silence(&target) {
+            self.announce(now, None);
+        }
+        if !outdated.is_empty() && then != Announcement::Owed {
             self.announce(now, None);
         }
         match then {
@@ -409,7 +437,7 @@ impl Gateway {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);
         }
         let Notice { endpoints, named, target, .. } = notice;
-        self.announcer.sent.insert(transaction, Told { endpoints, named, target });
+        self.announcer.sent.insert(transaction, Told { endpoints, outdated: BTreeSet::new(), named, target });
         true
     }
 

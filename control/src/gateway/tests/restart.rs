@@ -407,3 +407,68 @@ fn rsip_leaves_from_the_address_that_the_call_agent_knows() {
     bench.gateway.handle(bench.now, Input::Shutdown);
     assert_eq!(bench.gateway.poll_transmit(&mut Vec::new()), Some(path));
 }
+
+fn waiting_for_an_answer() -> (Bench, Vec<String>) {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let said = once(bench.after(Duration::from_millis(1)));
+    (bench, said)
+}
+
+// RFC 3435 §2.3.12: a repetition of the older RSIP, if it came last, would have a failed span in service.
+#[test]
+fn what_is_new_of_a_part_waits_for_the_answer_to_what_was_told_of_all() {
+    for code in [200, 500] {
+        let (mut bench, all) = waiting_for_an_answer();
+        assert_eq!(bench.span_event(1, down()), [""; 0], "the call agent has yet to hear of the start");
+        let said = once(acknowledge(&mut bench, &all, code));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
+        assert_eq!(acknowledge(&mut bench, &said, 200), [""; 0]);
+        assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+    }
+}
+
+#[test]
+fn what_came_and_went_before_an_answer_is_told_as_it_is_then() {
+    let (mut bench, all) = waiting_for_an_answer();
+    bench.span_event(1, down());
+    bench.span_event(1, SpanEvent::Alarms(Alarms::NONE));
+    let said = once(acknowledge(&mut bench, &all, 200));
+    assert!(said.len() == 1 && said[0].contains(" ds/e1-2/*@gw "), "its connections are gone: {said:?}");
+    assert_eq!(header(&said[0], "RM").as_deref(), Some("restart"));
+}
+
+#[test]
+fn what_is_new_of_all_takes_the_place_of_what_was_told_at_once() {
+    let (mut bench, all) = waiting_for_an_answer();
+    acknowledge(&mut bench, &all, 200);
+    let forced = once(bench.span_event(1, down()));
+    let restart = once(bench.span_event(1, SpanEvent::Alarms(Alarms::NONE)));
+    assert!(
+        forced[0].contains("RM: forced\n") && restart[0].contains("RM: restart\n"),
+        "{forced:?} {restart:?}"
+    );
+    let again = once(bench.after(Duration::from_secs(1)));
+    assert_eq!(again, restart, "the older one is not repeated");
+}
+
+#[test]
+fn what_is_new_of_a_part_is_told_when_nobody_has_answered_what_was_told_of_all() {
+    let (mut bench, _) = waiting_for_an_answer();
+    bench.span_event(1, down());
+    let mut said = Vec::new();
+    for _ in 0..200 {
+        said.extend(bench.after(Duration::from_secs(1)));
+    }
+    assert!(
+        said.iter().any(|rsip| rsip.contains(" ds/e1-2/*@gw ") && rsip.contains("RM: forced\n")),
+        "{said:?}"
+    );
+    assert!(
+        said.iter().any(|rsip| rsip.contains(" ds/e1-1/*@gw ") && rsip.contains("RM: restart\n")),
+        "{said:?}"
+    );
+}
