@@ -1,3 +1,5 @@
+use std::iter;
+
 use super::*;
 use crate::mgcp::message::Verb;
 use crate::mgcp::parse::parse_datagram;
@@ -83,6 +85,28 @@ fn a_command_is_repeated_ever_more_slowly_and_lost_after_twice_t_hist() {
     let repeated = times.len() as u64;
     assert_eq!(outgoing.counters(), OutgoingCounters { repeated, lost: 1, ..Default::default() });
     assert_eq!(outgoing.poll_timeout(), None);
+}
+
+#[test]
+fn nothing_is_repeated_after_t_max_however_often_and_wherever_it_could_be() {
+    let way = |host: u8| Path { remote: SocketAddr::from(([10, 0, 0, host], 2727)), ..path() };
+    let mut outgoing = Outgoing::new(OutgoingSettings { disconnection: 1_000, ..settings() }, 7);
+    let id = outgoing.send(at(0), (1..=3).map(way).collect(), rsip()).expect("there is room");
+    let sends = |outgoing: &mut Outgoing| iter::from_fn(|| outgoing.poll_transmit(&mut Vec::new())).count();
+    assert_eq!(sends(&mut outgoing), 1);
+    let mut last = at(0);
+    while let Some(now) = outgoing.poll_timeout().filter(|now| *now <= at(20_000)) {
+        outgoing.handle_timeout(now);
+        last = if sends(&mut outgoing) > 0 { now } else { last };
+    }
+    assert!(last > at(15_000), "it goes on until then: {last:?}");
+    outgoing.add_ways(at(20_000), id, &[way(4)]);
+    outgoing.redirect(at(20_001), id, vec![way(5)]);
+    while let Some(now) = outgoing.poll_timeout() {
+        outgoing.handle_timeout(now);
+        assert_eq!(sends(&mut outgoing), 0, "{now:?}");
+    }
+    assert_eq!(outgoing.poll_lost(), Some(id));
 }
 
 #[test]
