@@ -472,3 +472,51 @@ fn what_is_new_of_a_part_is_told_when_nobody_has_answered_what_was_told_of_all()
         "{said:?}"
     );
 }
+
+/// Has each command done, and sees that the endpoint does what is asked of it.
+fn is_at_work(bench: &mut Bench, state: &str) {
+    let mut number = 700;
+    let mut ask = |bench: &mut Bench, verb: &str, rest: &str| {
+        number += 1;
+        let said = bench.say(&format!("{verb} {number} ds/e1-1/9@gw MGCP 1.0\n{rest}"));
+        let answer = said.iter().flat_map(|text| text.split(".\n")).find(|text| {
+            text.starts_with(&format!("200 {number} ")) || text.starts_with(&format!("250 {number} "))
+        });
+        answer.unwrap_or_else(|| panic!("{state}: {verb}: {said:?}")).to_owned()
+    };
+    ask(bench, "EPCF", "B: e:A\n");
+    ask(bench, "RQNT", "X: 1\nS: G/rt\n");
+    let made = ask(bench, "CRCX", "C: A1\nM: recvonly\n");
+    let id = header(&made, "I").expect("a connection");
+    ask(bench, "MDCX", &format!("C: A1\nI: {id}\nM: inactive\n"));
+    ask(bench, "AUCX", &format!("I: {id}\nF: M\n"));
+    ask(bench, "AUEP", "F: RM\n");
+    ask(bench, "DLCX", &format!("C: A1\nI: {id}\n"));
+}
+
+// RFC 3435 §4.4.5: the table of service states.
+#[test]
+fn whatever_was_told_last_an_endpoint_in_service_does_what_is_asked_of_it() {
+    let (mut bench, all) = waiting_for_an_answer();
+    is_at_work(&mut bench, "restart, unanswered");
+    acknowledge(&mut bench, &all, 200);
+    let mut bench = announced();
+    is_at_work(&mut bench, "restart");
+    bench.crcx("ds/e1-1/5@gw", "A5");
+    bench.gateway.handle(bench.now, Input::Graceful);
+    let said = bench.sent();
+    bench.now += Duration::from_secs(31);
+    is_at_work(&mut bench, "graceful, unanswered");
+    acknowledge(&mut bench, &said, 200);
+    bench.now += Duration::from_secs(31);
+    is_at_work(&mut bench, "graceful");
+    bench.gateway.handle(bench.now, Input::CancelGraceful);
+    let said = bench.sent();
+    acknowledge(&mut bench, &said, 200);
+    bench.now += Duration::from_secs(31);
+    is_at_work(&mut bench, "cancel-graceful");
+    bench.gateway.disconnected(bench.now, &[EndpointId(8)]);
+    let audit = bench.ask("AUEP ds/e1-1/9@gw", "F: RM\n");
+    assert_eq!(header(&audit, "RM").as_deref(), Some("disconnected"));
+    is_at_work(&mut bench, "disconnected");
+}
