@@ -51,7 +51,11 @@ fn a_request_shares_the_fate_of_the_command_around_it() {
     let refused = "X: B\r\nR: nosuch/ev(N)\r\n";
     assert_eq!(w.ask("CRCX ds/e1-1/1@gw", &format!("C: A1\r\nM: recvonly\r\n{refused}")).code, 518);
     assert_eq!(w.ask("MDCX ds/e1-1/1@gw", &format!("{one}M: inactive\r\n{refused}")).code, 518);
-    assert_eq!(w.ask("DLCX ds/e1-1/1@gw", &format!("{one}{refused}")).code, 518);
+    let without_map = "X: B\r\nR: D/1(D)\r\n";
+    for which in [&one, "C: A1\r\n", ""] {
+        assert_eq!(w.ask("DLCX ds/e1-1/1@gw", &format!("{which}{refused}")).code, 518);
+        assert_eq!(w.ask("DLCX ds/e1-1/1@gw", &format!("{which}{without_map}")).code, 519);
+    }
     assert_eq!(connections(&mut w, "ds/e1-1/1"), 1);
     let audit = w.ask("AUCX ds/e1-1/1@gw", &format!("I: {}\r\nF: M\r\n", made.connection()));
     assert_eq!(audit.parameter("M"), Some("recvonly"));
