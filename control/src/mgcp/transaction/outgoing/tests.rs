@@ -41,7 +41,7 @@ fn asking_for_acknowledgement(id: TransactionId) -> Response<'static> {
 /// All datagrams that are to be sent.
 fn sent(outgoing: &mut Outgoing) -> Vec<String> {
     let mut octets = Vec::new();
-    std::iter::from_fn(|| {
+    iter::from_fn(|| {
         assert_eq!(outgoing.poll_transmit(&mut octets)?, path());
         Some(String::from_utf8(octets.clone()).expect("text"))
     })
@@ -261,7 +261,7 @@ fn who_never_answers_gets_few_commands_and_all_are_lost_in_time() {
     let mut last = at(0);
     while let Some(now) = outgoing.poll_timeout() {
         outgoing.handle_timeout(now);
-        lost.extend(std::iter::from_fn(|| outgoing.poll_lost()));
+        lost.extend(iter::from_fn(|| outgoing.poll_lost()));
         last = now;
     }
     assert_eq!(lost, ids);
