@@ -8,16 +8,21 @@
 //! 8859-1 text and `m=audio $`, and copies each word. A gateway must take what switches really
 //! send, say which line is wrong, and leave the rest alone. `sdp-types` is the oracle of our tests.
 
+mod codecs;
 pub mod emit;
 pub mod events;
 pub mod local;
 pub mod negotiate;
+mod packetization;
 pub mod parse;
+mod peer;
+pub mod refusal;
 pub mod relay;
 
 pub use emit::LocalDescription;
 pub use events::Events;
 pub use local::{Half, HalfDescription};
-pub use negotiate::{Negotiated, Refusal, Terms, negotiate};
+pub use negotiate::{Negotiated, Terms, negotiate};
 pub use parse::{Description, Fault, ParseError};
+pub use refusal::Refusal;
 pub use relay::{Codecs, RelayDescription, RelayTerms, Relayed, relay, relay_packet_time};

@@ -7,7 +7,7 @@
 
 use dataplane::link::{Codec, Digit, DigitSet, EventFormat, Format, Formats};
 
-use super::negotiate::{DYNAMIC, Negotiated, Terms};
+use super::codecs::DYNAMIC;
 use super::parse::Media;
 
 /// What was agreed on telephone-events.
@@ -23,23 +23,58 @@ impl Events {
     /// The digits that are understood, as the value of `a=fmtp` (RFC 4733 §2.4.1).
     pub const DIGITS: &str = "0-15";
 
+    /// How the peer is told of digits, if events are in use and audio is sent as `send`.
+    pub fn send(self, send: Format) -> Option<EventFormat> {
+        self.receive.filter(|_| matches!(send.codec, Codec::G711(_))).and(self.understood)
+    }
+}
+
+/// What is wanted of telephone-events on a connection.
+pub(super) struct Claim<'a> {
+    /// The codecs that options name.
+    pub(super) named: &'a [&'a str],
+    /// Whether they may be used where nobody names codecs.
+    pub(super) usual: bool,
+    /// Whether there is a new remote description.
+    pub(super) is_described: bool,
+    /// What was agreed before, and our numbers of codecs then.
+    pub(super) before: Option<(Events, Formats)>,
+}
+
+impl Claim<'_> {
     /// Agrees on them for a connection with these codecs; `peer` is what the remote description lists, if
     /// there is one that binds us.
-    pub(super) fn agree(terms: &Terms<'_>, peer: Option<Option<EventFormat>>, receive: Formats) -> Self {
-        let before = terms.current.map(|current| current.events).unwrap_or_default();
+    pub(super) fn agree(&self, peer: Option<Option<EventFormat>>, receive: Formats) -> Events {
+        let before = self.before.map(|(events, _)| events).unwrap_or_default();
         let understood = peer.unwrap_or(before.understood);
         let is_offered = peer.is_none_or(|listed| listed.is_some());
         // In a clear channel there are no digits.
         let is_audio = |format: Format| matches!(format.codec, Codec::G711(_));
-        if !is_offered || !is_allowed(terms) || !receive.iter().any(is_audio) {
-            return Self { receive: None, understood };
+        if !is_offered || !self.is_allowed() || !receive.iter().any(is_audio) {
+            return Events { receive: None, understood };
         }
-        Self { receive: Some(numbered(terms.current, understood, receive)), understood }
+        Events { receive: Some(self.numbered(understood, receive)), understood }
     }
 
-    /// How the peer is told of digits, if events are in use and audio is sent as `send`.
-    pub fn send(self, send: Format) -> Option<EventFormat> {
-        self.receive.filter(|_| matches!(send.codec, Codec::G711(_))).and(self.understood)
+    fn is_allowed(&self) -> bool {
+        match self.before {
+            _ if !self.named.is_empty() => self.named.iter().any(|name| name.eq_ignore_ascii_case(NAME)),
+            // As with codecs, what is not mentioned does not change.
+            Some((before, _)) if !self.is_described => before.receive.is_some(),
+            _ => self.usual,
+        }
+    }
+
+    /// Our payload type for events: one that no codec has or had.
+    fn numbered(&self, understood: Option<EventFormat>, receive: Formats) -> u8 {
+        let ours = self.before.and_then(|(events, _)| events.receive);
+        let theirs = understood.map(|events| events.payload_type);
+        let is_free = |number: &u8| {
+            let was_free = self.before.is_none_or(|(_, formats)| formats.codec(*number).is_none());
+            receive.codec(*number).is_none() && was_free
+        };
+        let mut wished = [ours, theirs, Some(USUAL)].into_iter().flatten().chain(DYNAMIC);
+        wished.find(is_free).expect("32 dynamic payload types are more than there are codecs")
     }
 }
 
@@ -69,27 +104,6 @@ fn digits(parameters: &str) -> DigitSet {
 fn range(text: &str) -> Option<(u8, u8)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
-}
-
-fn is_allowed(terms: &Terms<'_>) -> bool {
-    let named = terms.options.map_or(&[][..], |options| &options.codecs[..]);
-    match terms.current {
-        _ if !named.is_empty() => named.iter().any(|name| name.eq_ignore_ascii_case(NAME)),
-        // As with codecs, what is not mentioned does not change.
-        Some(current) if terms.remote.is_none() => current.events.receive.is_some(),
-        _ => terms.telephone_events,
-    }
-}
-
-/// Our payload type for events: one that no codec has or had.
-fn numbered(current: Option<&Negotiated>, understood: Option<EventFormat>, receive: Formats) -> u8 {
-    let ours = current.and_then(|current| current.events.receive);
-    let theirs = understood.map(|events| events.payload_type);
-    let is_free = |number: &u8| {
-        receive.codec(*number).is_none() && current.is_none_or(|one| one.receive.codec(*number).is_none())
-    };
-    let mut wished = [ours, theirs, Some(USUAL)].into_iter().flatten().chain(DYNAMIC);
-    wished.find(is_free).expect("32 dynamic payload types are more than there are codecs")
 }
 
 /// The encoding's name (RFC 4733 §7.1.1).

@@ -7,8 +7,8 @@ use std::io::Write;
 
 use dataplane::link::Format;
 
-use super::negotiate::Refusal;
 use super::parse::{Connection, Description, Fault, ParseError};
+use super::refusal::Refusal;
 use crate::mgcp::name::ConnectionId;
 
 /// What the gateway says of one half of a local connection.

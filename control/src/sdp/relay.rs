@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use dataplane::link::{ClockRates, PayloadType, PayloadTypes, Remote};
 
+use super::codecs::DYNAMIC;
 use super::emit::{Head, write_head};
-use super::negotiate::{Refusal, Where, local_address};
 use super::parse::{self, Description};
+use super::peer::{Where, local_address};
+use super::refusal::Refusal;
 use crate::mgcp::message::{LocalConnectionOptions, Range};
 
 /// Formats that one description has at most; more are left out.
@@ -275,9 +277,6 @@ impl RelayDescription {
         write!(into, "\r\na=ptime:{}\r\n", self.ptime_ms)
     }
 }
-
-/// Payload types that a session may give to codecs without one of their own (RFC 3551 §3).
-const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// Payload types of RFC 3551 §6 that have one channel, with their clock rates.
 const STATIC: [(u8, &str, u32); 12] = [
