@@ -22,6 +22,8 @@ pub struct Description<'a> {
     pub local_connection: Option<&'a str>,
     /// The media, in order; at most [`MEDIA_MAX`].
     pub media: Vec<Media<'a>>,
+    /// Whether `k=` offers a key for all media (RFC 4566 §5.12).
+    pub has_key: bool,
 }
 
 /// Media sections that are kept; more are an error.
@@ -83,6 +85,10 @@ pub struct Media<'a> {
     pub direction: Option<Direction>,
     /// `a=rtcp` (RFC 3605 §2.1).
     pub rtcp: Option<Rtcp>,
+    /// `a=rtcp-mux-only` (RFC 8858 §4): there is no second port for RTCP.
+    pub rtcp_mux_only: bool,
+    /// Whether `k=` offers a key for this section.
+    pub has_key: bool,
 }
 
 /// A payload type of an `m=` line and what is said of it.
@@ -227,6 +233,10 @@ impl<'a> Reader<'a> {
                 self.description.media.push(media(value)?);
                 self.media_lines.push(number);
             }
+            b'k' => match self.description.media.last_mut() {
+                Some(media) => media.has_key = true,
+                None => self.description.has_key = true,
+            },
             b'a' => self.attribute(value)?,
             _ => {}
         }
@@ -254,6 +264,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         media.direction = direction.or(media.direction);
+        media.rtcp_mux_only |= name == b"rtcp-mux-only";
         let Some(value) = value else { return Ok(()) };
         match &name[..] {
             b"rtpmap" => rtpmap(media, value).or_else(|fault| media.forgive(fault))?,
@@ -350,6 +361,8 @@ fn media(value: &[u8]) -> Result<Media<'_>, Fault> {
         maxptime_ms: None,
         direction: None,
         rtcp: None,
+        rtcp_mux_only: false,
+        has_key: false,
     };
     if protocol.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("RTP/")) {
         for word in words {
@@ -495,6 +508,8 @@ mod tests {
             maxptime_ms: Some(60),
             direction: None,
             rtcp: Some(Rtcp { port: 53_020, address: Some(Ipv4Addr::new(126, 16, 64, 4).into()) }),
+            rtcp_mux_only: false,
+            has_key: false,
         };
         assert_eq!(*audio, expected);
         assert_eq!(description.connection_of(audio), Some(Connection::Address(Ipv4Addr::LOCALHOST.into())));

@@ -58,6 +58,15 @@ impl<'d, 'a> Where<'d, 'a> {
         let Some(media) = wanted.or_else(|| usable.next()) else {
             return Err(Refusal::Unsupported("no audio over RTP/AVP"));
         };
+        // RFC 4566 §5.12: whoever sends a key expects media that are encrypted with it.
+        if description.has_key || media.has_key {
+            return Err(Refusal::Unsupported("k= offers a key"));
+        }
+        // RFC 8858 §4.2: who cannot do it rejects the stream. Plain a=rtcp-mux is an offer, which an answer
+        // without it declines (RFC 5761 §5.1.1).
+        if media.rtcp_mux_only {
+            return Err(Refusal::Unsupported("RTCP on the port of RTP only"));
+        }
         let remote = if wanted.is_some() { remote(description, media)? } else { None };
         Ok(Self { remote, media })
     }
@@ -70,13 +79,15 @@ fn remote(description: &Description<'_>, media: &Media<'_>) -> Result<Option<Rem
     let Some(Connection::Address(address)) = description.connection_of(media) else {
         return Err(Refusal::Unsupported("c= is not a unicast IP address"));
     };
+    // An IPv4 address in IPv6's clothes is one that only IPv4 reaches.
+    let address = address.to_canonical();
     // RFC 3264 §8.4: 0.0.0.0 means that neither RTP nor RTCP should be sent to the peer.
     if address.is_unspecified() {
         return Ok(None);
     }
     let rtcp = media.rtcp.map_or(port.checked_add(1), |rtcp| Some(rtcp.port));
     let rtcp_port = rtcp.ok_or(Refusal::Unsupported("no port is left for RTCP"))?;
-    let rtcp_address = media.rtcp.and_then(|rtcp| rtcp.address).unwrap_or(address);
+    let rtcp_address = media.rtcp.and_then(|rtcp| rtcp.address).map_or(address, |rtcp| rtcp.to_canonical());
     if rtcp_address.is_ipv4() != address.is_ipv4() {
         return Err(Refusal::Unsupported("RTP and RTCP of different address families"));
     }

@@ -96,6 +96,11 @@ pub fn relay(terms: &RelayTerms<'_>, codecs: &mut Codecs) -> Result<Relayed, Ref
         Some(peer) => formats(peer).into(),
         None => terms.current.map(|current| Arc::clone(&current.understood)).unwrap_or_default(),
     };
+    let named = terms.options.map_or(&[][..], |options| &options.codecs[..]);
+    // RFC 3435 §3.2.2.10: `image/t38` and the like are no audio.
+    if !named.is_empty() && named.iter().all(|name| name.contains('/')) {
+        return Err(Refusal::NoCommonCodec);
+    }
     let receive = receive(terms, peer.is_some(), &understood);
     let asked = terms.options.and_then(|options| options.packetization_ms).and_then(relay_packet_time);
     let ptime_ms = peer
@@ -137,7 +142,10 @@ fn receive(terms: &RelayTerms<'_>, is_described: bool, understood: &[RelayFormat
     // RFC 3264 §6.1: an answer has no format that the offer has not.
     let mut wanted: Vec<RelayFormat> = match (is_described, named.is_empty()) {
         (true, _) => understood.to_vec(),
-        (false, false) => named.iter().take(FORMATS_MAX).map(|name| RelayFormat::named(name)).collect(),
+        (false, false) => {
+            let audio = named.iter().filter(|name| !name.contains('/'));
+            audio.take(FORMATS_MAX).map(|name| RelayFormat::named(name)).collect()
+        }
         (false, true) => current.to_vec(),
     };
     if wanted.is_empty() {
@@ -213,6 +221,11 @@ impl RelayFormat {
                 Encoding { name: name.to_owned(), clock_hz, channels: 1 }
             }
         };
+        // RFC 2198 §3: payload types stand in its packets, where no relay translates them; so it is left out
+        // unless those mean the same to everyone.
+        if encoding.is_called("red") && !format.parameters.is_some_and(names_static_types) {
+            return None;
+        }
         let parameters = format.parameters.filter(|words| (1..=PARAMETERS_MAX).contains(&words.len()));
         Some(Self { payload_type, encoding, parameters: parameters.map(str::to_owned) })
     }
@@ -234,6 +247,11 @@ impl Encoding {
     fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
+}
+
+/// Whether the payload types of `a=fmtp:121 0/8` are all static ones.
+fn names_static_types(parameters: &str) -> bool {
+    parameters.split('/').all(|number| number.trim().parse::<u8>().is_ok_and(|number| number < 96))
 }
 
 /// The LocalConnectionDescriptor of a relay's connection.
@@ -410,5 +428,35 @@ mod tests {
         let relayed = agree(None, Some(&offer(&(numbers + &many))), None, &mut known);
         assert_eq!(relayed.receive.len(), FORMATS_MAX);
         assert_eq!(known.0.len(), FORMATS_MAX);
+    }
+
+    /// RFC 2198 §3: what stands in its packets is not translated.
+    #[test]
+    fn redundancy_passes_only_where_its_payload_types_mean_the_same_to_all() {
+        let mut known = Codecs::default();
+        let fixed = offer("121 0\na=rtpmap:121 red/8000\na=fmtp:121 0/0");
+        assert_eq!(list(&agree(None, Some(&fixed), None, &mut known)), [(121, "red"), (0, "PCMU")]);
+        for parameters in ["", "\na=fmtp:121 98/98", "\na=fmtp:121 0/", "\na=fmtp:121 0 0"] {
+            let text = offer(&format!("98 121\na=rtpmap:98 AMR/8000\na=rtpmap:121 RED/8000{parameters}"));
+            assert_eq!(list(&agree(None, Some(&text), None, &mut known)), [(98, "AMR")], "{parameters}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_audio_is_no_codec_of_a_relay() {
+        let addresses = ["192.0.2.100".parse().expect("an address")];
+        let ask = |names: &[&'static str]| {
+            let options = codecs(names);
+            let terms = RelayTerms {
+                ptime_default_ms: 20,
+                addresses: &addresses,
+                options: Some(&options),
+                remote: None,
+                current: None,
+            };
+            relay(&terms, &mut Codecs::default()).map(|relayed| list(&relayed).len())
+        };
+        assert_eq!(ask(&["image/t38"]), Err(Refusal::NoCommonCodec));
+        assert_eq!(ask(&["image/t38", "AMR"]), Ok(1));
     }
 }

@@ -525,3 +525,39 @@ proptest! {
         }
     }
 }
+
+/// Nothing that changes the media is passed over.
+#[test]
+fn what_we_do_not_do_is_refused_and_what_an_answer_declines_is_not() {
+    for (lines, expected) in [
+        ("k=clear:secret\nm=audio 4000 RTP/AVP 8", Err(505)),
+        ("m=audio 4000 RTP/AVP 8\nk=prompt", Err(505)),
+        ("m=audio 4000 RTP/AVP 8\nm=video 6000 RTP/AVP 31\nk=prompt", Ok("198.51.100.7:4001")),
+        ("m=audio 4000 RTP/AVP 8\na=rtcp-mux-only", Err(505)),
+        ("m=audio 4000 RTP/AVP 8\na=rtcp-mux", Ok("198.51.100.7:4001")),
+        (
+            "m=audio 4000 RTP/AVP 8\na=ice-ufrag:x\na=candidate:1 1 UDP 1 10.0.1.1 8998 typ host",
+            Ok("198.51.100.7:4001"),
+        ),
+        ("m=audio 4000 RTP/AVP 96 8\na=rtpmap:96 red/8000\na=fmtp:96 8/8", Ok("198.51.100.7:4001")),
+        ("m=audio 4000 RTP/AVP 96\na=rtpmap:96 red/8000\na=fmtp:96 8/8", Err(534)),
+        ("m=audio 4000 RTP/AVP 13", Err(534)),
+        ("m=audio 4000 RTP/AVP 8 13", Ok("198.51.100.7:4001")),
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 8", Err(505)),
+        ("m=audio 4000 RTP/AVPF 8", Err(505)),
+        ("m=image 4000 udptl t38", Err(505)),
+    ] {
+        let text = format!("v=0\nc=IN IP4 198.51.100.7\n{lines}\n");
+        let agreed = agree(None, Some(&text), None).map_err(Refusal::code);
+        let rtcp = agreed.map(|agreed| agreed.remote.expect("an address").rtcp.to_string());
+        assert_eq!(rtcp, expected.map(str::to_owned).map_err(ReturnCode), "{lines}");
+    }
+}
+
+#[test]
+fn an_ipv4_address_in_ipv6s_clothes_is_reached_over_ipv4() {
+    let text = "v=0\nc=IN IP6 ::ffff:198.51.100.7\nm=audio 4000 RTP/AVP 8\n";
+    let agreed = agree(None, Some(text), None).expect("it is an address");
+    assert_eq!(agreed.remote, peer("198.51.100.7:4000", "198.51.100.7:4001"));
+    assert!(agreed.local.is_ipv4());
+}
