@@ -282,6 +282,8 @@ pub struct MediaConfig {
     pub jitter: JitterBounds,
     /// From where on R/qa is told (RFC 3660 §2.10).
     pub quality: Quality,
+    /// Whether ICMP is listened to, for R/iu (RFC 3660 §2.10).
+    pub icmp: bool,
     /// The mark on RTP and RTCP.
     pub dscp: Dscp,
     /// How datagrams reach the network.
@@ -302,6 +304,7 @@ impl MediaConfig {
             telephone_events: true,
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
             quality: Quality { loss: 3_000, delay_ms: 200, jitter_ms: 50 },
+            icmp: false,
             dscp: Dscp::EF,
             driver: MediaDriver::Uring,
             echo_cancellation: EchoCancellation::External,

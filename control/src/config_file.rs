@@ -288,6 +288,7 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         delay_ms: section.integer("quality_delay_ms", 1..=10_000, default.quality.delay_ms),
         jitter_ms: section.integer("quality_jitter_ms", 1..=10_000, default.quality.jitter_ms),
     };
+    let icmp = section.boolean("icmp", default.icmp);
     let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
     let dscp = Dscp::new(code_point).expect("the range was checked");
     let driver = media_driver(section, default.driver);
@@ -304,6 +305,7 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         telephone_events,
         jitter,
         quality,
+        icmp,
         dscp,
         driver,
         echo_cancellation,

@@ -12,6 +12,7 @@ pub mod pressed;
 pub mod restart;
 pub mod signal;
 pub mod table;
+pub mod unreachable;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -114,6 +115,8 @@ pub struct Control {
     pub pressed: pressed::Pressed,
     /// The continuity tests among them.
     pub continuity: continuity::Continuity,
+    /// How often media were not delivered.
+    pub unreachable: unreachable::Unreachable,
     /// The tones of them that the core plays, and where.
     pub playing: Vec<(PlayId, Side)>,
     /// What the core listens for and looks after, and where.
@@ -241,7 +244,8 @@ impl Media {
         }
     }
 
-    const fn remote(&self) -> Option<Remote> {
+    /// Where RTP and RTCP are sent, if they are.
+    pub const fn remote(&self) -> Option<Remote> {
         match self {
             Self::Ds0 { agreed, .. } => agreed.remote,
             Self::Relay { relayed, .. } => relayed.remote,
@@ -270,6 +274,7 @@ impl Endpoint {
                 signals: signal::Signals::default(),
                 pressed: pressed::Pressed::default(),
                 continuity: continuity::Continuity::default(),
+                unreachable: unreachable::Unreachable::default(),
                 playing: Vec::new(),
                 watching: Vec::new(),
                 news: restart::News::Restart,

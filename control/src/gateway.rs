@@ -16,6 +16,7 @@ mod service;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod unreachable;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -199,6 +200,9 @@ impl Gateway {
             Input::Undelivered { remote, octets } if self.outgoing.undelivered(*remote, octets).is_none() => {
                 return;
             }
+            Input::Unreachable { local, remote, .. } if self.unreachable_of(*local, *remote).is_none() => {
+                return;
+            }
             _ => self.journal.record(now, &input),
         }
         self.state.now = now;
@@ -216,6 +220,7 @@ impl Gateway {
                 let id = self.outgoing.undelivered(remote, octets);
                 id.into_iter().for_each(|id| self.outgoing.turn_away(now, id));
             }
+            Input::Unreachable { local, remote, code } => self.unreachable(local, remote, code),
             Input::Timeout => self.timeout(now),
             Input::Shutdown => self.shut_down(now),
             Input::Graceful => self.leave(now),

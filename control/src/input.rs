@@ -43,6 +43,15 @@ pub enum Input<'a> {
         /// How it began.
         octets: &'a [u8],
     },
+    /// The network says that it could not deliver RTP or RTCP of ours.
+    Unreachable {
+        /// Where it came from.
+        local: SocketAddr,
+        /// Where it went.
+        remote: SocketAddr,
+        /// Why, by the codes of ICMP (RFC 792).
+        code: u8,
+    },
     /// The time that `poll_timeout` gave has come.
     Timeout,
     /// The operator wants it to end: in-service endpoints are taken out of service.

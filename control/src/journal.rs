@@ -127,6 +127,11 @@ pub(crate) fn read_line<'a>(line: &str, octets: &'a mut Vec<u8>) -> Option<(Inst
             unescape(escaped, octets)?;
             Input::Undelivered { remote: remote.parse().ok()?, octets }
         }
+        "unreachable" => {
+            let mut words = rest.split(' ');
+            let (local, remote) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            Input::Unreachable { local, remote, code: words.next()?.parse().ok()? }
+        }
         "done" | "seen" | "span" | "observed" => {
             let (core, rest) = rest.split_once(' ')?;
             let report = match kind {
@@ -253,6 +258,7 @@ impl fmt::Display for Written<'_> {
                 write!(f, "undelivered {remote} ")?;
                 escape(octets, f)
             }
+            Input::Unreachable { local, remote, code } => write!(f, "unreachable {local} {remote} {code}"),
             Input::Timeout => f.write_str("timeout"),
             Input::Shutdown => f.write_str("shutdown"),
             Input::Graceful => f.write_str("graceful"),
@@ -362,6 +368,7 @@ mod tests {
             span(SpanEvent::Slip(Slip::Repeated)),
             span(SpanEvent::Failed),
             Input::Undelivered { remote: path.remote, octets },
+            Input::Unreachable { local: path.local, remote: path.remote, code: 13 },
             Input::Resolved {
                 host: "ca.example.net".to_owned(),
                 addresses: vec!["192.0.2.1".parse().expect("v4"), "2001:db8::2".parse().expect("v6")],

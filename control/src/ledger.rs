@@ -152,6 +152,12 @@ impl Ledger {
             .any(|core| [Family::V4, Family::V6].iter().any(|family| !core.pool(*family).free.is_empty()))
     }
 
+    /// The pair that an address is of.
+    pub fn port_at(&self, address: SocketAddr) -> Option<(CoreId, PortSlot)> {
+        let mut cores = (0..).map(CoreId).zip(&self.cores);
+        cores.find_map(|(id, core)| Some((id, PortSlot(core.ports.slot(address)?.0 & !1))))
+    }
+
     /// Whether nothing is taken.
     pub fn is_empty(&self) -> bool {
         self.connections.used == 0 && self.pairs().all(|(_, _, usage)| usage.used == 0)

@@ -11,6 +11,7 @@
 //! One thread, which never waits but in its poll: what may block (name look-ups, the disk) is left to
 //! helper threads behind bounded queues. It decides nothing; the [`Gateway`] does.
 
+mod icmp;
 mod journal_file;
 mod listener;
 mod reload;
@@ -39,6 +40,7 @@ use crate::gateway::Gateway;
 use crate::input::Input;
 use crate::topology::CoreId;
 
+use self::icmp::{Icmp, Unreachable};
 use self::journal_file::JournalFile;
 use self::listener::Listener;
 use self::reload::Reload;
@@ -54,6 +56,7 @@ pub struct Control {
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
     listeners: Vec<Listener>,
+    icmp: Vec<Icmp>,
     signals: Option<Signals>,
     resolver: Resolver,
     journal: Option<JournalFile>,
@@ -138,6 +141,13 @@ impl Control {
             let fd = signals.as_raw_fd();
             registry.register(&mut SourceFd(&fd), SIGNALS, Interest::READABLE).map_err(BindError::host)?;
         }
+        let addresses = if config.media.icmp { &config.media.addresses[..] } else { &[] };
+        let icmp = addresses.iter().map(|address| Icmp::open(*address)).collect::<io::Result<Vec<_>>>();
+        let icmp = icmp.map_err(BindError::icmp)?;
+        for socket in &icmp {
+            let fd = socket.as_raw_fd();
+            registry.register(&mut SourceFd(&fd), ICMP, Interest::READABLE).map_err(BindError::host)?;
+        }
         let waker = Arc::new(Waker::new(registry, WAKE).map_err(BindError::host)?);
         let resolver = Resolver::start(waking(&waker)).map_err(BindError::host)?;
         let journal = match &config.journal.file {
@@ -149,6 +159,7 @@ impl Control {
             waker,
             stop: Arc::default(),
             listeners,
+            icmp,
             signals,
             resolver,
             journal,
@@ -175,6 +186,7 @@ impl Control {
             inbox: vec![0; DATAGRAM_MAX],
             outbox: Vec::new(),
             ready: vec![true; self.listeners.len()],
+            has_icmp: false,
             end_by: None,
             failed: None,
         };
@@ -240,8 +252,25 @@ impl Control {
                 }
             }
         }
+        self.read_icmp(turn, now);
         if turn.gateway.poll_timeout().is_some_and(|at| at <= now) {
             turn.gateway.handle(now, Input::Timeout);
+        }
+    }
+
+    fn read_icmp(&self, turn: &mut Turn, now: Instant) {
+        turn.has_icmp = false;
+        for socket in &self.icmp {
+            for _ in 0..DATAGRAMS_PER_TURN {
+                match socket.receive() {
+                    Ok(Some(Unreachable { local, remote, code })) => {
+                        turn.gateway.handle(now, Input::Unreachable { local, remote, code });
+                    }
+                    Ok(None) => {}
+                    Err(_) => break,
+                }
+                turn.has_icmp = true;
+            }
         }
     }
 
@@ -309,7 +338,7 @@ impl Control {
     fn sleep(&mut self, turn: &mut Turn, events: &mut Events, now: Instant) -> io::Result<()> {
         // Every core must be asked, for each one that says yes will wake us.
         let quiet = turn.cores.iter().map(|core| turn.failed.is_some() || core.link.prepare_sleep());
-        let busy = quiet.filter(|quiet| !quiet).count() > 0 || turn.ready.contains(&true);
+        let busy = quiet.filter(|quiet| !quiet).count() > 0 || turn.ready.contains(&true) || turn.has_icmp;
         let due = [turn.gateway.poll_timeout(), turn.end_by].into_iter().flatten().min();
         let timeout = if busy { Some(Duration::ZERO) } else { due.map(|at| at.since(now)) };
         let polled = self.poll.poll(events, timeout);
@@ -360,6 +389,8 @@ struct Turn {
     outbox: Vec<u8>,
     /// Which listeners may have something to read. Readiness is told once, so it is kept here.
     ready: Vec<bool>,
+    /// Whether there may be more ICMP to read.
+    has_icmp: bool,
     /// When a shutdown has taken long enough.
     end_by: Option<Instant>,
     /// The core that has ended by itself.
@@ -418,6 +449,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_millis(600);
 
 const WAKE: Token = Token(usize::MAX - 2);
 const SIGNALS: Token = Token(usize::MAX - 3);
+const ICMP: Token = Token(usize::MAX - 4);
 
 #[cfg(test)]
 mod tests {

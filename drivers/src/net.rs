@@ -83,6 +83,20 @@ impl Ports {
         None
     }
 
+    /// The slot of a local address and port, if it is one of these.
+    pub fn slot(&self, address: SocketAddr) -> Option<PortSlot> {
+        let mut before = 0;
+        for range in &self.0 {
+            let slots = u32::from(range.pairs) * 2;
+            let index = address.port().checked_sub(range.first).map(u32::from).filter(|index| *index < slots);
+            if let Some(index) = index.filter(|_| address.ip() == range.address) {
+                return Some(PortSlot(before + index));
+            }
+            before += slots;
+        }
+        None
+    }
+
     /// All slots with their local addresses.
     pub fn iter(&self) -> impl Iterator<Item = (PortSlot, SocketAddr)> + '_ {
         self.0

@@ -11,7 +11,7 @@ use crate::change::ExecutionId;
 use crate::endpoint::notify::request::Pattern;
 use crate::endpoint::{Endpoint, EndpointId, Watching};
 use crate::mgcp::event::Parameter;
-use crate::mgcp::name::{ConnectionId, decimal};
+use crate::mgcp::name::ConnectionId;
 use crate::package::ability::{Source, Tone};
 
 impl State {
@@ -92,7 +92,7 @@ fn supervision<'a>(here: impl Iterator<Item = &'a Pattern>, quality: Quality) ->
     Supervision {
         start: by(|source| source == Source::MediaStart).is_some(),
         silence: by(|source| source == Source::MediaTimeout).map(silence),
-        loss: by(|source| source == Source::PacketLoss).and_then(number),
+        loss: by(|source| source == Source::PacketLoss).and_then(Pattern::number),
         quality: by(|source| source == Source::Quality).map(|_| quality),
         changes: by(is_change).is_some(),
     }
@@ -103,14 +103,9 @@ fn supervision<'a>(here: impl Iterator<Item = &'a Pattern>, quality: Quality) ->
 fn silence(pattern: &Pattern) -> Silence {
     let start = pattern.asked.parameters.named("st").and_then(Parameter::value);
     Silence {
-        after_s: number(pattern).and_then(|seconds| seconds.try_into().ok()).unwrap_or(60),
+        after_s: pattern.number().and_then(|seconds| seconds.try_into().ok()).unwrap_or(60),
         awaits_rtcp: start.is_some_and(|start| start.eq_ignore_ascii_case("ra")),
     }
-}
-
-/// The number that an event is asked for with.
-fn number(pattern: &Pattern) -> Option<u32> {
-    pattern.asked.parameters.values().find_map(|value| decimal(&value))
 }
 
 /// What makes the sounds of an event known.

@@ -95,6 +95,7 @@ impl State {
         }
         control.watching.retain(|watching| watching.side != Side::Network(port));
         control.continuity.forget(connection);
+        control.unreachable.forget(connection);
         control.signals.handle_disconnected(now, connection);
         self.stirred.push(id);
     }

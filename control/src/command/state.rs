@@ -23,6 +23,7 @@ use crate::endpoint::table::Table;
 use crate::ledger::Ledger;
 use crate::mgcp::name::{ConnectionId, EndpointName};
 use crate::orders::Orders;
+use crate::package::ability::Ability;
 use crate::package::{OFFERED, Packages};
 use crate::topology::Topology;
 
@@ -98,7 +99,7 @@ impl State {
             epoch,
             scope: None,
             now: epoch.at,
-            packages: Packages::new(OFFERED),
+            packages: Packages::new(OFFERED.with(Ability::Unreachable, config.media.icmp)),
             stirred: Vec::new(),
             next_connection,
             names,

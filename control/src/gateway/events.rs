@@ -73,7 +73,7 @@ impl Gateway {
         }
     }
 
-    fn happened_with(
+    pub(super) fn happened_with(
         &mut self,
         id: EndpointId,
         connection: Option<ConnectionId>,

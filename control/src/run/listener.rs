@@ -34,12 +34,17 @@ pub struct BindError {
 enum What {
     Listen(SocketAddr),
     Journal(PathBuf),
+    Icmp,
     Host,
 }
 
 impl BindError {
     pub(super) fn journal(path: &FilePath, error: io::Error) -> Self {
         Self { what: What::Journal(path.to_owned()), error }
+    }
+
+    pub(super) fn icmp(error: io::Error) -> Self {
+        Self { what: What::Icmp, error }
     }
 
     pub(super) fn host(error: io::Error) -> Self {
@@ -59,6 +64,9 @@ impl fmt::Display for BindError {
             }
             (What::Listen(address), _) => write!(f, "cannot listen on {address} for MGCP: {error}"),
             (What::Journal(path), _) => write!(f, "cannot write the journal {}: {error}", path.display()),
+            (What::Icmp, _) => {
+                write!(f, "cannot listen to ICMP, which takes CAP_NET_RAW (media.icmp): {error}")
+            }
             (What::Host, _) => write!(f, "the host refuses what control needs: {error}"),
         }
     }

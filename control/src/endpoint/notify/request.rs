@@ -9,7 +9,7 @@ use crate::mgcp::event::{
     self, EmbeddedRequest, Event, Events, Handling, Notifications, QuarantineHandling, RequestedEvent,
     RequestedEvents,
 };
-use crate::mgcp::name::{ConnectionId, EntityName, RequestId};
+use crate::mgcp::name::{ConnectionId, EntityName, RequestId, decimal};
 use crate::package::EventId;
 
 use super::Observed;
@@ -129,6 +129,11 @@ impl Pattern {
     /// Whether both mean the same events, however they are asked for.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.scope == other.scope && self.events == other.events
+    }
+
+    /// The number that it is asked for with.
+    pub fn number(&self) -> Option<u32> {
+        self.asked.parameters.values().find_map(|value| decimal(&value))
     }
 
     /// Whether it means this event.

@@ -135,6 +135,39 @@ fn the_first_packet_of_connections_to_come_is_told() {
 }
 
 #[test]
+fn media_that_are_not_delivered_are_told_once_a_request() {
+    let mut bench = Bench::with(|config| config.media.icmp = true);
+    let made = bench.ask("CRCX ds/e1-1/1@gw", &format!("C: A1\nM: sendrecv\n\n{REMOTE}"));
+    let id = header(&made, "I").expect("an id");
+    let port = made.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("a port");
+    let local: u16 = port.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+    let undelivered = |bench: &mut Bench, local: u16, remote: u16| {
+        let at = |port: u16| format!("127.0.0.1:{port}").parse().expect("an address");
+        let input = Input::Unreachable { local: at(local), remote: at(remote), code: 3 };
+        bench.gateway.handle(bench.now, input);
+        bench.sent()
+    };
+    for (asked, enough) in [("", 3), ("(N)(5)", 5), ("(N)(1)", 1)] {
+        bench.request(&format!("r/iu@{id}{asked}"));
+        for n in 1..enough + 10 {
+            // RTP and RTCP count together; what goes elsewhere is not its.
+            let told = undelivered(&mut bench, local + n % 2, 30_934 + n % 2);
+            assert_eq!(undelivered(&mut bench, local, 30_936), [""; 0]);
+            assert_eq!(undelivered(&mut bench, local + 2, 30_934), [""; 0]);
+            match n == enough {
+                false => assert_eq!(told, [""; 0], "{n} of {enough}"),
+                true => {
+                    let told = one(told);
+                    assert_eq!(header(&told, "O"), Some(format!("R/iu@{id}({enough},3)")));
+                    bench.answer_to(&told);
+                }
+            }
+        }
+    }
+    assert_code(&Bench::new().ask("RQNT ds/e1-1/1@gw", "X: 1\nR: r/iu@*(N)\n"), 512);
+}
+
+#[test]
 fn events_of_media_are_those_of_connections() {
     let mut bench = Bench::new();
     let (id, _) = bench.connect("");

@@ -1,0 +1,49 @@
+//! Media that were not delivered: R/iu (RFC 3660 §2.10).
+
+use std::net::SocketAddr;
+
+use super::Gateway;
+use crate::endpoint::EndpointId;
+use crate::mgcp::event::{Parameter, Parameters};
+use crate::mgcp::name::ConnectionId;
+use crate::package::ability::Source;
+
+/// How many it takes where a request does not say.
+const USUAL: u32 = 3;
+
+impl Gateway {
+    /// Whose media go from `local` to `remote`, if that is to be told: and how many it takes.
+    // What somebody has made up about other addresses than a connection's own concerns nobody.
+    pub(super) fn unreachable_of(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<(EndpointId, ConnectionId, u32)> {
+        let (core, port) = self.state.ledger.port_at(local)?;
+        let id = self.state.ledger.owner(core, port)?;
+        let endpoint = &self.state.endpoints[id];
+        let connection = endpoint.connections.iter().find(|connection| connection.port == port)?;
+        let peer = connection.media.remote()?;
+        if ![peer.rtp, peer.rtcp].contains(&remote) {
+            return None;
+        }
+        let mut patterns = endpoint.control.notify.watched();
+        let pattern = patterns.find(|pattern| {
+            pattern.scope.holds(Some(connection.id))
+                && pattern.events.iter().any(|event| event.source() == Some(Source::Unreachable))
+        })?;
+        Some((id, connection.id, pattern.number().unwrap_or(USUAL)))
+    }
+
+    /// One more has not been delivered.
+    // RFC 3660 §2.10: it is told once, when there are so many, and again only after a further request.
+    pub(super) fn unreachable(&mut self, local: SocketAddr, remote: SocketAddr, code: u8) {
+        let Some((id, connection, enough)) = self.unreachable_of(local, remote) else { return };
+        let control = &mut self.state.endpoints[id].control;
+        let request = control.notify.requests();
+        if control.unreachable.count(connection, request) == enough {
+            let parameters = Parameters(vec![Parameter::bare(enough), Parameter::bare(code)]);
+            self.happened_with(id, Some(connection), Source::Unreachable, &parameters);
+        }
+    }
+}
