@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dataplane::dsp::dtmf::DtmfReceiver;
+use dataplane::link::{Observation, Sound};
 use drivers::line::Law;
 use drivers::net::sim::Impairment;
 use drivers::span::sim::{FarEnd, Play, Recording};
@@ -53,14 +55,17 @@ fn expected(digits: &str, id: &str) -> String {
 
 /// The digits that a line hears in some octets.
 fn heard(octets: &[u8]) -> String {
-    use dataplane::dsp::dtmf::DtmfReceiver;
-    use dataplane::link::{Observation, Sound};
-    let (mut receiver, mut digits) = (DtmfReceiver::new(), String::new());
+    pressed(octets).iter().map(|(digit, _)| *digit).collect()
+}
+
+/// The same, and for how many ms each was there.
+fn pressed(octets: &[u8]) -> Vec<(char, u16)> {
+    let (mut receiver, mut digits) = (DtmfReceiver::new(), Vec::new());
     for block in octets.chunks_exact(40) {
         let samples: Vec<f32> = block.iter().map(|octet| Law::A.decode(*octet).into()).collect();
         receiver.hear(&samples, |what, _| {
-            if let Observation::Began(Sound::Digit(digit)) = what {
-                digits.push(digit.written());
+            if let Observation::Ended { sound: Sound::Digit(digit), ms } = what {
+                digits.push((digit.written(), ms));
             }
         });
     }
@@ -91,6 +96,35 @@ fn a_network_that_loses_a_fifth_doubles_no_digit() {
         w.run_for(Duration::from_secs(20));
         assert_eq!(observed(&mut w), expected(digits, &id), "seed {seed}");
         assert_eq!(heard(&recording.octets_from(0).expect("there is room")), digits, "seed {seed}");
+    }
+}
+
+// RFC 4733 §2.5.1.3, §2.5.2.2: what is repeated, doubled or comes late is the same event, and its duration is
+// that of the last report.
+#[test]
+fn digits_keep_number_and_length_over_loss_doubles_and_disorder() {
+    for (seed, loss, duplicate, jitter_ms) in
+        [(931, 0.05, 0.0, 0), (932, 0.0, 0.3, 60), (933, 0.05, 0.2, 30), (934, 0.1, 0.1, 20)]
+    {
+        let digits = "8#0C7153#D7A3706B85A524C440066559*6656A90#B5482*90";
+        let (mut w, recording) = dialling(seed, &dialled(Law::A, 1_000, digits));
+        let id = listen(&mut w, "");
+        let jitter = Duration::from_millis(jitter_ms);
+        w.net().impair(Impairment { loss, duplicate, jitter, ..Impairment::default() });
+        w.run_for(Duration::from_secs(9));
+        w.net().impair(Impairment::default());
+        w.run_for(Duration::from_secs(20));
+        assert_eq!(observed(&mut w), expected(digits, &id), "seed {seed}");
+        let pressed = pressed(&recording.octets_from(0).expect("there is room"));
+        assert_eq!(pressed.iter().map(|(digit, _)| *digit).collect::<String>(), digits, "seed {seed}");
+        // What holds the end of a digit up makes it longer.
+        let longest = 100 + jitter_ms as u16;
+        for (digit, ms) in pressed {
+            assert!(
+                (45..=longest).contains(&ms),
+                "seed {seed}: {digit} was pressed for 60 ms and sounds for {ms}"
+            );
+        }
     }
 }
 

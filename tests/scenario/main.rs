@@ -11,6 +11,7 @@ mod failover;
 mod hostile_stream;
 mod impaired_network;
 mod local_connection;
+mod media_events;
 mod mode_changes;
 mod modes;
 mod notifications;

@@ -154,7 +154,11 @@ impl Events {
             }
             out = rest;
         }
-        self.pause = self.pause.saturating_sub(out.len() as u32);
+        // The audio may bring the beginning of a digit that its sender had not yet recognised: with it behind
+        // a digit, the next of the same would not be told from this one.
+        let len = out.len().min(self.pause as usize);
+        out[..len].fill(law.silence());
+        self.pause -= len as u32;
     }
 
     /// Whether the line hears a digit now, or may have to wait for the next.
