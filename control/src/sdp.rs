@@ -13,7 +13,7 @@ pub mod emit;
 pub mod events;
 pub mod local;
 pub mod negotiate;
-mod packetization;
+pub mod packetization;
 pub mod parse;
 mod peer;
 pub mod refusal;

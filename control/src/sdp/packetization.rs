@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::mgcp::message::{LocalConnectionOptions, Range};
 
 /// The packetization periods there are, in ms.
-pub(super) const SUPPORTED_MS: [u8; 6] = [5, 10, 20, 30, 40, 60];
+pub const SUPPORTED_MS: [u8; 6] = [5, 10, 20, 30, 40, 60];
 
 /// The packetization period; `usual` is that in use, or else the configured one.
 pub(super) fn ptime(
