@@ -115,6 +115,7 @@ const _: () =
     assert!(JitterBuffer::CAPACITY_MIN >= ElasticStore::CAPACITY, "its memory is lent to the other");
 const _: () = assert!(size_of::<Playout>() <= 128, "a pair of cache lines, which CPUs fetch together");
 const _: () = assert!(size_of::<Feed>() <= 64, "one cache line");
+const _: () = assert!(size_of::<Connection>() <= 512, "thousands of them, most idle");
 
 /// Where what is fed to a connection goes: what its peer says of that, in an octet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

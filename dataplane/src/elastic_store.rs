@@ -37,17 +37,17 @@ pub(crate) struct ElasticStore {
     written: u32,
     read: u32,
     /// Octets written last, at once.
-    block: usize,
+    block: u16,
     /// Whether what writes and what reads is the same span.
     is_one_span: bool,
     /// Enough had come, and reading has begun.
     is_running: bool,
     /// Octets read in this period, and the least margin in it.
-    period: usize,
-    least: usize,
+    period: u16,
+    least: u16,
     /// Periods on end in which the margin was too small, or too large.
-    low: u32,
-    high: u32,
+    low: u8,
+    high: u8,
     slip: Option<Slip>,
 }
 
@@ -81,7 +81,7 @@ impl ElasticStore {
             is_one_span: false,
             is_running: false,
             period: 0,
-            least: usize::MAX,
+            least: u16::MAX,
             low: 0,
             high: 0,
             slip: None,
@@ -104,7 +104,7 @@ impl ElasticStore {
         translate: Option<&[u8; 256]>,
         is_one_span: bool,
     ) {
-        (self.block, self.is_one_span) = (octets.len(), is_one_span);
+        (self.block, self.is_one_span) = (octets.len() as u16, is_one_span);
         let at = self.written as usize % Self::CAPACITY;
         let (head, tail) = octets.split_at(octets.len().min(Self::CAPACITY - at));
         for (at, part) in [(at, head), (0, tail)] {
@@ -142,7 +142,7 @@ impl ElasticStore {
     /// Begins to read once there is enough, and begins anew where there is far too much, because the
     /// line that reads had stood still. Says how many octets were left out.
     fn begin(&mut self, len: usize) -> usize {
-        let longer = self.block.max(len);
+        let longer = len.max(self.block.into());
         let enough = self.slack(len) + longer;
         if self.is_running && self.level() > 4 * longer + PLAY {
             let left_out = self.level() - enough;
@@ -168,16 +168,16 @@ impl ElasticStore {
 
     /// Notes the margin, and decides at the end of a period.
     fn watch(&mut self, len: usize) {
-        self.least = self.least.min(self.level());
-        self.period += len;
+        self.least = self.least.min(self.level() as u16);
+        self.period += len as u16;
         if self.period < PERIOD {
             return;
         }
         let slack = self.slack(len);
         // Where blocks are of different lengths, the margin depends on where the first of them met.
-        let most = slack + self.block.abs_diff(len) + PLAY;
-        self.low = if self.least < slack { self.low + 1 } else { 0 };
-        self.high = if self.least > most { self.high + 1 } else { 0 };
+        let (least, most) = (usize::from(self.least), slack + len.abs_diff(self.block.into()) + PLAY);
+        self.low = if least < slack { self.low.saturating_add(1) } else { 0 };
+        self.high = if least > most { self.high.saturating_add(1) } else { 0 };
         if self.low >= PERIODS {
             self.slip = Some(Slip::Repeat);
         } else if self.high >= PERIODS {
@@ -187,12 +187,12 @@ impl ElasticStore {
     }
 
     fn begin_period(&mut self) {
-        (self.period, self.least) = (0, usize::MAX);
+        (self.period, self.least) = (0, u16::MAX);
     }
 
     /// The margin that is wanted where blocks of `len` octets are read.
     fn slack(&self, len: usize) -> usize {
-        if self.is_one_span { 0 } else { self.block.min(len) }
+        if self.is_one_span { 0 } else { len.min(self.block.into()) }
     }
 
     /// Octets that wait.
@@ -202,10 +202,10 @@ impl ElasticStore {
 }
 
 /// Octets of a period: 250 ms.
-const PERIOD: usize = 2_000;
+const PERIOD: u16 = 2_000;
 
 /// Periods on end that must agree before anything slips: a late tick is no drift.
-const PERIODS: u32 = 4;
+const PERIODS: u8 = 4;
 
 /// Octets by which a margin may be larger than wanted: 1 ms. Without it octets would be repeated and
 /// left out in turn.

@@ -28,7 +28,7 @@ mod effect;
 pub mod request;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use drivers::time::Instant;
@@ -117,23 +117,27 @@ struct Lockstep {
     due: Option<Instant>,
 }
 
+/// The request of every endpoint that nobody has sent one.
+// RFC 3435 §4.4.1: its identifier is 0, and there is no digit map.
+static IMPLICIT: LazyLock<Arc<Request>> = LazyLock::new(|| {
+    Arc::new(Request {
+        identifier: "0".parse().expect("0 is hex"),
+        notified_entity: None,
+        events: Arc::default(),
+        digit_map: None,
+        quarantine: QuarantineHandling::default(),
+        detect: None,
+        persistent: None,
+    })
+});
+
 impl Notify {
     /// As after a restart: the request is the implicit one, for what is always detected.
-    // RFC 3435 §4.4.1: its identifier is 0, and there is no digit map.
     pub fn new(implemented: Arc<[Requested]>, timing: DigitTiming) -> Self {
-        let request = Request {
-            identifier: "0".parse().expect("0 is hex"),
-            notified_entity: None,
-            events: Arc::default(),
-            digit_map: None,
-            quarantine: QuarantineHandling::default(),
-            detect: None,
-            persistent: None,
-        };
         Self {
             state: State::Processing,
-            events: request.events.clone(),
-            request: Arc::new(request),
+            events: IMPLICIT.events.clone(),
+            request: IMPLICIT.clone(),
             requests: 0,
             implemented,
             persistent: Arc::default(),

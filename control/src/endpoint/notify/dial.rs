@@ -28,7 +28,7 @@ impl Default for DigitTiming {
 pub(super) struct Dial {
     timing: DigitTiming,
     map: Option<(Arc<DigitMap>, Matcher)>,
-    timer: Option<Timer>,
+    timer: Option<Box<Timer>>,
 }
 
 /// The timer T as it runs.
@@ -56,7 +56,7 @@ impl Dial {
             matcher.clear();
         }
         let at = now + self.timing.critical;
-        self.timer = expiry.map(|expiry| Timer { at, expiry, is_plain: true });
+        self.timer = expiry.map(|expiry| Box::new(Timer { at, expiry, is_plain: true }));
     }
 
     /// A digit, key or timer was heard, requested or not.
@@ -80,7 +80,7 @@ impl Dial {
             Match::Partial(InterdigitTimer::Critical) => self.timing.critical,
         };
         // RFC 3660 §2.2: with a digit map each tone starts the timer, if it is asked for.
-        self.timer = expiry.map(|expiry| Timer { at: now + period, expiry, is_plain: false });
+        self.timer = expiry.map(|expiry| Box::new(Timer { at: now + period, expiry, is_plain: false }));
         false
     }
 
