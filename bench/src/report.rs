@@ -64,8 +64,8 @@ impl Report {
                 let Figure { words, value, unit, .. } = figure;
                 write!(to, "  {words:width$}  {:>12} {unit}", value.to_string())?;
                 match figure.spread() {
-                    Some([least, most]) => writeln!(to, "  ({least} to {most})")?,
-                    None => writeln!(to)?,
+                    Some([least, most]) if least != most => writeln!(to, "  ({least} to {most})")?,
+                    _ => writeln!(to)?,
                 }
             }
         }

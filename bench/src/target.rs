@@ -25,7 +25,8 @@ pub(crate) struct TargetArgs {
     pub(crate) domain: String,
 
     /// The names of its endpoints: {span} and {timeslot} become numbers from 1, {number} and {hex} the
-    /// endpoint's own number from 1, in decimal and in hexadecimal; a $ is left to the gateway to choose.
+    /// endpoint's own number from 1, in decimal and in hexadecimal; what
+    /// is $, or * for Osmocom's, is left to the gateway to choose.
     #[arg(long, value_name = "PATTERN", default_value = "ds/e1-{span}/{timeslot}")]
     endpoints: String,
 

@@ -65,7 +65,10 @@ fn median(same: &[&Figure]) -> Figure {
     let mut numbers: Vec<f64> = same.iter().filter_map(|figure| figure.value.number()).collect();
     numbers.sort_by(f64::total_cmp);
     let (Some(least), Some(most)) = (numbers.first(), numbers.last()) else {
-        let texts = distinct(same.iter().map(|figure| figure.value.to_string()));
+        let is_one = same.iter().all(|other| other.words == figure.words);
+        let text =
+            |it: &&Figure| if is_one { it.value.to_string() } else { format!("{}: {}", it.words, it.value) };
+        let texts = distinct(same.iter().map(text));
         return Figure { value: Value::Text(texts.join(" | ")), ..figure };
     };
     let [below, above] = [(numbers.len() - 1) / 2, numbers.len() / 2].map(|place| numbers[place]);

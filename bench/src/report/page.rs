@@ -71,7 +71,9 @@ impl Section {
             let Figure { name, words, value, unit, .. } = figure;
             let (name, words, value) = (escaped(name), escaped(words), escaped(&value.to_string()));
             write!(page, "<tr><td>{words}<td class=value>{value}<td>{unit}")?;
-            if let Some([least, most]) = figure.spread() {
+            if let Some([least, most]) = figure.spread()
+                && least != most
+            {
                 write!(page, " ({least} to {most})")?;
             }
             writeln!(page, "<td><code>{name}</code>")?;
