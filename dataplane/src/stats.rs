@@ -72,8 +72,10 @@ counters! {
     SendRefused = "send_refused",
     /// Datagrams longer than any we accept, dropped.
     Truncated = "received_truncated",
-    /// Receives that ended and were armed again.
-    Rearmed = "receive_rearmed",
+    /// Times that the kernel was asked to tell of what comes to a socket.
+    Told = "receive_told",
+    /// Reads that found nothing.
+    Vain = "receive_vain",
     /// Datagrams dropped past the kernel because a checksum or a length in them was wrong.
     Damaged = "received_damaged",
     /// Datagrams dropped past the kernel because its queues to the core were full.

@@ -2,8 +2,8 @@
 //!
 //! [`Worker::tick`] is the path of an octet, read downwards. [`spawn`] runs it on a pinned thread
 //! of its own; a test calls it by hand under a clock of its own. In a tick nothing is allocated or
-//! freed, nothing locked, logged or formatted. It enters the kernel to submit and to wait, and once
-//! more where an empty datagram has ended a receive that must be armed again at once.
+//! freed, nothing locked, logged or formatted. It enters the kernel to read, some 64 datagrams at a time,
+//! to send, and to wait.
 
 use std::io;
 use std::sync::Arc;
@@ -140,7 +140,8 @@ impl<N: RtpSockets> Worker<N> {
         self.stats.set(Counter::SendFull, counters.full);
         self.stats.set(Counter::SendRefused, counters.refused);
         self.stats.set(Counter::Truncated, counters.truncated);
-        self.stats.set(Counter::Rearmed, counters.rearmed);
+        self.stats.set(Counter::Told, counters.told);
+        self.stats.set(Counter::Vain, counters.vain);
         self.stats.set(Counter::Damaged, counters.damaged);
         self.stats.set(Counter::QueueDropped, counters.dropped);
         self.stats.set(Counter::Around, counters.around);

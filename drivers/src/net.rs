@@ -154,11 +154,10 @@ pub struct NetCounters {
     pub full: u64,
     /// Those of `sent` that the kernel refused (no route, no room, forbidden by a filter).
     pub refused: u64,
-    /// Receives that ended, for whatever reason, and were armed again.
-    pub rearmed: u64,
-    /// Those of `rearmed` that ended because no receive buffer was left. Nothing is lost by it
-    /// while the socket's own queue has room, but the worker was late or there are too few.
-    pub starved: u64,
+    /// Times that the kernel was asked to tell of what comes to a socket.
+    pub told: u64,
+    /// Reads that found nothing.
+    pub vain: u64,
     /// Times that more had completed than the completion queue holds.
     pub overflowed: u64,
     /// Received datagrams dropped because a checksum or a length in them was wrong. Where the kernel

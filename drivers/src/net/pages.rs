@@ -13,7 +13,6 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 pub(super) struct Pages {
     base: NonNull<u8>,
     len: NonZeroUsize,
-    leaked: bool,
 }
 
 impl Pages {
@@ -24,7 +23,7 @@ impl Pages {
         // the kernel wants pages of its own for a ring of buffers.
         let base =
             unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE) }?;
-        Ok(Self { base: base.cast(), len, leaked: false })
+        Ok(Self { base: base.cast(), len })
     }
 
     /// A pointer to `len` octets from `offset`.
@@ -40,20 +39,13 @@ impl Pages {
         // SAFETY: the assertion holds, so the result is inside the mapping.
         unsafe { self.base.add(offset) }
     }
-
-    /// Never gives the memory back: for when the kernel may still write to it.
-    pub(super) fn leak(&mut self) {
-        self.leaked = true;
-    }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if !self.leaked {
-            // SAFETY: the mapping is ours, whole, and those who hold pointers into it keep `Pages`
-            // for as long as they, or the kernel, use them.
-            let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };
-            debug_assert_eq!(unmapped, Ok(()), "a mapping of ours can be given back");
-        }
+        // SAFETY: the mapping is ours, whole, and those who hold pointers into it keep `Pages` for as long
+        // as they, or the kernel, use them.
+        let unmapped = unsafe { munmap(self.base.cast(), self.len.get()) };
+        debug_assert_eq!(unmapped, Ok(()), "a mapping of ours can be given back");
     }
 }

@@ -1,14 +1,13 @@
 //! How much room the sockets of one core have, and what that costs.
 
 use super::DATAGRAM_MAX;
-use super::uring::BUFFER_STRIDE;
 
 /// How much room the sockets of one core have, and the ring over them if there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Datagrams that can have come and not yet been looked at, 1 to 32,768. More than these wait
-    /// in their sockets' own queues, which costs time, but loses nothing; over AF_XDP, which has no such
-    /// queues, there is room for four times as many, and what is more is lost.
+    /// Datagrams that can have come and not yet been looked at, 1 to 32,768. Over AF_XDP, which has no
+    /// queues besides, there is room for four times as many, and what is more is lost; over io_uring as
+    /// many, but no more than 64, are read in one call, and the rest waits in its sockets' own queues.
     pub receive_buffers: u32,
     /// Datagrams that go to the kernel in one call, 1 to 32,768. More take more calls.
     pub sends: u32,
@@ -17,11 +16,14 @@ pub struct Settings {
     pub socket_octets: u32,
 }
 
-/// The kernel's bound for a submission queue, and for a ring of provided buffers.
+/// The kernel's bound for a submission queue.
 const ENTRIES_MAX: u32 = 32_768;
 
 /// The kernel's bound for a completion queue.
 const COMPLETIONS_MAX: u32 = 65_536;
+
+/// Datagrams that one call reads: with more, room for them no longer stays in a CPU's nearest caches.
+const READS_MAX: u32 = 64;
 
 /// Octets of send space for each of [`Settings::sends`]: the address and 20 ms of G.711 in RTP.
 const SEND_OCTETS: usize = 256;
@@ -40,19 +42,6 @@ impl Settings {
         }
     }
 
-    /// Octets of memory that an io_uring and its buffers take for `slots` sockets. The sockets' own
-    /// memory is the kernel's: about 1 KiB each, and their queues as they fill.
-    pub fn memory(&self, slots: usize) -> usize {
-        const SUBMISSION: usize = 64;
-        const COMPLETION: usize = 16;
-        const BUFFER_ENTRY: usize = 16;
-        self.receive_buffers as usize * BUFFER_STRIDE
-            + usize::from(self.buffer_entries()) * BUFFER_ENTRY
-            + self.send_octets()
-            + self.submissions() as usize * SUBMISSION
-            + self.completions(slots) as usize * COMPLETION
-    }
-
     /// Frames that AF_XDP is to have room for: what finds none is lost there.
     pub(in crate::net) fn receive_frames(&self) -> u32 {
         (4 * self.receive_buffers).min(ENTRIES_MAX)
@@ -63,22 +52,22 @@ impl Settings {
         range.contains(&self.receive_buffers) && range.contains(&self.sends)
     }
 
-    /// Entries of the submission queue.
+    /// Entries of the submission queue of an io_uring.
     pub(in crate::net) fn submissions(&self) -> u32 {
-        self.sends.next_power_of_two()
+        self.sends.max(self.reads().into()).next_power_of_two()
     }
 
-    /// Entries of the completion queue: every buffer filled, every receive ended and every send
-    /// refused between two looks, as far as the kernel allows.
+    /// Entries of its completion queue: every socket told of, every read done and every send refused
+    /// between two looks, as far as the kernel allows.
     pub(in crate::net) fn completions(&self, slots: usize) -> u32 {
         let slots = u32::try_from(slots).unwrap_or(COMPLETIONS_MAX);
-        let most = self.receive_buffers.saturating_add(slots).saturating_add(self.sends);
+        let most = slots.saturating_add(self.submissions()).saturating_add(self.reads().into());
         most.min(COMPLETIONS_MAX).next_power_of_two()
     }
 
-    /// Entries of the ring that buffers are provided through.
-    pub(in crate::net) fn buffer_entries(&self) -> u16 {
-        self.receive_buffers.next_power_of_two() as u16
+    /// Datagrams that are read in one call.
+    pub(in crate::net) fn reads(&self) -> u16 {
+        self.receive_buffers.min(READS_MAX) as u16
     }
 
     /// Octets of send space.
@@ -90,6 +79,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::uring::UringSockets;
 
     #[test]
     fn room_for_every_size_of_core_stays_within_the_kernels_bounds() {
@@ -103,6 +93,6 @@ mod tests {
 
     #[test]
     fn a_core_of_8064_ds0s_takes_less_than_1_5_kib_for_each() {
-        assert!(Settings::for_slots(2 * 8_064).memory(2 * 8_064) < 8_064 * 1_536);
+        assert!(UringSockets::memory(&Settings::for_slots(2 * 8_064), 2 * 8_064) < 8_064 * 1_536);
     }
 }

@@ -3,32 +3,42 @@
 //! [`UringSockets::new`] makes the ring on the thread that will use it, because a single-issuer ring
 //! belongs to the thread that made it.
 //!
-//! One multishot `RECVMSG` a socket is armed at start and never cancelled; all of them fill one ring
-//! of buffers. Sends are plain `SEND`s that never wait and complete only when they fail. The kernel
-//! works for this ring only inside [`flush`](RtpSockets::flush) (DEFER_TASKRUN), so a tick is not
-//! disturbed by what comes in, and datagrams are taken in batches.
+//! Sockets at which RTP comes at a steady pace are simply read when the next datagram should have come
+//! (see [`pace`]); of all others the kernel is asked to tell, once, when there is something to read. Reads
+//! and sends are plain ones that never wait, and sends complete only when they fail. The kernel works for
+//! this ring only when it is entered (DEFER_TASKRUN), so a tick is not disturbed by what comes in, and
+//! datagrams are taken in batches.
 //!
-//! What a reader should know of multishot receives: they end. A datagram of no octets ends one, and
-//! so does a lack of buffers or of completion entries. Whenever a completion does not say that more
-//! will follow, whatever else it says, the socket is armed again, or it would be deaf for good.
+//! Each socket is, at any time, in one of these states:
+//!
+//! ```text
+//!            found all, no pace                 next tick
+//!   to tell ◀──────────────────── being read ◀─────────── due ◀──┐
+//!      │                            ▲      │ found all            │ its time has come
+//!      │ something has come         │      └──────────▶ in the calendar
+//!      └────────────────────────────┘
+//! ```
 
-mod buffers;
-mod message;
+mod calendar;
+mod pace;
+mod reads;
 mod send;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::types::{Fixed, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, opcode, squeue};
 
-pub(super) use self::buffers::BUFFER_STRIDE;
-use self::buffers::ReceiveBuffers;
+use self::calendar::Calendar;
+use self::pace::{Look, Pace};
+use self::reads::ReadSpace;
 use self::send::SendSpace;
-use super::datagram::{ADDRESS, CONTROL, Unusable};
-use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets, bind};
+use super::datagram::Unusable;
+use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets, Settings, bind};
 use crate::time::{Clock, Instant};
 
 /// The RTP and RTCP sockets of one core, over one io_uring.
@@ -36,15 +46,16 @@ use crate::time::{Clock, Instant};
 /// Stays on the thread that made it, to its end: dropping it frees every port before it returns.
 pub struct UringSockets {
     ring: IoUring,
-    buffers: ReceiveBuffers,
+    reads: ReadSpace,
     sends: SendSpace,
-    /// What every receive asks for; the kernel reads it when one is armed.
-    request: Box<libc::msghdr>,
     sockets: Vec<Socket>,
-    /// Sockets with no receive armed.
-    deaf: Vec<PortSlot>,
-    /// Receives that the kernel holds.
-    armed: usize,
+    watches: Box<[Watch]>,
+    /// Sockets to be read in this tick.
+    due: VecDeque<PortSlot>,
+    /// Sockets to be read at their time.
+    calendar: Calendar,
+    /// Sockets that the kernel has yet to be asked to tell of.
+    untold: Vec<PortSlot>,
     counters: NetCounters,
 }
 
@@ -54,53 +65,101 @@ struct Socket {
     dscp: Dscp,
 }
 
+/// When a socket is looked at, and how far a look has come.
+#[derive(Clone, Copy, Default)]
+struct Watch {
+    pace: Pace,
+    /// Reads of this look, and those of them that are under way.
+    asked: u8,
+    pending: u8,
+    /// Reads of earlier looks in this tick.
+    before: u8,
+    /// One of them found nothing.
+    found_all: bool,
+    /// The kernel has been asked to tell.
+    is_told: bool,
+}
+
 impl UringSockets {
-    /// Makes the ring and arms every socket. To be called on the thread that will use it.
+    /// Makes the ring. To be called on the thread that will use it.
     ///
     /// # Errors
     /// What the kernel says to the ring; where it is plain what it lacks, the text says so.
     pub fn new(bound: BoundSockets) -> io::Result<Self> {
         let BoundSockets { sockets, dscp, settings, .. } = bound;
         let ring = make_ring(settings.submissions(), settings.completions(sockets.len()))?;
-        let submitter = ring.submitter();
-        let descriptors: Vec<_> = sockets.iter().map(|(fd, _)| fd.as_raw_fd()).collect();
-        if !descriptors.is_empty() {
-            submitter.register_files(&descriptors)?;
-        }
-        let count = settings.receive_buffers as u16;
-        let buffers = ReceiveBuffers::register(&submitter, count, settings.buffer_entries())?;
         let mut this = Self {
             ring,
-            buffers,
+            reads: ReadSpace::new(settings.reads())?,
             sends: SendSpace::new(settings.send_octets())?,
-            request: Box::new(receive_request()),
-            deaf: (0..sockets.len()).rev().map(|slot| PortSlot(slot as u32)).collect(),
+            watches: vec![Watch::default(); sockets.len()].into(),
+            due: VecDeque::with_capacity(sockets.len()),
+            calendar: Calendar::new(sockets.len()),
+            untold: (0..sockets.len()).rev().map(|slot| PortSlot(slot as u32)).collect(),
             sockets: sockets.into_iter().map(|(fd, ipv6)| Socket { fd, ipv6, dscp }).collect(),
-            armed: 0,
             counters: NetCounters::default(),
         };
-        this.arm()?;
+        this.ask_to_tell()?;
         this.submit()?;
         Ok(this)
     }
 
-    /// Arms the receive of every socket that has none, or leaves the rest to the next time if the
-    /// kernel takes no more. Buffers were given back before, or this would only end them again.
-    fn arm(&mut self) -> io::Result<()> {
-        while let Some(slot) = self.deaf.pop() {
-            let receive = opcode::RecvMsgMulti::new(Fixed(slot.0), &raw const *self.request, buffers::GROUP)
-                .ioprio(POLL_FIRST)
+    /// Octets of memory it takes for `slots` sockets; the kernel's own for them left out.
+    pub fn memory(settings: &Settings, slots: usize) -> usize {
+        const SUBMISSION: usize = 64;
+        const COMPLETION: usize = 16;
+        const INDEX: usize = size_of::<u32>();
+        ReadSpace::size(settings.reads())
+            + settings.send_octets()
+            + settings.submissions() as usize * SUBMISSION
+            + settings.completions(slots) as usize * COMPLETION
+            + slots * (size_of::<Socket>() + size_of::<Watch>() + 3 * INDEX)
+    }
+
+    /// Asks the kernel to tell of what comes to the sockets that have no time to be read at, or leaves the
+    /// rest to the next time if it takes no more.
+    fn ask_to_tell(&mut self) -> io::Result<()> {
+        while let Some(slot) = self.untold.pop() {
+            let tell = opcode::PollAdd::new(self.sockets[slot.0 as usize].descriptor(), libc::POLLIN as u32)
                 .build()
-                .user_data(Tag::Receive(slot).into());
-            match self.push(&receive) {
-                Ok(()) => self.armed += 1,
-                Err(e) => {
-                    self.deaf.push(slot);
-                    return if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) };
-                }
+                .user_data(Tag::Told(slot).into());
+            if let Err(e) = self.push(&tell) {
+                self.untold.push(slot);
+                return if e.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(e) };
             }
+            self.watches[slot.0 as usize].is_told = true;
+            self.counters.told += 1;
         }
         Ok(())
+    }
+
+    /// Queues reads of the sockets that are due, as many as there is room for; says whether there are any.
+    fn begin_reads(&mut self) -> bool {
+        while let Some(&slot) = self.due.front() {
+            let watch = &mut self.watches[slot.0 as usize];
+            let asked = watch.asked;
+            while watch.pending < asked
+                && let Some((room, head)) = self.reads.begin(slot)
+            {
+                let read = opcode::RecvMsg::new(self.sockets[slot.0 as usize].descriptor(), head)
+                    .flags(libc::MSG_DONTWAIT as u32)
+                    .build()
+                    .user_data(Tag::Read(room).into());
+                // SAFETY: what the head points to is the room's, which lives as long as the ring and is
+                // used for nothing else before the kernel has said that it is done with it.
+                if unsafe { self.ring.submission().push(&read) }.is_err() {
+                    self.reads.cancel(room);
+                    break;
+                }
+                watch.pending += 1;
+            }
+            if watch.pending == 0 {
+                break;
+            }
+            watch.asked = watch.pending;
+            self.due.pop_front();
+        }
+        !self.reads.is_idle()
     }
 
     /// Puts an operation into the submission queue, submitting what is there if it is full.
@@ -108,9 +167,8 @@ impl UringSockets {
         if self.ring.submission().is_full() {
             self.submit()?;
         }
-        // SAFETY: what operations point to outlives them: `request` and the receive buffers live
-        // until no receive is left (see `drop`), send space is not written again before the kernel
-        // has read it (see `SendSpace::clear`).
+        // SAFETY: what operations point to outlives them: send space is not written again before the
+        // kernel has read it (see `SendSpace::clear`), and asking to tell points to nothing.
         unsafe { self.ring.submission().push(operation) }.map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 
@@ -148,18 +206,24 @@ impl UringSockets {
         if self.ring.submission().taskrun() { go_on(self.ring.submit()) } else { Ok(()) }
     }
 
-    /// Hands what has completed to `f`; says whether a receive has ended that has more to take in: by an
-    /// empty datagram, or for want of a buffer.
-    fn reap(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) -> bool {
+    /// Takes what has completed: hands datagrams to `f`, and sees to it that each socket that has been read,
+    /// or told of, is read again in its time. Says whether any read was done.
+    fn reap(&mut self, f: &mut impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) -> bool {
         let queue = self.ring.submission();
         self.counters.overflowed += u64::from(queue.cq_overflow());
         drop(queue);
         let now = Clock.epoch();
-        let (mut has_more, mut starved) = (false, false);
-        let Self { ring, buffers, counters, deaf, armed, .. } = self;
+        let mut any = false;
+        let Self { ring, reads, watches, due, calendar, untold, counters, .. } = self;
         for completion in ring.completion() {
-            let slot = match Tag::from(completion.user_data()) {
-                Tag::Receive(slot) => slot,
+            let room = match Tag::from(completion.user_data()) {
+                Tag::Read(room) => room,
+                Tag::Told(slot) => {
+                    watches[slot.0 as usize].is_told = false;
+                    watches[slot.0 as usize].begin(now.at);
+                    due.push_back(slot);
+                    continue;
+                }
                 Tag::Send => {
                     counters.refused += 1;
                     continue;
@@ -167,85 +231,114 @@ impl UringSockets {
                 // There was nothing to cancel.
                 Tag::Cancel => continue,
             };
-            let goes_on = cqueue::more(completion.flags());
-            if let Some(id) = cqueue::buffer_select(completion.flags()) {
-                let len = usize::try_from(completion.result()).unwrap_or(0);
-                match message::read(buffers.filled(id, len)) {
-                    Ok(datagram) => {
-                        counters.received += 1;
-                        has_more |= !goes_on && datagram.octets.is_empty();
-                        f(slot, datagram.source, datagram.arrived(now), datagram.octets);
-                    }
-                    Err(Unusable::Truncated) => counters.truncated += 1,
-                    Err(Unusable::NoSource) => {}
+            any = true;
+            let slot = reads.slot(room);
+            let watch = &mut watches[slot.0 as usize];
+            reads.end(room, completion.result().max(0) as usize, |datagram| match datagram {
+                _ if completion.result() < 0 => {
+                    watch.found_all |= completion.result() == -libc::EAGAIN;
+                    counters.vain += 1;
                 }
-                buffers.give_back(id);
-            }
-            if !goes_on {
-                counters.rearmed += 1;
-                if completion.result() == -libc::ENOBUFS {
-                    counters.starved += 1;
-                    starved = true;
+                Ok(datagram) => {
+                    counters.received += 1;
+                    let arrived = datagram.arrived(now);
+                    watch.pace.hear(arrived);
+                    f(slot, datagram.source, arrived, datagram.octets);
                 }
-                *armed -= 1;
-                deaf.push(slot);
+                Err(Unusable::Truncated) => counters.truncated += 1,
+                Err(Unusable::NoSource) => {}
+            });
+            watch.pending -= 1;
+            if watch.pending == 0 {
+                match watch.end(now.at) {
+                    Look::Again => due.push_back(slot),
+                    Look::At(time) => calendar.enter(slot, time),
+                    Look::WhenTold => untold.push(slot),
+                }
             }
         }
-        if starved {
-            buffers.starved();
-        }
-        buffers.publish();
-        has_more || starved
+        any
     }
 
-    /// Ends every receive, and waits until the kernel has let go of them.
+    /// Ends all that the kernel has been asked to tell, and waits until it has let go of the sockets.
     ///
-    /// Closing a socket does not end its receive: the port would stay bound and go on receiving
-    /// until the ring is torn down, which the kernel does when it likes.
+    /// Closing a socket does not end this: the port would stay bound and go on receiving until the ring is
+    /// torn down, which the kernel does when it likes.
     fn disarm(&mut self) -> io::Result<()> {
         // One by one: the kernel finds each by its user data, but walks a whole table for each of
         // "any" (8,192 sockets: 0.45 s).
         for slot in 0..self.sockets.len() as u32 {
-            let cancel = opcode::AsyncCancel::new(Tag::Receive(PortSlot(slot)).into())
-                .build()
-                .flags(squeue::Flags::SKIP_SUCCESS)
-                .user_data(Tag::Cancel.into());
-            self.push(&cancel)?;
+            if self.watches[slot as usize].is_told {
+                let cancel = opcode::AsyncCancel::new(Tag::Told(PortSlot(slot)).into())
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS)
+                    .user_data(Tag::Cancel.into());
+                self.push(&cancel)?;
+            }
         }
         self.submit()?;
         let until = Clock.now() + DISARM_TIME_MAX;
-        while self.armed > 0 && Clock.now() < until {
+        while self.watches.iter().any(|watch| watch.is_told) && Clock.now() < until {
             self.wait(Instant::ZERO)?;
-            self.reap(|_, _, _, _| ());
+            self.reap(&mut |_, _, _, _| ());
         }
         Ok(())
+    }
+}
+
+impl Socket {
+    /// Plain, not registered with the ring: the kernel keeps a place of its own for each that is, one cache
+    /// line more to fetch for each packet.
+    fn descriptor(&self) -> Fd {
+        Fd(self.fd.as_raw_fd())
+    }
+}
+
+impl Watch {
+    /// The first look of a tick.
+    fn begin(&mut self, now: Instant) {
+        self.asked = self.pace.reads(now);
+        self.before = 0;
+        self.found_all = false;
+    }
+
+    /// All reads of a look are done: when is the next?
+    fn end(&mut self, now: Instant) -> Look {
+        let look = self.pace.next(now, self.found_all);
+        if look != Look::Again {
+            return look;
+        }
+        self.before = self.before.saturating_add(self.asked);
+        if self.before >= READS_A_TICK {
+            return Look::At(now);
+        }
+        self.asked = (2 * self.asked).min(READS_A_LOOK);
+        Look::Again
     }
 }
 
 /// The longest that a `flush` sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// How often in one tick receives that have ended are armed again. Each datagram behind an empty one waits
-/// for that: a stranger who sends some hundred of them a second would else silence a call.
-const ROUNDS_MAX: usize = 64;
+/// Datagrams that are taken from one socket in a tick: nearly what its queue holds, so that a flood at one
+/// port does not keep the others waiting. And of these, the most in one go.
+const READS_A_TICK: u8 = 127;
+const READS_A_LOOK: u8 = 64;
 
 /// The longest that a drop waits for the kernel to let go of the sockets.
 const DISARM_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// `IORING_RECVSEND_POLL_FIRST`: wait for a datagram before a buffer is taken for it. Else arming
-/// tries to receive at once, in vain nearly always, and fails if all buffers are in use.
-const POLL_FIRST: u16 = 1;
-
 impl RtpSockets for UringSockets {
     fn receive(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
-        for _ in 0..ROUNDS_MAX {
-            // An error shows again in `flush`, which can say so.
-            if !self.reap(&mut f)
-                || self.arm().and_then(|()| self.submit()).and_then(|()| self.run_tasks()).is_err()
-            {
-                return;
-            }
-        }
+        self.reap(&mut f);
+        let now = Clock.now();
+        let Self { calendar, watches, due, .. } = self;
+        calendar.take(now, |slot| {
+            watches[slot.0 as usize].begin(now);
+            due.push_back(slot);
+        });
+        // An error shows again in `flush`, which can say so.
+        while self.begin_reads() && self.submit().is_ok() && self.reap(&mut f) {}
     }
 
     fn send(
@@ -263,14 +356,15 @@ impl RtpSockets for UringSockets {
             return Err(Full);
         }
         let outgoing = self.sends.write(to, len, f);
-        let send = opcode::Send::new(Fixed(from.0), outgoing.octets, outgoing.len)
-            .dest_addr(outgoing.address)
-            .dest_addr_len(outgoing.address_len)
-            // `SendSpace::clear` relies on this.
-            .flags(libc::MSG_DONTWAIT)
-            .build()
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(Tag::Send.into());
+        let send =
+            opcode::Send::new(self.sockets[from.0 as usize].descriptor(), outgoing.octets, outgoing.len)
+                .dest_addr(outgoing.address)
+                .dest_addr_len(outgoing.address_len)
+                // `SendSpace::clear` relies on this.
+                .flags(libc::MSG_DONTWAIT)
+                .build()
+                .flags(squeue::Flags::SKIP_SUCCESS)
+                .user_data(Tag::Send.into());
         self.push(&send).expect("room in the queue was made");
         self.counters.sent += 1;
         Ok(())
@@ -284,7 +378,7 @@ impl RtpSockets for UringSockets {
     }
 
     fn flush(&mut self, until: Instant) -> io::Result<()> {
-        self.arm()?;
+        self.ask_to_tell()?;
         self.submit()?;
         self.wait(until)
     }
@@ -297,33 +391,28 @@ impl RtpSockets for UringSockets {
 impl Drop for UringSockets {
     fn drop(&mut self) {
         // What was queued still goes out: the BYE of a call, say.
-        let ended = self.submit().and_then(|()| self.disarm());
-        let submitter = self.ring.submitter();
-        let unregistered = submitter.unregister_buf_ring(buffers::GROUP);
-        if ended.is_err() || self.armed > 0 || unregistered.is_err() {
-            // The kernel may still write to the buffers. Their memory is the price.
-            self.buffers.leak();
-        }
-        // The ring's hold on the sockets; `self.sockets` is the other. If this fails, the ring lets
-        // go when it is torn down: later, but surely.
-        let _ = submitter.unregister_files();
+        // If this fails, the ports are free when the ring has been torn down.
+        let _ = self.submit().and_then(|()| self.disarm());
     }
 }
 
 /// Whose completion it is, in its 64 bits of user data.
 enum Tag {
-    Receive(PortSlot),
+    Told(PortSlot),
+    Read(u16),
     Send,
     Cancel,
 }
 
 const SEND_TAG: u64 = u64::MAX;
 const CANCEL_TAG: u64 = u64::MAX - 1;
+const READ_TAG: u64 = 1 << 32;
 
 impl From<Tag> for u64 {
     fn from(tag: Tag) -> Self {
         match tag {
-            Tag::Receive(slot) => Self::from(slot.0),
+            Tag::Told(slot) => Self::from(slot.0),
+            Tag::Read(room) => READ_TAG | Self::from(room),
             Tag::Send => SEND_TAG,
             Tag::Cancel => CANCEL_TAG,
         }
@@ -335,7 +424,8 @@ impl From<u64> for Tag {
         match user_data {
             SEND_TAG => Self::Send,
             CANCEL_TAG => Self::Cancel,
-            slot => Self::Receive(PortSlot(slot as u32)),
+            read if read & READ_TAG != 0 => Self::Read(read as u16),
+            slot => Self::Told(PortSlot(slot as u32)),
         }
     }
 }
@@ -389,16 +479,6 @@ fn go_on(result: io::Result<usize>) -> io::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Asks for the source and the kernel's time stamp of a datagram.
-fn receive_request() -> libc::msghdr {
-    // SAFETY: a `msghdr` is integers and pointers, for which zero is a value. Needed because it has
-    // padding on some targets, and so no constructor.
-    let mut request: libc::msghdr = unsafe { std::mem::zeroed() };
-    request.msg_namelen = ADDRESS as libc::socklen_t;
-    request.msg_controllen = CONTROL as _;
-    request
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use dataplane::stats::Counter;
 use drivers::net::Ports;
 use drivers::net::Settings;
 use drivers::net::mmsg::MmsgSockets;
+use drivers::net::uring::UringSockets;
 use drivers::net::xdp::XdpSockets;
 use drivers::span::sim::PrbsResult;
 use hdrhistogram::Histogram;
@@ -137,7 +138,7 @@ fn memory(topology: &Topology, config: &Config) -> usize {
             let limits = topology.limits(CoreId(core), &config.media.jitter);
             let (settings, slots) = (Settings::for_slots(ports.slots()), ports.slots());
             let sockets = match &config.media.driver {
-                MediaDriver::Uring => settings.memory(slots),
+                MediaDriver::Uring => UringSockets::memory(&settings, slots),
                 MediaDriver::Mmsg => MmsgSockets::memory(&settings),
                 MediaDriver::Xdp { .. } => XdpSockets::memory(&settings, slots),
             };
