@@ -4,7 +4,7 @@
 //! belongs to the thread that made it.
 //!
 //! Sockets at which RTP comes at a steady pace are simply read when the next datagram should have come
-//! (see [`pace`]); of all others the kernel is asked to tell, once, when there is something to read. Reads
+//! (see `pace.rs`); of all others the kernel is asked to tell, once, when there is something to read. Reads
 //! and sends are plain ones that never wait, and sends complete only when they fail. The kernel works for
 //! this ring only when it is entered (DEFER_TASKRUN), so a tick is not disturbed by what comes in, and
 //! datagrams are taken in batches.
