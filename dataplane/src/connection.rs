@@ -9,6 +9,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use drivers::line::{FRAME, Law, TIMESLOTS_MAX};
+use drivers::memory;
 use drivers::net::{Dscp, PortSlot};
 use drivers::time::Instant;
 
@@ -420,6 +421,28 @@ impl Connection {
             ear.hear(told, law, out, |what, ago| reports.observed(side, now, what, ago));
         }
         self.playout.is_dialling = events.are_sounding();
+    }
+
+    /// A block is to be played and another fed soon.
+    pub(crate) fn prefetch(&self) {
+        memory::prefetch(&self.playout);
+        memory::prefetch(&self.feed);
+    }
+
+    /// The octets of blocks of `frames`, too; better after what [`prefetch`](Self::prefetch) fetches has come.
+    pub(crate) fn prefetch_octets(&self, frames: usize) {
+        self.playout.jitter_buffer.prefetch(frames);
+        self.feed.packetizer.prefetch();
+    }
+
+    /// A datagram is to be taken soon.
+    pub(crate) fn expect(&self) {
+        memory::prefetch(self);
+    }
+
+    /// Its octets will need their place; better after what [`expect`](Self::expect) fetches has come.
+    pub(crate) fn expect_octets(&self) {
+        self.playout.jitter_buffer.expect();
     }
 
     /// Takes octets for the peer, in the line's law, as they came at `clock`.

@@ -34,6 +34,7 @@ mod margins;
 use std::time::Duration;
 
 use drivers::line::{FRAME, Law};
+use drivers::memory;
 
 use crate::codec::g711;
 use crate::dsp::concealment::{self, Concealment};
@@ -269,6 +270,23 @@ impl JitterBuffer {
         self.lead = self.lead.saturating_sub(out.len() as u32);
         self.has_not_begun &= self.lead > 0;
         Played { missing, adjusted }
+    }
+
+    /// A block of `len` octets is to be played soon.
+    pub(crate) fn prefetch(&self, len: usize) {
+        let at = |offset: usize| self.next.wrapping_add(offset as u32) as usize & (self.octets.len() - 1);
+        memory::prefetch(&self.octets[at(0)]);
+        memory::prefetch(&self.octets[at(len)]);
+        self.come.prefetch(self.next);
+    }
+
+    /// A packet is to be put in soon, probably where its octets wait as long as they should.
+    pub(crate) fn expect(&self) {
+        let from = self.next.wrapping_add(self.margins.target());
+        for timestamp in USUAL.map(|offset| from.wrapping_add(offset)) {
+            memory::prefetch(&self.octets[timestamp as usize & (self.octets.len() - 1)]);
+            self.come.prefetch(timestamp);
+        }
     }
 
     /// How long the packet that came last had to wait for the line, less the block it is played in.
@@ -510,6 +528,9 @@ const fn room(capacity: usize) -> usize {
 }
 
 const OCTETS_PER_MS: u32 = 8;
+/// Of a usual packet, 20 ms, octets of every cache line that it may lie in.
+const USUAL: [u32; 4] = [0, 64, 128, 159];
+
 /// Octets of a long packet, 60 ms: what the bounds leave free of the reach, and how far two packets
 /// that agree on a jump may be apart.
 const PACKET: usize = 480;

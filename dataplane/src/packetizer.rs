@@ -6,6 +6,8 @@
 //! not anything is sent). When a packet ends is decided once, by the phase given at the start:
 //! the packets of different timeslots leave in different ticks.
 
+use drivers::memory;
+
 use crate::codec::g711;
 use crate::rtp::packet::Header;
 
@@ -94,6 +96,13 @@ impl Packetizer {
             .expect("whole packets are taken after each push of at most PUSH_MAX octets");
         g711::copy(octets, translate, room);
         self.end += octets.len() as u16;
+    }
+
+    /// Octets are to be pushed soon.
+    pub(crate) fn prefetch(&self) {
+        if let Some(next) = self.buffer.get(usize::from(self.end)) {
+            memory::prefetch(next);
+        }
     }
 
     /// Whether there are octets for a whole packet.

@@ -92,7 +92,7 @@ impl<N: RtpSockets> Worker<N> {
         stats.add(Counter::Ticks, 1);
         let orders =
             link.orders(ORDERS_PER_TICK).map(|(order, gear)| engine.apply(now, &order, gear)).count();
-        sockets.receive(|slot, from, arrived, octets| engine.receive(slot, from, arrived, octets));
+        sockets.receive_into(engine);
         let end = line_up(spans, turns);
         for &(due_at, index) in turns.iter().take_while(|(due_at, _)| *due_at <= now && *due_at < end) {
             let late = now.since(due_at);

@@ -1,4 +1,4 @@
-//! The process's large memory, gathered into huge pages.
+//! The process's large memory: gathered into huge pages, and fetched ahead.
 //!
 //! The tables of a core with thousands of calls are tens of MiB, all of it touched in each 20 ms: in pages
 //! of 4 KiB that is more than a CPU's translation cache (TLB) knows, so that every other access looks the
@@ -9,6 +9,24 @@ use std::ops::Range;
 
 /// Octets of a huge page of x86-64 and of aarch64 with 4 KiB pages. Where they are larger, nothing is gathered.
 const HUGE: usize = 2 << 20;
+
+/// Begins to fetch what lies at a place into the caches, without waiting for it: for what is needed soon and
+/// was last touched long ago. One cache line, or as many as the value has from its start.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of::<T>()).step_by(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: inside the value; and fetching ahead neither reads nor faults, wherever it points. Needed
+        // because nothing else says it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((&raw const *value).cast::<i8>().add(line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (value, LINE);
+}
+
+/// Octets of a cache line.
+const LINE: usize = 64;
 
 /// Puts what the process has allocated so far into huge pages, as far as the kernel does that; says how many.
 ///

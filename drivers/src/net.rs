@@ -169,6 +169,17 @@ pub struct NetCounters {
     pub around: u64,
 }
 
+/// Who takes datagrams.
+pub trait Taker {
+    /// Datagrams will be taken from these slots, nearly all of them and in this order. Of thousands of calls
+    /// none is in a CPU's cache when its packet comes: what is fetched for many at once takes as long as
+    /// for a few of them one by one.
+    fn expect(&mut self, slots: impl Iterator<Item = PortSlot> + Clone);
+
+    /// Takes a datagram: the slot it came to, its source, when it arrived at the host, and its octets.
+    fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]);
+}
+
 /// The RTP and RTCP sockets of one core.
 ///
 /// One round of the loop above is [`receive`](Self::receive), any number of
@@ -179,6 +190,11 @@ pub trait RtpSockets {
     /// Hands each datagram that has come to `f`: the slot it came to, its source, the time it
     /// arrived at the host, and its octets.
     fn receive(&mut self, f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8]));
+
+    /// As [`receive`](Self::receive), for who can make use of knowing which slots are next.
+    fn receive_into(&mut self, taker: &mut impl Taker) {
+        self.receive(|slot, from, arrived, octets| taker.take(slot, from, arrived, octets));
+    }
 
     /// Lets `f` write a datagram of exactly `len` octets in place, to be sent at the next
     /// [`flush`](Self::flush).

@@ -1,5 +1,7 @@
 //! A ring of bits, one for each octet of a ring of octets; ranges are done a word at a time.
 
+use drivers::memory;
+
 /// Bits addressed by timestamp, modulo their number.
 #[derive(Debug)]
 pub(super) struct Bits {
@@ -32,6 +34,11 @@ impl Bits {
     /// How many of the bits are set.
     pub(super) fn count(&self, from: u32, len: usize) -> usize {
         self.masks(from, len).map(|(index, mask)| (self.words[index] & mask).count_ones() as usize).sum()
+    }
+
+    /// The words that bits from `from` on lie in are needed soon.
+    pub(super) fn prefetch(&self, from: u32) {
+        memory::prefetch(&self.words[from as usize / 64 % self.words.len()]);
     }
 
     /// The bit at `from`, and how many in a row are like it, at most `len`.

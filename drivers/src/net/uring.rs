@@ -38,7 +38,9 @@ use self::pace::{Look, Pace};
 use self::reads::ReadSpace;
 use self::send::SendSpace;
 use super::datagram::Unusable;
-use super::{BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets, Settings, bind};
+use super::{
+    BoundSockets, DATAGRAM_MAX, Dscp, Full, NetCounters, PortSlot, RtpSockets, Settings, Taker, bind,
+};
 use crate::time::{Clock, Instant};
 
 /// The RTP and RTCP sockets of one core, over one io_uring.
@@ -50,6 +52,8 @@ pub struct UringSockets {
     sends: SendSpace,
     sockets: Vec<Socket>,
     watches: Box<[Watch]>,
+    /// The sockets of the reads that are under way.
+    reading: Vec<PortSlot>,
     /// Sockets to be read in this tick.
     due: VecDeque<PortSlot>,
     /// Sockets to be read at their time.
@@ -93,6 +97,7 @@ impl UringSockets {
             reads: ReadSpace::new(settings.reads())?,
             sends: SendSpace::new(settings.send_octets())?,
             watches: vec![Watch::default(); sockets.len()].into(),
+            reading: Vec::with_capacity(settings.reads().into()),
             due: VecDeque::with_capacity(sockets.len()),
             calendar: Calendar::new(sockets.len()),
             untold: (0..sockets.len()).rev().map(|slot| PortSlot(slot as u32)).collect(),
@@ -152,6 +157,7 @@ impl UringSockets {
                     break;
                 }
                 watch.pending += 1;
+                self.reading.push(slot);
             }
             if watch.pending == 0 {
                 break;
@@ -206,13 +212,15 @@ impl UringSockets {
         if self.ring.submission().taskrun() { go_on(self.ring.submit()) } else { Ok(()) }
     }
 
-    /// Takes what has completed: hands datagrams to `f`, and sees to it that each socket that has been read,
+    /// Takes what has completed: hands datagrams to `taker`, and sees to it that each socket that has been read,
     /// or told of, is read again in its time. Says whether any read was done.
-    fn reap(&mut self, f: &mut impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) -> bool {
+    fn reap(&mut self, taker: &mut impl Taker) -> bool {
         let queue = self.ring.submission();
         self.counters.overflowed += u64::from(queue.cq_overflow());
         drop(queue);
         let now = Clock.epoch();
+        taker.expect(self.reading.iter().copied());
+        self.reading.clear();
         let mut any = false;
         let Self { ring, reads, watches, due, calendar, untold, counters, .. } = self;
         for completion in ring.completion() {
@@ -243,7 +251,7 @@ impl UringSockets {
                     counters.received += 1;
                     let arrived = datagram.arrived(now);
                     watch.pace.hear(arrived);
-                    f(slot, datagram.source, arrived, datagram.octets);
+                    taker.take(slot, datagram.source, arrived, datagram.octets);
                 }
                 Err(Unusable::Truncated) => counters.truncated += 1,
                 Err(Unusable::NoSource) => {}
@@ -280,9 +288,20 @@ impl UringSockets {
         let until = Clock.now() + DISARM_TIME_MAX;
         while self.watches.iter().any(|watch| watch.is_told) && Clock.now() < until {
             self.wait(Instant::ZERO)?;
-            self.reap(&mut |_, _, _, _| ());
+            self.reap(&mut Plain(|_, _, _, _: &[u8]| ()));
         }
         Ok(())
+    }
+}
+
+/// Who takes datagrams as they come.
+struct Plain<F>(F);
+
+impl<F: FnMut(PortSlot, SocketAddr, Instant, &[u8])> Taker for Plain<F> {
+    fn expect(&mut self, _: impl Iterator<Item = PortSlot> + Clone) {}
+
+    fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
+        (self.0)(slot, from, arrived, octets);
     }
 }
 
@@ -329,8 +348,12 @@ const READS_A_LOOK: u8 = 64;
 const DISARM_TIME_MAX: Duration = Duration::from_secs(1);
 
 impl RtpSockets for UringSockets {
-    fn receive(&mut self, mut f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
-        self.reap(&mut f);
+    fn receive(&mut self, f: impl FnMut(PortSlot, SocketAddr, Instant, &[u8])) {
+        self.receive_into(&mut Plain(f));
+    }
+
+    fn receive_into(&mut self, taker: &mut impl Taker) {
+        self.reap(taker);
         let now = Clock.now();
         let Self { calendar, watches, due, .. } = self;
         calendar.take(now, |slot| {
@@ -338,7 +361,7 @@ impl RtpSockets for UringSockets {
             due.push_back(slot);
         });
         // An error shows again in `flush`, which can say so.
-        while self.begin_reads() && self.submit().is_ok() && self.reap(&mut f) {}
+        while self.begin_reads() && self.submit().is_ok() && self.reap(taker) {}
     }
 
     fn send(
