@@ -96,7 +96,7 @@ impl Pace {
         self.trust >= TRUST_MIN && self.gap <= GAP_MAX
     }
 
-    /// Whether that is nearly in every tick.
+    /// Whether that is every tick or two.
     fn is_dense(&self) -> bool {
         self.is_steady() && self.gap < DENSE
     }
@@ -115,11 +115,11 @@ const TRUST_MAX: u8 = 5;
 /// Those that come further apart than that, in ns, are left to the kernel to tell of.
 const GAP_MAX: u32 = 62_000_000;
 
-/// What comes closer than that, in ns, is looked for in every tick.
+/// What comes closer than that, in ns, is looked for in every tick or two: several at once, and once in vain.
 const DENSE: u32 = 2_000_000;
 
 /// How soon that is.
-const SOON: Duration = Duration::from_micros(500);
+const SOON: Duration = Duration::from_micros(1_500);
 
 /// When that ends.
 const SILENCE: Duration = Duration::from_millis(5);
@@ -279,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_many_a_tick_is_read_to_its_end_in_each() {
+    fn what_comes_many_a_tick_is_read_to_its_end_each_time() {
         let mut trial = Trial::new(MS);
         trial.run(&steps(5_000, MS / 10, MS / 2));
         assert!(trial.queue.is_empty() && trial.told <= 5, "{} told", trial.told);
-        assert!(trial.waited_max <= 2 * MS, "{:?}", trial.waited_max);
+        assert!(trial.waited_max <= 3 * MS, "{:?}", trial.waited_max);
         assert_eq!(trial.look, Look::WhenTold, "it has ended");
     }
 
