@@ -108,7 +108,7 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
     let [gateway, local, _] = own_addresses();
     let range = PortRange { address: gateway.into(), first: 20_000, pairs: PTIMES_MS.len() as u16 };
     let ports = Ports(vec![range]);
-    let limits = Limits::new(&ports, 0, &bounds(args));
+    let limits = Limits::new(&ports, 0, &bounds(args), Block::FRAMES_MAX);
     let sockets = BoundSockets::bind(&ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
     let (mut control, link) = link::pair(&limits, Box::new(|| {}));
     let line = Clock.now() + LINE_BEGINS_AFTER;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
 use dataplane::link::{JitterBounds, Quality};
-use drivers::line::{Carrier, Law, Timeslot};
+use drivers::line::{Carrier, FRAMES_PER_SECOND, Law, Timeslot};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
@@ -412,6 +412,11 @@ impl SpanConfig {
                 timeslots: Vec::new(),
             }),
         }
+    }
+
+    /// Frames in each of its blocks.
+    pub fn frames(&self) -> usize {
+        usize::from(self.block_ms) * FRAMES_PER_SECOND as usize / 1_000
     }
 
     /// What its endpoints' names begin with: `ds/e1-3`, `ds/ds1-3` or `s2/ds1-3`.

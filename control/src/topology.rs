@@ -10,7 +10,7 @@ use dataplane::link::{JitterBounds, RelayId};
 use drivers::line::{Carrier, Law, SpanId};
 use drivers::net::{PortRange, Ports};
 
-use crate::config::{Config, MediaConfig};
+use crate::config::{Config, MediaConfig, SpanConfig};
 
 /// One media core, by its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,6 +27,8 @@ pub struct Topology {
     pub gateway_is_endpoint: bool,
     /// Each core's ports, by [`CoreId`].
     pub ports: Vec<Ports>,
+    /// Frames of the longest block of any span.
+    pub frames_max: usize,
 }
 
 /// One span in the topology.
@@ -120,13 +122,19 @@ impl Topology {
         });
         let ports = share_ports(&config.media, &loads);
         let relays = share_relays(config.rtpbridge.endpoints, &ports);
-        Ok(Self { spans: spans.collect(), relays, gateway_is_endpoint: config.gateway.mg, ports })
+        Ok(Self {
+            spans: spans.collect(),
+            relays,
+            gateway_is_endpoint: config.gateway.mg,
+            ports,
+            frames_max: config.spans.iter().map(SpanConfig::frames).max().unwrap_or_default(),
+        })
     }
 
     /// How large a core's tables are, whose jitter buffers keep to these bounds.
     pub fn limits(&self, core: CoreId, jitter: &JitterBounds) -> Limits {
         let relays = self.relays.iter().filter(|place| place.core == core).count();
-        Limits::new(&self.ports[usize::from(core.0)], relays, jitter)
+        Limits::new(&self.ports[usize::from(core.0)], relays, jitter, self.frames_max)
     }
 
     /// How many DS0s a core carries.

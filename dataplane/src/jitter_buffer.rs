@@ -119,16 +119,18 @@ impl JitterBuffer {
     /// The smallest capacity.
     pub const CAPACITY_MIN: usize = 4 * HISTORY;
 
-    /// Octets of the ring that keeps to these bounds whatever comes: 2,048 up to 100 ms, 4,096 up to 260 ms.
-    pub const fn capacity_for(bounds: &JitterBounds) -> usize {
+    /// Octets of the ring that keeps to these bounds whatever comes, on a line with blocks of `frames`: 2,048 up to
+    /// 111 ms and blocks of 5 ms, 4,096 up to 260 ms.
+    // The longest packet that waits as long as it may is there whole when the line takes a block.
+    pub const fn capacity_for(bounds: &JitterBounds, frames: usize) -> usize {
         let mut capacity = 2 * Self::CAPACITY_MIN;
-        while room(capacity) < bounds.max_ms as usize * OCTETS_PER_MS as usize {
+        while room(capacity) < bounds.max_ms as usize * OCTETS_PER_MS as usize + frames {
             capacity *= 2;
         }
         capacity
     }
 
-    /// Room for `capacity` octets, of which a quarter is history and an eighth spare.
+    /// Room for `capacity` octets, of which a quarter is history and a sixteenth spare.
     ///
     /// # Panics
     /// If `capacity` is no power of two, or less than [`Self::CAPACITY_MIN`].
@@ -514,7 +516,7 @@ const fn history(capacity: usize) -> usize {
 
 /// Octets of a ring that have left the history and wait to be cleared.
 const fn spare(capacity: usize) -> usize {
-    capacity / 8
+    capacity / 16
 }
 
 /// Octets of a ring that can wait ahead of the line.

@@ -35,12 +35,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The usual sizes for a core with these ports and this many relays, whose legs keep to these bounds.
-    pub fn new(ports: &Ports, relays: usize, jitter: &JitterBounds) -> Self {
+    /// The usual sizes for a core with these ports and this many relays, whose legs keep to these bounds
+    /// and whose spans have blocks of at most `frames`.
+    pub fn new(ports: &Ports, relays: usize, jitter: &JitterBounds, frames: usize) -> Self {
         Self {
             pairs: ports.slots() / 2,
             relays,
-            jitter_buffer_octets: JitterBuffer::capacity_for(jitter),
+            jitter_buffer_octets: JitterBuffer::capacity_for(jitter, frames),
             orders: Self::orders(ports),
             observations: 4_096,
         }
@@ -75,7 +76,7 @@ mod tests {
     fn a_connection_costs_less_than_5_kib_and_with_a_longer_jitter_buffer_less_than_7() {
         let memory = |pairs, max_ms| {
             let jitter = JitterBounds { max_ms, ..JITTER };
-            let limits = Limits::new(&Ports::default(), 1, &jitter);
+            let limits = Limits::new(&Ports::default(), 1, &jitter, 40);
             Limits { pairs, orders: 0, observations: 0, ..limits }.memory()
         };
         for (max_ms, most) in [(0, 5 << 10), (100, 5 << 10), (101, 7 << 10), (200, 7 << 10)] {

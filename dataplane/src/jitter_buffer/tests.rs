@@ -1,3 +1,4 @@
+use drivers::span::Block;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,7 +20,7 @@ fn payload(timestamp: u32, len: usize) -> Vec<u8> {
 }
 
 fn buffer(bounds: JitterBounds, fill: Fill) -> JitterBuffer {
-    let mut buffer = JitterBuffer::new(JitterBuffer::capacity_for(&bounds));
+    let mut buffer = JitterBuffer::new(JitterBuffer::capacity_for(&bounds, Block::FRAMES_MAX));
     buffer.start(bounds, fill);
     buffer
 }
@@ -564,8 +565,11 @@ fn cost_of_a_packet() {
 fn a_ring_that_is_made_for_its_bounds_has_room_for_them() {
     for max_ms in 0..=260 {
         let bounds = JitterBounds { nominal_ms: 0, max_ms, adaptive: true };
-        let capacity = JitterBuffer::capacity_for(&bounds);
-        assert!(room(capacity) >= usize::from(max_ms) * 8, "{max_ms} ms in {capacity}");
-        assert_eq!(capacity, if max_ms <= 100 { 2_048 } else { 4_096 });
+        for frames in [8, 40, 160] {
+            let capacity = JitterBuffer::capacity_for(&bounds, frames);
+            let wanted = usize::from(max_ms) * 8 + frames;
+            assert!(room(capacity) >= wanted, "{max_ms} ms, blocks of {frames} in {capacity}");
+            assert_eq!(capacity, if wanted <= 928 { 2_048 } else { 4_096 });
+        }
     }
 }

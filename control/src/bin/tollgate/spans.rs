@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use control::config::{Config, FarEndConfig, SimConfig, SpanConfig, SpanDriver};
 use dataplane::codec::g711::translate;
-use drivers::line::{FRAME, Law, Line, Timeslot};
+use drivers::line::{Law, Line, Timeslot};
 use drivers::span::Span;
 use drivers::span::sim::{
     CableEnd, FarEnd, Pattern, Play, PrbsResult, Recording, SimSettings, SimSpan, cable,
@@ -61,7 +61,7 @@ pub(crate) fn first_block(spans: usize) -> Instant {
 pub(crate) fn settings(span: &SpanConfig, place: usize, start: Instant) -> SimSettings {
     SimSettings {
         line: Line { carrier: span.carrier, law: span.law },
-        frames: usize::from(span.block_ms) * FRAMES_PER_MS,
+        frames: span.frames(),
         clock_ppm: 0.0,
         start: start + phase(span, place),
     }
@@ -76,8 +76,6 @@ pub(crate) fn phase(span: &SpanConfig, place: usize) -> Duration {
 /// How long a start may take before lines begin, lest their first blocks be late.
 const START_UP: Duration = Duration::from_millis(200);
 const START_UP_OF_A_SPAN: Duration = Duration::from_millis(5);
-
-const FRAMES_PER_MS: usize = (Duration::from_millis(1).as_nanos() / FRAME.as_nanos()) as usize;
 
 /// Each span's ends of cables.
 fn cables(config: &Config) -> Vec<Vec<CableEnd>> {
