@@ -162,6 +162,8 @@ pub struct MgcpConfig {
     pub slow_answer: Duration,
     /// Datagrams a second that are taken from one address; any number if 0.
     pub source_rate_max: u32,
+    /// How long a connection has lasted when call agents are told that it is long (RFC 3660 §2.1, G/ld).
+    pub long_connection: Duration,
 }
 
 impl Default for MgcpConfig {
@@ -195,6 +197,8 @@ impl Default for MgcpConfig {
             outstanding_min: 8,
             slow_answer: Duration::from_secs(1),
             source_rate_max: 0,
+            // RFC 3660 §2.1: the default.
+            long_connection: Duration::from_secs(3_600),
         }
     }
 }

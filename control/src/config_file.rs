@@ -173,6 +173,8 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
     let slow_default = default.slow_answer.as_millis() as u64;
     let slow_answer = Duration::from_millis(section.integer("slow_answer_ms", 10..=20_000, slow_default));
     let source_rate_max = section.integer("source_rate_max", 0..=1_000_000, default.source_rate_max);
+    let long_default = default.long_connection.as_secs();
+    let long_connection = seconds(section.integer("long_connection_s", 1..=604_800, long_default));
     section.finish();
     MgcpConfig {
         listen,
@@ -195,6 +197,7 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         outstanding_min,
         slow_answer,
         source_rate_max,
+        long_connection,
     }
 }
 

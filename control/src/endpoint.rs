@@ -5,6 +5,7 @@
 //! [`naming`] knows what they are called, [`restart`] tells call agents of their service state.
 
 pub mod continuity;
+pub mod fax;
 pub mod naming;
 pub mod notify;
 pub mod options;
@@ -25,10 +26,12 @@ use dataplane::link::{
 use dataplane::mode::Mode;
 use drivers::line::{Ds0, Law};
 use drivers::net::{Dscp, PortSlot};
+use drivers::time::Instant;
 
 use crate::change::{ExecutionId, Part};
 use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::{Naming, NotifiedEntity};
+use crate::package::ability::Source;
 use crate::sdp::{Codecs, HalfDescription, LocalDescription, Negotiated, RelayDescription, Relayed};
 use crate::topology::CoreId;
 
@@ -117,7 +120,11 @@ pub struct Control {
     pub continuity: continuity::Continuity,
     /// How often media were not delivered.
     pub unreachable: unreachable::Unreachable,
-    /// The tones of them that the core plays, and where.
+    /// The fax machine that is heard.
+    pub fax: fax::Fax,
+    /// The one of them for which the circuit is a loop or a transponder, if it is.
+    pub tested: Option<PlayId>,
+    /// What of them the core plays or does, and where.
     pub playing: Vec<(PlayId, Side)>,
     /// What the core listens for and looks after, and where.
     pub watching: Vec<Watching>,
@@ -163,6 +170,8 @@ pub struct Connection {
     pub remote: Option<Box<[u8]>>,
     /// The options that were given for it.
     pub options: Options,
+    /// When it will have lasted for long, until that is told (RFC 3660 §2.1, G/ld).
+    pub long_at: Option<Instant>,
     /// Whether its call agent does not care for the call's name to be right (Osmocom's `X-Osmo-IGN: C`).
     pub ignores_call: bool,
 }
@@ -275,6 +284,8 @@ impl Endpoint {
                 pressed: pressed::Pressed::default(),
                 continuity: continuity::Continuity::default(),
                 unreachable: unreachable::Unreachable::default(),
+                fax: fax::Fax::default(),
+                tested: None,
                 playing: Vec::new(),
                 watching: Vec::new(),
                 news: restart::News::Restart,
@@ -282,6 +293,35 @@ impl Endpoint {
                 breadth: restart::Breadth::Any,
             },
         }
+    }
+
+    /// When the next of its connections has lasted for long, if someone wants to know.
+    pub fn long_due(&self) -> Option<Instant> {
+        let watches = |connection: &&Connection| {
+            connection.long_at.is_some() && self.is_watched(connection.id, Source::ConnectionAge)
+        };
+        self.connections.iter().filter(watches).filter_map(|connection| connection.long_at).min()
+    }
+
+    /// A connection that has lasted for long and of which that is to be told: each once.
+    pub fn take_long(&mut self, now: Instant) -> Option<ConnectionId> {
+        let is_long = |connection: &Connection| {
+            connection.long_at.is_some_and(|at| at <= now)
+                && self.is_watched(connection.id, Source::ConnectionAge)
+        };
+        let index = self.connections.iter().position(is_long)?;
+        let connection = &mut self.connections[index];
+        connection.long_at = None;
+        Some(connection.id)
+    }
+
+    /// Whether it is asked of a connection what this source makes happen.
+    fn is_watched(&self, connection: ConnectionId, source: Source) -> bool {
+        let mut patterns = self.control.notify.watched();
+        patterns.any(|pattern| {
+            pattern.scope.holds(Some(connection))
+                && pattern.events.iter().any(|event| event.source() == Some(source))
+        })
     }
 
     /// Its DS0, if it has one.

@@ -65,9 +65,12 @@ pub const OFFERED: Abilities = Abilities::of(&[
     Ability::DigitDuration,
     Ability::DigitGeneration,
     Ability::CallTones,
+    Ability::CallToneDetection,
+    Ability::ConnectionAge,
     Ability::FaxToneDetection,
     Ability::ModemToneDetection,
     Ability::ContinuityTest,
+    Ability::ContinuityResponse,
     Ability::NetworkContinuityTest,
     Ability::TestTones,
     Ability::TestToneDetection,
@@ -76,6 +79,7 @@ pub const OFFERED: Abilities = Abilities::of(&[
     Ability::LossThreshold,
     Ability::QualityThreshold,
     Ability::MediaChanges,
+    Ability::TestPatterns,
 ]);
 
 /// B/enf: an embedded request could not be carried out (RFC 3435 §B.1).
@@ -542,7 +546,11 @@ impl Packages {
         match &name.code {
             EventCode::All => {
                 let before = to.len();
-                let codes = package.entries.iter().map(|entry| entry.code);
+                // Nor is what has to be asked for by a number.
+                let is_meant = |entry: &&Entry| {
+                    entry.event.as_ref().is_some_and(|event| !event.rules.iter().any(Rule::is_required))
+                };
+                let codes = package.entries.iter().filter(is_meant).map(|entry| entry.code);
                 let found = codes.filter_map(|code| self.event_of(index, code, name.place).ok());
                 // What cannot be detected in that very place is not meant.
                 to.extend(found.filter(|event| name.place != Place::Endpoint || !event.is_of_connections()));

@@ -5,12 +5,13 @@
 //! the precise tone plan of Telcordia GR-506 and the special information tones of SR-2275. Digits are
 //! those of ITU-T Q.23, continuity tones those of Q.724.
 
-use dataplane::link::{Blend, CheckTone, Digit, Frequency, Step, ToneSpec};
+use dataplane::link::{Blend, CheckTone, Digit, Frequency, Step, TonePlan, ToneSpec};
 use drivers::line::Law;
 
 use crate::endpoint::signal::Signal;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::package::ability::{Making, Tone};
+use crate::package::parameter::TEST_PATTERN;
 
 /// What a signal sounds like on a line of this law; nothing if it makes no sound.
 pub fn of(signal: &Signal, law: Law) -> Option<ToneSpec> {
@@ -21,17 +22,56 @@ pub fn of(signal: &Signal, law: Law) -> Option<ToneSpec> {
         Making::Digit(digit) => Some(ToneSpec::dtmf(digit, DIGIT_DBM0, DIGIT_MS, DIGIT_MS)),
         Making::LongDigit => long_digit(parameters),
         Making::Continuity(tone) | Making::NetworkContinuity(tone) => Some(check_tone(tone)),
+        Making::TestPattern => {
+            let octet = signal.key.event.number(parameters).unwrap_or(TEST_PATTERN);
+            Some(ToneSpec::octet(u8::try_from(octet).expect("a pattern is 255 at most")))
+        }
         // Not offered, or silent.
         Making::Nothing
         | Making::List
         | Making::Transponder
         | Making::Loopback
-        | Making::TestPattern
         | Making::Pattern
         | Making::Answer
         | Making::Blocking
+        | Making::Undefined
         | Making::Telephone => None,
     }
+}
+
+/// The tones that can be heard on a line of this law; what each place is, [`heard`] says.
+pub const fn plan(law: Law) -> &'static TonePlan {
+    match law {
+        Law::A => &ITU_HEARD,
+        Law::Mu => &NORTH_AMERICA_HEARD,
+    }
+}
+
+/// The tone at a place of a [`plan`], and the number of a special information tone.
+pub const fn heard(place: u8) -> Option<(Tone, Option<u8>)> {
+    match place {
+        0 => Some((Tone::Reorder, None)),
+        1..=7 => Some((Tone::SpecialInformation, Some(place))),
+        _ => None,
+    }
+}
+
+/// The places of a [`plan`] where a tone is heard, given the number that is asked for.
+pub fn places(tone: Tone, number: Option<u32>) -> Option<usize> {
+    match tone {
+        Tone::Reorder | Tone::Congestion => Some(0),
+        Tone::NoCircuit => Some(2),
+        Tone::SpecialInformation => usize::try_from(number?).ok().filter(|number| (1..=7).contains(number)),
+        _ => None,
+    }
+}
+
+static ITU_HEARD: TonePlan = heard_of(&ITU);
+static NORTH_AMERICA_HEARD: TonePlan = heard_of(&NORTH_AMERICA);
+
+const fn heard_of(plan: &Plan) -> TonePlan {
+    let [one, two, three, four, five, six, seven] = plan.special_information;
+    TonePlan::new(&[plan.congestion, one, two, three, four, five, six, seven])
 }
 
 fn of_tone(tone: Tone, parameters: &Parameters, law: Law) -> ToneSpec {
@@ -46,8 +86,10 @@ fn of_tone(tone: Tone, parameters: &Parameters, law: Law) -> ToneSpec {
         Tone::Congestion | Tone::Reorder => plan.congestion,
         Tone::Dial => ToneSpec::steady(plan.dial, Blend::Alone),
         Tone::StutterDial => stutter(plan.dial, parameters),
+        Tone::MessageWaiting => message_waiting(plan.dial),
         Tone::Confirmation => bursts(plan.dial),
         Tone::CallWaiting => plan.call_waiting,
+        Tone::DistinctiveCallWaiting(number) => distinctive(plan.call_waiting.frequencies()[0], number),
         Tone::Intercept => plan.intercept,
         Tone::SpecialInformation => special_information(plan, parameters),
         // RFC 3660 §2.3: by another name.
@@ -64,6 +106,7 @@ fn of_tone(tone: Tone, parameters: &Parameters, law: Law) -> ToneSpec {
         }
         Tone::OffHookWarning => OFF_HOOK_WARNING,
         Tone::Prompt => ToneSpec::new(&[Frequency::hz(400, -13)], &[Step::first(1, 300)], None, Blend::Alone),
+        Tone::CallingCard => CALLING_CARD,
         Tone::RecorderWarning => RECORDER_WARNING,
         Tone::Alerting => ALERTING,
         Tone::Quiet => ToneSpec::QUIET,
@@ -150,6 +193,15 @@ const ALERTING: ToneSpec = ToneSpec::new(
     Blend::Added,
 );
 
+/// RFC 3660 §2.4: 60 ms of the digit #, then 940 ms of North American dial tone that dies away in 200 ms.
+const CALLING_CARD: ToneSpec = ToneSpec::new(
+    &[Frequency::hz(941, -10), Frequency::hz(1_477, -10), Frequency::hz(350, -10), Frequency::hz(440, -10)],
+    &[Step { sounding: 0b0011, ms: 60 }, Step { sounding: 0b1100, ms: 940 }],
+    None,
+    Blend::Alone,
+)
+.fading(200);
+
 /// ITU-T E.180: three tones of a third of a second, then about a second of silence.
 const SPECIAL_INFORMATION: ToneSpec = three([9_500, 14_000, 18_000], [330, 330, 330]);
 
@@ -190,6 +242,25 @@ const fn cadence(frequencies: &[Frequency], on_ms: u16, off_ms: u16) -> ToneSpec
 fn bursts(frequencies: &[Frequency]) -> ToneSpec {
     let (on, off) = (Step::first(frequencies.len(), 100), Step::pause(100));
     ToneSpec::new(frequencies, &[on, off, on, off, on, off], None, Blend::Alone)
+}
+
+/// RFC 3660 §2.4: 0.1 s on, 0.1 s off, ten times, then dial tone.
+fn message_waiting(frequencies: &[Frequency]) -> ToneSpec {
+    let all = |ms| Step::first(frequencies.len(), ms);
+    let steps = [all(100), Step::pause(100), all(Step::FOREVER)];
+    ToneSpec::new(frequencies, &steps, None, Blend::Alone).repeating(2, 10)
+}
+
+/// Telcordia GR-506 §14.2: short and long bursts a tenth of a second apart, every ten seconds.
+fn distinctive(frequency: Frequency, number: u8) -> ToneSpec {
+    let (on, off, long, rest) =
+        (Step::first(1, 100), Step::pause(100), Step::first(1, 300), Step::pause(10_000));
+    let steps: &[Step] = match number {
+        2 => &[on, off, on, rest],
+        3 => &[on, off, on, off, on, rest],
+        _ => &[on, off, long, off, on, rest],
+    };
+    ToneSpec::new(&[frequency], steps, Some(0), Blend::Added)
 }
 
 /// RFC 3660 §2.4: the same, a pause of `del` to a tenth of a second, and dial tone.
@@ -293,6 +364,34 @@ mod tests {
                 let ms = steps.split([',', '/']).skip(1).step_by(2).map(|ms| ms.parse::<u32>().expect(ms));
                 assert!(ms.sum::<u32>() > 2_100, "{steps}");
             }
+        }
+    }
+
+    #[test]
+    fn call_waiting_tones_and_message_waiting_have_their_patterns() {
+        for (name, expected) in [
+            (Tone::DistinctiveCallWaiting(2), "440/100,/100,440/100,/10000"),
+            (Tone::DistinctiveCallWaiting(3), "440/100,/100,440/100,/100,440/100,/10000"),
+            (Tone::DistinctiveCallWaiting(4), "440/100,/100,440/300,/100,440/100,/10000"),
+            (Tone::MessageWaiting, "350+440/100,/100,350+440/ever"),
+            (Tone::CallingCard, "941+1477/60,350+440/940"),
+        ] {
+            assert_eq!(tone(name, "", Law::Mu), expected);
+        }
+        assert_eq!(of_tone(Tone::MessageWaiting, &Parameters::default(), Law::A).repeated(), (2, 10));
+    }
+
+    #[test]
+    fn what_is_heard_is_known_by_its_place() {
+        for law in [Law::A, Law::Mu] {
+            for place in 0..plan(law).len() {
+                let (what, number) = heard(place as u8).expect("it is known");
+                assert_eq!(places(what, number.map(u32::from)), Some(place));
+                let parameters = number.map(|number| format!("({number})")).unwrap_or_default();
+                let Events(list) = format!("T/x{parameters}").parse().expect("an event");
+                assert_eq!(plan(law).tone(place), Some(&of_tone(what, &list[0].parameters, law)));
+            }
+            assert_eq!(heard(plan(law).len() as u8), None);
         }
     }
 

@@ -9,8 +9,9 @@ use drivers::time::Instant;
 
 use crate::codec::g711;
 use crate::connection::Connection;
+use crate::dsp::transponder::Transponder;
 use crate::limits::CONNECTIONS_PER_ENDPOINT;
-use crate::link::{DetectorSet, Observation, PlayId, ToneSpec};
+use crate::link::{CircuitTest, DetectorSet, Observation, PlayId, ToneSpec};
 use crate::mode::{Circuit, Mix, Mode, Places, Sources};
 use crate::reports::Reports;
 use crate::station::Station;
@@ -28,6 +29,10 @@ pub(crate) struct Channel {
     pairs: [Option<u32>; CONNECTIONS_PER_ENDPOINT],
     /// Whether a tone is played to the line.
     is_playing: bool,
+    /// Whether what comes from the line is kept from the connections: a digit that is withheld.
+    is_withheld: bool,
+    /// What the circuit is used for whatever its connections want.
+    test: Option<Circuit>,
     /// What listens to the line and plays to it, once an order has wanted it.
     station: Option<Box<Station>>,
 }
@@ -42,6 +47,8 @@ impl Channel {
             mix: Mix::IDLE,
             pairs: [None; CONNECTIONS_PER_ENDPOINT],
             is_playing: false,
+            is_withheld: false,
+            test: None,
             station: None,
         }
     }
@@ -64,7 +71,18 @@ impl Channel {
 
     /// Works out the mix anew from what mode each pair is in.
     pub(crate) fn remix(&mut self, mode_of: impl Fn(u32) -> Mode) {
-        self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)));
+        self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)), self.test);
+    }
+
+    /// Uses the circuit for a test, or no longer; the mix is to be worked out anew then.
+    pub(crate) fn test(&mut self, test: Option<CircuitTest>) {
+        self.test = test.map(|test| match test {
+            CircuitTest::Loopback => Circuit::Loopback,
+            CircuitTest::Transponder(tone) => {
+                self.station().transponder = Transponder::of(tone);
+                Circuit::OwnTransponder
+            }
+        });
     }
 
     /// Takes what an order may want, unless it has it already. It keeps it.
@@ -82,6 +100,7 @@ impl Channel {
     pub(crate) fn watch(&mut self, detectors: DetectorSet) {
         if let Some(station) = &mut self.station {
             station.ear.watch(detectors);
+            self.is_withheld &= station.ear.withholds();
         }
     }
 
@@ -109,10 +128,12 @@ impl Channel {
         observe: impl FnMut(Observation, u32),
     ) {
         let law = self.law;
-        let ear = &mut self.station().ear;
+        let ear = &mut self.station.as_mut().expect("who listens has what it takes").ear;
         ear.hear(DetectorSet::NONE, law, rx, observe);
+        self.is_withheld = ear.withholds();
         if ear.follows_digits() {
-            let (pressed, clock) = (ear.pressed(), clock + rx.len() as u64);
+            let pressed = if self.is_withheld { None } else { ear.pressed() };
+            let clock = clock + rx.len() as u64;
             for (_, pair) in self.connections().filter(|(place, _)| self.mix.to_connection[*place].circuit) {
                 connections[pair].press(clock, pressed);
             }
@@ -124,6 +145,7 @@ impl Channel {
     pub(crate) fn follow_digits(&mut self, connections: &mut [Connection]) {
         let mut is_wanted = false;
         for (place, pair) in self.connections() {
+            connections[pair].set_company(!self.mix.to_connection[place].connections.is_empty());
             if self.mix.to_connection[place].circuit {
                 is_wanted |= connections[pair].tells_digits();
             } else {
@@ -147,7 +169,7 @@ impl Channel {
     /// Fills `tx` with what connections or the test of the circuit have for the line. `rx` is what came
     /// from it last.
     pub(crate) fn play(
-        &self,
+        &mut self,
         now: Instant,
         connections: &mut [Connection],
         rows: &mut Rows,
@@ -170,6 +192,10 @@ impl Channel {
             Circuit::Transponder(place) => {
                 connections[self.pair(place.into())].transpond(rx, tx);
             }
+            Circuit::OwnTransponder => {
+                let law = self.law;
+                self.station().transponder.process(law, rx, tx);
+            }
         }
     }
 
@@ -185,6 +211,8 @@ impl Channel {
         mut ready: impl FnMut(u32),
     ) {
         let mut scratch = [0; Block::FRAMES_MAX];
+        let silence = self.is_withheld.then(|| [self.law.silence(); Block::FRAMES_MAX]);
+        let rx = silence.as_ref().map_or(rx, |silence| &silence[..rx.len()]);
         for (place, pair) in self.connections() {
             let sum = &mut scratch[..rx.len()];
             let connection = &mut connections[pair];
@@ -193,6 +221,12 @@ impl Channel {
                     continue;
                 }
                 Sources { circuit: true, connections: Places::NONE, .. } => rx,
+                // RFC 4733 §2.5.1.1: who is told of a digit of the line has no use for its tone; the others
+                // speak on.
+                Sources { circuit: true, connections: heard, .. } if connection.is_told_of_line() => {
+                    self.sum(None, heard, rows, sum);
+                    sum
+                }
                 Sources { transponder: true, .. } => {
                     connection.transpond(rows.row(pair, rx.len()), sum);
                     sum

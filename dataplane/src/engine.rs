@@ -25,8 +25,8 @@ use crate::connection::{Collision, Connection};
 use crate::gear::Gear;
 use crate::limits::{Limits, ORDERS_PER_TICK};
 use crate::link::{
-    Action, ConnectionStats, DetectorSet, Identity, Leg, Observation, Order, Outcome, PlayId, RelayId,
-    RelayLeg, Report, Side, Supervision, ToneSpec,
+    Action, CircuitTest, ConnectionStats, DetectorSet, Identity, Leg, Observation, Order, Outcome, PlayId,
+    RelayId, RelayLeg, Report, Side, Supervision, ToneSpec,
 };
 use crate::outbox::{self, Outbox};
 use crate::relay::Relays;
@@ -134,6 +134,7 @@ impl Engine {
             Action::Encode { ds0, law } => self.encode(ds0, law),
             Action::Watch { side, detectors } => self.watch(side, detectors, &mut gear),
             Action::Supervise { port, wanted } => self.supervise(now, port, wanted),
+            Action::Test { ds0, test } => self.test(ds0, test, &mut gear),
             Action::Play { side, play, ref tone } => self.start(side, play, *tone, &mut gear),
             Action::Stop { side, play } => self.stop(side, play),
         };
@@ -351,6 +352,14 @@ impl Engine {
         let connection = self.live(port).1;
         connection.await_media(wanted.start);
         self.supervisors.set(now, port.pair(), wanted, &self.connections[port.pair()]);
+        Outcome::Done
+    }
+
+    fn test(&mut self, ds0: Ds0, test: Option<CircuitTest>, gear: &mut Gear) -> Outcome {
+        let index = self.channel_index(ds0);
+        self.channels[index].equip(&mut gear.station);
+        self.channels[index].test(test);
+        self.remix(index);
         Outcome::Done
     }
 

@@ -5,7 +5,7 @@
 //! was not wanted, or no longer is.
 
 use crate::connection::Aside;
-use crate::link::{Action, Leg, Side};
+use crate::link::{Action, CircuitTest, Leg, Side};
 use crate::mode::Mode;
 use crate::station::Station;
 
@@ -32,7 +32,11 @@ impl Gear {
                 Side::Line(_) => Self { aside: None, station: Some(Self::station()) },
                 Side::Network(_) => Self { aside: Some(Self::aside()), station: None },
             },
-            Action::ConnectRelay { .. }
+            Action::Test { test: Some(CircuitTest::Transponder(_)), .. } => {
+                Self { aside: None, station: Some(Self::station()) }
+            }
+            Action::Test { .. }
+            | Action::ConnectRelay { .. }
             | Action::ModifyRelay { .. }
             | Action::Disconnect { .. }
             | Action::Survey { .. }

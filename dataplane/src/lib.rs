@@ -79,5 +79,6 @@ pub mod rtp;
 mod station;
 pub mod stats;
 mod supervision;
+mod tone_plan;
 mod tone_spec;
 pub mod worker;

@@ -20,9 +20,12 @@ pub use self::leg::{
 pub use self::ring::{ControlEnd, CoreEnd, pair};
 pub use crate::codec::Codec;
 pub use crate::mode::Mode;
-pub use crate::observation::{CheckTone, DetectorSet, Digit, DigitSet, MediaEvent, Observation, Sound};
+pub use crate::observation::{
+    CheckTone, DetectorSet, Digit, DigitSet, MediaEvent, Milliwatt, Observation, Sound,
+};
 pub use crate::stats::ConnectionStats;
 pub use crate::supervision::{Quality, Silence, Supervision};
+pub use crate::tone_plan::TonePlan;
 pub use crate::tone_spec::{Blend, Frequency, Step, ToneSpec};
 
 /// The number of an order, given by control; its report bears it.
@@ -107,6 +110,15 @@ pub enum Action {
         /// For what.
         wanted: Supervision,
     },
+    /// Takes a circuit out of the calls it is in, for the other side to test it, or gives it back to them.
+    ///
+    /// Nothing passes between the line and the connections meanwhile, whatever their modes.
+    Test {
+        /// The DS0.
+        ds0: Ds0,
+        /// What it does; it is given back if `None`.
+        test: Option<CircuitTest>,
+    },
     /// Plays a tone, beside those that are played there already: [`PLAYS_PER_SIDE`] at most.
     ///
     /// Its end, if it comes by itself, is reported.
@@ -127,6 +139,15 @@ pub enum Action {
         /// Which.
         play: PlayId,
     },
+}
+
+/// What a circuit does for a test that the other side makes (RFC 3660 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CircuitTest {
+    /// What comes from the line goes back to it.
+    Loopback,
+    /// This tone is answered by the other one.
+    Transponder(CheckTone),
 }
 
 /// One of the two sides between which a gateway stands, of one DS0.

@@ -92,6 +92,8 @@ pub(crate) enum Circuit {
     Loopback,
     /// It answers the tones of a continuity test, for the connection at this place.
     Transponder(u8),
+    /// The same, for nobody but the call agent (RFC 3660 §2.3, T/ct).
+    OwnTransponder,
 }
 
 /// What goes out on one connection.
@@ -118,7 +120,9 @@ impl Mix {
     };
 
     /// Who hears whom on an endpoint whose connections have these modes, oldest first.
-    pub(crate) fn of(modes: &[Option<Mode>; CONNECTIONS_PER_ENDPOINT]) -> Self {
+    ///
+    /// A circuit that is used for a `test` is so whatever the modes are.
+    pub(crate) fn of(modes: &[Option<Mode>; CONNECTIONS_PER_ENDPOINT], test: Option<Circuit>) -> Self {
         let places = |is: fn(Mode) -> bool| {
             modes
                 .iter()
@@ -128,7 +132,7 @@ impl Mix {
                 .collect()
         };
         let conference: Places = places(|mode| mode == Mode::Conference);
-        let circuit = Circuit::of(modes);
+        let circuit = test.unwrap_or_else(|| Circuit::of(modes));
         // RFC 3435 §2.3.1: a circuit under loopback or continuity test neither hears nor feeds any
         // connection; forwarding between conference connections goes on.
         let open = circuit == Circuit::Open;
@@ -245,7 +249,7 @@ mod tests {
     };
 
     fn mix(modes: &[Mode]) -> Mix {
-        Mix::of(&std::array::from_fn(|place| modes.get(place).copied()))
+        Mix::of(&std::array::from_fn(|place| modes.get(place).copied()), None)
     }
 
     /// A stream in the words of Appendix D: `Ao=Hi+Bi`.
@@ -343,6 +347,16 @@ mod tests {
                 "Ao=Di Bo=NA Co=NA Do=Ai Ho=NA",
                 "{test}"
             );
+        }
+    }
+
+    // RFC 3660 §2.3, T/lb and T/ct.
+    #[test]
+    fn a_test_of_the_circuit_goes_before_what_connections_want() {
+        let modes = [Some(SendReceive), Some(ContinuityTest), None, None];
+        for test in [Circuit::Loopback, Circuit::OwnTransponder] {
+            let mix = Mix::of(&modes, Some(test));
+            assert_eq!((mix.circuit, streams(&mix, 2)), (test, "Ao=NA Bo=NA Ho=NA".to_owned()));
         }
     }
 

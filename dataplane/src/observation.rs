@@ -5,13 +5,14 @@
 use std::fmt;
 
 use crate::link::PlayId;
+use crate::tone_plan::TonePlan;
 
 /// A DTMF digit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Digit(u8);
 
 /// Some of the digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct DigitSet(u16);
 
 /// A sound that can be recognised.
@@ -29,10 +30,25 @@ pub enum Sound {
     AnswerTurning,
     /// A continuity tone.
     Check(CheckTone),
-    /// A milliwatt: 1,000, 1,004 or 1,013.8 Hz, which are not told apart.
-    Milliwatt,
+    /// A milliwatt.
+    Milliwatt(Milliwatt),
     /// Test progress tone of a 105 test line: 2,225 Hz.
     TestProgress,
+    /// The call tone at this place of the plan that was given; its end is not told.
+    CallTone(u8),
+    /// The same octet in each frame.
+    Octet(u8),
+}
+
+/// The milliwatts of test lines, which lie within tolerances of each other (RFC 3660 §2.3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Milliwatt {
+    /// 1,000 Hz: the old one.
+    Hz1000,
+    /// 1,004 Hz: the new one.
+    Hz1004,
+    /// 1,013.8 Hz: the newest.
+    Hz1013,
 }
 
 /// The two tones of a continuity test (RFC 3660 §2.3).
@@ -44,9 +60,14 @@ pub enum CheckTone {
     Co2,
 }
 
-/// What is listened for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct DetectorSet(u8);
+/// What is listened for, and what is done with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DetectorSet {
+    bits: u32,
+    /// The plan of the call tones, if some are listened for.
+    plan: Option<&'static TonePlan>,
+    withheld: DigitSet,
+}
 
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -185,42 +206,78 @@ impl DigitSet {
 
 impl DetectorSet {
     /// Nothing.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self::of(0);
     /// [`Sound::Digit`].
-    pub const DTMF: Self = Self(1);
+    pub const DTMF: Self = Self::of(1);
     /// [`Sound::FaxCalling`] and [`Sound::FaxPreamble`].
-    pub const FAX: Self = Self(2);
+    pub const FAX: Self = Self::of(2);
     /// [`Sound::Answer`] and [`Sound::AnswerTurning`].
-    pub const ANSWER: Self = Self(4);
+    pub const ANSWER: Self = Self::of(4);
     /// [`Sound::Check`].
-    pub const CHECK: Self = Self(8);
+    pub const CHECK: Self = Self::of(8);
     /// [`Sound::Milliwatt`].
-    pub const MILLIWATT: Self = Self(16);
+    pub const MILLIWATT: Self = Self::of(16);
     /// [`Sound::TestProgress`].
-    pub const TEST_PROGRESS: Self = Self(32);
+    pub const TEST_PROGRESS: Self = Self::of(32);
+    /// [`Sound::Octet`].
+    pub const OCTET: Self = Self::of(64);
+    /// Any [`Sound::CallTone`].
+    pub(crate) const CALL_TONES: Self = Self::of(0xFFFF_0000);
 
-    /// This set and `other`.
+    const fn of(bits: u32) -> Self {
+        Self { bits, plan: None, withheld: DigitSet::NONE }
+    }
+
+    /// [`Sound::CallTone`] of a place of `plan`.
+    ///
+    /// # Panics
+    /// If there is no such place in it.
+    pub const fn call_tone(plan: &'static TonePlan, place: usize) -> Self {
+        assert!(place < plan.len(), "a tone of the plan");
+        Self { plan: Some(plan), ..Self::of(1 << (16 + place)) }
+    }
+
+    /// [`Sound::Digit`]; and these digits of the line do not go out on connections, neither as they sound
+    /// nor as events, but for their first 20 ms. Speech that sounds like one for that long is left out, too.
+    pub const fn withholding(digits: DigitSet) -> Self {
+        Self { withheld: digits, ..Self::DTMF }
+    }
+
+    /// This set and `other`, whose call tones must be of the same plan.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        let plan = if self.plan.is_some() { self.plan } else { other.plan };
+        Self { bits: self.bits | other.bits, plan, withheld: DigitSet(self.withheld.0 | other.withheld.0) }
     }
 
-    /// This set, but nothing of `other`.
+    /// What of this set there is to listen for, but nothing of `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self { bits: self.bits & !other.bits, ..self }
     }
 
-    /// Whether something of `other` is in it.
+    /// Whether something of `other` is listened for.
     pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+        self.bits & other.bits != 0
     }
 
-    /// Whether nothing is in it.
+    /// Whether nothing is listened for.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.bits == 0
+    }
+
+    /// The plan of the call tones and which of them there are, a bit for each place.
+    pub(crate) const fn call_tones(self) -> (Option<&'static TonePlan>, u16) {
+        (self.plan, (self.bits >> 16) as u16)
+    }
+
+    /// Whether this digit of the line is kept from the connections.
+    pub(crate) const fn withholds(self, digit: Digit) -> bool {
+        self.withheld.has(digit)
     }
 }
+
+const _: () = assert!(TonePlan::MAX == 16, "each place has its bit");
 
 #[cfg(test)]
 mod tests {

@@ -6,10 +6,13 @@
 use drivers::line::Law;
 use drivers::span::Block;
 
+use crate::dsp::call_tones::CallTones;
 use crate::dsp::dtmf::{DtmfReceiver, Pressed};
 use crate::dsp::fax_preamble::FaxPreamble;
+use crate::dsp::octet_run::OctetRun;
 use crate::dsp::player::Player;
 use crate::dsp::steady_tone::SteadyTones;
+use crate::dsp::transponder::Transponder;
 use crate::limits::PLAYS_PER_SIDE;
 use crate::link::PlayId;
 use crate::observation::{DetectorSet, Digit, Observation, Sound};
@@ -22,6 +25,8 @@ pub(crate) struct Station {
     pub ear: Ear,
     /// What plays.
     pub plays: Plays,
+    /// What answers the tones of a continuity test, whatever connections there are.
+    pub transponder: Transponder,
 }
 
 /// The detectors of one side.
@@ -36,6 +41,8 @@ pub(crate) struct Ear {
     dtmf: DtmfReceiver,
     tones: SteadyTones,
     preamble: FaxPreamble,
+    call_tones: CallTones,
+    run: OctetRun,
 }
 
 /// The tones that are played to one side.
@@ -55,10 +62,17 @@ pub(crate) struct PlayedDigit {
     pub left: Option<u32>,
 }
 
+/// What single tones are listened for.
+const STEADY: DetectorSet = DetectorSet::FAX
+    .with(DetectorSet::ANSWER)
+    .with(DetectorSet::CHECK)
+    .with(DetectorSet::MILLIWATT)
+    .with(DetectorSet::TEST_PROGRESS);
+
 impl Station {
     /// Nothing listens, nothing plays.
     pub(crate) const fn new() -> Self {
-        Self { ear: Ear::new(), plays: Plays([None; PLAYS_PER_SIDE]) }
+        Self { ear: Ear::new(), plays: Plays([None; PLAYS_PER_SIDE]), transponder: Transponder::new() }
     }
 }
 
@@ -71,6 +85,8 @@ impl Ear {
             dtmf: DtmfReceiver::new(),
             tones: SteadyTones::new(),
             preamble: FaxPreamble::new(),
+            call_tones: CallTones::new(),
+            run: OctetRun::new(),
         }
     }
 
@@ -96,6 +112,11 @@ impl Ear {
         if !before.has(DetectorSet::FAX) {
             self.preamble = FaxPreamble::new();
         }
+        if !before.has(DetectorSet::OCTET) {
+            self.run = OctetRun::new();
+        }
+        let (plan, tones) = set.call_tones();
+        self.call_tones.listen(plan, tones);
         self.tones.forget(set.without(before));
     }
 
@@ -124,9 +145,14 @@ impl Ear {
         if set.has(DetectorSet::FAX) {
             self.preamble.hear(samples, &mut observe);
         }
-        let others = set.without(DetectorSet::DTMF);
-        if !others.is_empty() {
-            self.tones.hear(others, samples, &mut observe);
+        if set.has(STEADY) {
+            self.tones.hear(set, samples, &mut observe);
+        }
+        if set.has(DetectorSet::CALL_TONES) {
+            self.call_tones.hear(samples, &mut observe);
+        }
+        if set.has(DetectorSet::OCTET) {
+            self.run.hear(octets, &mut observe);
         }
     }
 
@@ -155,6 +181,12 @@ impl Ear {
     /// Whether digits are listened for whether anyone is told or not.
     pub(crate) const fn follows_digits(&self) -> bool {
         self.own.has(DetectorSet::DTMF)
+    }
+
+    /// Whether the digit that is there now, or may be, is to be kept from the connections.
+    pub(crate) fn withholds(&self) -> bool {
+        self.set.has(DetectorSet::DTMF)
+            && self.dtmf.suspected().is_some_and(|digit| self.set.withholds(digit))
     }
 
     /// Whether nothing is listened for.
@@ -218,6 +250,11 @@ impl Plays {
                 observe(Observation::PlayEnded(*play));
                 *place = None;
             }
+        }
+        // RFC 3660 §2.3, T/tp: a pattern is what the line has, not how it sounds.
+        if let Some(octet) = self.0.iter().flatten().find_map(|(_, player)| player.raw()) {
+            octets.fill(octet);
+            return;
         }
         let linear = law.linear();
         for (sample, octet) in samples[alone..any].iter_mut().zip(&octets[alone..]) {

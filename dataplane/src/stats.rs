@@ -60,6 +60,8 @@ counters! {
     ConcealedOctets = "concealed_octets",
     /// Times a jitter buffer changed its delay.
     JitterAdjusted = "jitter_buffer_adjusted",
+    /// Digits that came as telephone-events and were not played to the line: too many of them waited for it.
+    DigitsUnheard = "digits_unheard",
     /// Octets repeated or left out between two lines of one core, because their clocks differ.
     LocalSlips = "local_slips",
     /// RTCP packets sent.

@@ -25,6 +25,12 @@ pub struct ToneSpec {
     n_steps: u8,
     /// The step after the last; the tone ends there if `None`.
     again_from: Option<u8>,
+    /// How many steps are gone through how often before the others begin.
+    repeated: (u8, u8),
+    /// The time in ms in which the last step falls to 37 %; it does not if 0.
+    fade_ms: u16,
+    /// What the line is sent instead of any sound.
+    octet: Option<u8>,
     blend: Blend,
 }
 
@@ -85,6 +91,9 @@ impl ToneSpec {
             steps: [Step::pause(Step::FOREVER); Self::STEPS_MAX],
             n_steps: steps.len() as u8,
             again_from,
+            repeated: (0, 1),
+            fade_ms: 0,
+            octet: None,
             blend,
         };
         let mut index = 0;
@@ -148,6 +157,27 @@ impl ToneSpec {
     /// Nothing but silence, without end: what else would be heard is not.
     pub const QUIET: Self = Self::new(&[], &[Step::pause(Step::FOREVER)], None, Blend::Alone);
 
+    /// No sound, but the same octet in each frame, without end.
+    pub const fn octet(octet: u8) -> Self {
+        Self { octet: Some(octet), ..Self::QUIET }
+    }
+
+    /// The same, but its first `steps` are gone through so many times before the others begin.
+    ///
+    /// # Panics
+    /// If it has no such steps, or they are to be left out.
+    #[must_use]
+    pub const fn repeating(self, steps: u8, times: u8) -> Self {
+        assert!(steps <= self.n_steps && times > 0, "what is repeated is there");
+        Self { repeated: (steps, times), ..self }
+    }
+
+    /// The same, but its last step dies away: in every `ms` to 37 % of what it was (a time constant).
+    #[must_use]
+    pub const fn fading(self, ms: u16) -> Self {
+        Self { fade_ms: ms, ..self }
+    }
+
     /// Its frequencies; the bits of [`Step::sounding`] are of this order.
     pub const fn frequencies(&self) -> &[Frequency; Self::FREQUENCIES_MAX] {
         &self.frequencies
@@ -156,6 +186,21 @@ impl ToneSpec {
     /// The step of this number.
     pub const fn step(&self, index: u8) -> Option<Step> {
         if index < self.n_steps { Some(self.steps[index as usize]) } else { None }
+    }
+
+    /// How many of its first steps are gone through how often before the others begin.
+    pub const fn repeated(&self) -> (u8, u8) {
+        self.repeated
+    }
+
+    /// The time constant in ms with which a step dies away, if it does.
+    pub const fn fade_ms(&self, index: u8) -> Option<u16> {
+        if self.fade_ms > 0 && index + 1 == self.n_steps { Some(self.fade_ms) } else { None }
+    }
+
+    /// The octet that is sent instead of any sound.
+    pub const fn raw(&self) -> Option<u8> {
+        self.octet
     }
 
     /// The step that comes after the last one.

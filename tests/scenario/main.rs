@@ -4,6 +4,7 @@ mod audio_path;
 mod bad_input;
 mod call_agent_lost;
 mod call_both_ways;
+mod circuit_tests;
 mod clock_drift;
 mod commands;
 mod digits;

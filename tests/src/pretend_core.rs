@@ -100,6 +100,7 @@ impl PretendCore {
                 assert!(self.live.contains_key(&port), "{port:?} is live");
             }
             Action::Encode { .. }
+            | Action::Test { .. }
             | Action::Watch { side: Side::Line(_), .. }
             | Action::Play { side: Side::Line(_), .. }
             | Action::Stop { side: Side::Line(_), .. } => {}

@@ -184,6 +184,7 @@ impl New {
             media,
             remote: self.remote,
             options: self.options,
+            long_at: Some(commit.now + commit.state.settings.long_connection),
             ignores_call: self.ignores_call,
         };
         let endpoint = &mut commit.state.endpoints[self.endpoint];

@@ -37,7 +37,9 @@ impl State {
         if let Some(asked) = &execution.asked {
             for endpoint in &execution.endpoints {
                 let now = self.now;
-                self.endpoints[*endpoint].control.notify.handle_request(now, asked.request.clone());
+                let control = &mut self.endpoints[*endpoint].control;
+                control.notify.handle_request(now, asked.request.clone());
+                control.fax.asked();
                 self.stirred.push(*endpoint);
             }
         }

@@ -3,16 +3,19 @@
 //! A response leaves when the cores listen for what its request asks for. So that is listened for from
 //! the commit on, beside what the request needs that is in force until then.
 
-use dataplane::link::{Action, DetectorSet, Quality, Side, Silence, Supervision};
+use dataplane::link::{Action, DetectorSet, Digit, DigitSet, Quality, Side, Silence, Supervision};
+use drivers::line::Law;
 
 use super::notification::Asked;
 use super::state::State;
 use crate::change::ExecutionId;
 use crate::endpoint::notify::request::Pattern;
-use crate::endpoint::{Endpoint, EndpointId, Watching};
-use crate::mgcp::event::Parameter;
+use crate::endpoint::{Endpoint, EndpointId, Watching, pressed};
+use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
+use crate::package::EventId;
 use crate::package::ability::{Source, Tone};
+use crate::tones;
 
 impl State {
     /// Has an endpoint's core notice what is asked for, by what is in force, under way and `coming`: how
@@ -72,12 +75,15 @@ fn detectors<'a>(
     here: impl Iterator<Item = &'a Pattern>,
     connection: Option<ConnectionId>,
 ) -> DetectorSet {
-    let sources = here.flat_map(|pattern| pattern.events.iter()).filter_map(|event| event.source());
     let tests = match endpoint.control.continuity.is_tested(|scope| scope.holds(connection)) {
         true => DetectorSet::CHECK,
         false => DetectorSet::NONE,
     };
-    sources.fold(tests, |set, source| set.with(detector_of(source)))
+    let wanted = here.flat_map(|pattern| {
+        let parameters = &pattern.asked.parameters;
+        pattern.events.iter().map(move |event| detector_of(*event, parameters, endpoint.law))
+    });
+    wanted.fold(tests, DetectorSet::with)
 }
 
 /// What has to be looked after on a connection for what is asked there.
@@ -108,20 +114,24 @@ fn silence(pattern: &Pattern) -> Silence {
     }
 }
 
-/// What makes the sounds of an event known.
-const fn detector_of(source: Source) -> DetectorSet {
+/// What makes the sounds of an event known, as it is asked for.
+fn detector_of(event: EventId, parameters: &Parameters, law: Law) -> DetectorSet {
+    let Some(source) = event.source() else { return DetectorSet::NONE };
     match source {
-        Source::Digit(_) | Source::DigitTimer | Source::DigitHeld | Source::DigitDuration => {
-            DetectorSet::DTMF
-        }
+        Source::DigitDuration => DetectorSet::withholding(suppressed(parameters)),
+        Source::Digit(_) | Source::DigitTimer | Source::DigitHeld => DetectorSet::DTMF,
         Source::FaxTone | Source::PlainFax => DetectorSet::FAX,
         Source::ModemTone => DetectorSet::ANSWER,
         Source::Tone(Tone::Milliwatt1000 | Tone::Milliwatt1004 | Tone::Milliwatt1013) => {
             DetectorSet::MILLIWATT
         }
         Source::Tone(Tone::TestProgress) => DetectorSet::TEST_PROGRESS,
-        Source::Tone(_)
-        | Source::SignalCompleted
+        Source::TestPattern => DetectorSet::OCTET,
+        Source::Tone(tone) => match tones::places(tone, event.number(parameters)) {
+            Some(place) => DetectorSet::call_tone(tones::plan(law), place),
+            None => DetectorSet::NONE,
+        },
+        Source::SignalCompleted
         | Source::SignalFailed
         | Source::EmbeddedRequestFailed
         | Source::ObservedEventsFull
@@ -132,9 +142,9 @@ const fn detector_of(source: Source) -> DetectorSet {
         // Of use in a test alone.
         | Source::Continuity(_)
         | Source::NetworkContinuity(_)
-        | Source::TestPattern
         | Source::Pattern
         | Source::Answer
+        | Source::Undefined
         | Source::MediaStart
         | Source::MediaTimeout
         | Source::Unreachable
@@ -144,4 +154,15 @@ const fn detector_of(source: Source) -> DetectorSet {
         | Source::PacketTime
         | Source::Codec => DetectorSet::NONE,
     }
+}
+
+/// The digits that connections are not to hear: `dd(dg=#,su=true)` (RFC 3660 §2.2).
+fn suppressed(parameters: &Parameters) -> DigitSet {
+    let value = |name| parameters.named(name).and_then(Parameter::value);
+    if !value("su").is_some_and(|su| su.eq_ignore_ascii_case("true")) {
+        return DigitSet::NONE;
+    }
+    let key = value("dg");
+    let is_meant = |digit: &Digit| key.as_deref().is_none_or(|key| pressed::is_meant(key, *digit));
+    Digit::ALL.into_iter().filter(is_meant).fold(DigitSet::NONE, DigitSet::with)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dataplane::link::{Action, CheckTone, PlayId, Side};
+use dataplane::link::{Action, CheckTone, CircuitTest, PlayId, Side};
 use dataplane::mode::Mode;
 use drivers::net::PortSlot;
 
@@ -166,6 +166,13 @@ impl State {
                 self.orders.push(endpoint.core, Action::Play { side, play, tone }, owner);
             }
         }
+        if let (Some(test), Some(ds0)) = (circuit_test(signal), endpoint.ds0()) {
+            let (side, play) = (Side::Line(ds0), PlayId(play.0));
+            sides.push(side);
+            endpoint.control.playing.push((play, side));
+            endpoint.control.tested = Some(play);
+            self.orders.push(endpoint.core, Action::Test { ds0, test: Some(test) }, owner);
+        }
         if sides.is_empty() {
             self.endpoints[id].control.signals.handle_silent(self.now, play);
         }
@@ -181,8 +188,13 @@ impl State {
             Side::Network(port) => endpoint.connections.iter().any(|connection| connection.port == *port),
         };
         let sides: Vec<_> = stopped.into_iter().map(|(_, side)| side).filter(is_there).collect();
+        let is_test = endpoint.control.tested.take_if(|tested| *tested == play).is_some();
         for side in sides.iter().copied() {
-            self.orders.push(endpoint.core, Action::Stop { side, play }, owner);
+            let action = match side {
+                Side::Line(ds0) if is_test => Action::Test { ds0, test: None },
+                Side::Line(_) | Side::Network(_) => Action::Stop { side, play },
+            };
+            self.orders.push(endpoint.core, action, owner);
         }
         sides.len()
     }
@@ -201,5 +213,19 @@ impl State {
         let control = &mut self.endpoints[id].control;
         control.notify.handle_event(now, Observed { parameters, ..Observed::new(event) });
         self.stirred.push(id);
+    }
+}
+
+/// What a signal has the circuit do for a test of the other side's.
+fn circuit_test(signal: &Signal) -> Option<CircuitTest> {
+    match signal.key.event.making()? {
+        Making::Loopback => Some(CircuitTest::Loopback),
+        // RFC 3660 §2.3: `in` is what is answered; `out` is the other one.
+        Making::Transponder => {
+            let tone = signal.asked.parameters.named("in").and_then(Parameter::value)?;
+            let is_first = tone.eq_ignore_ascii_case("co1");
+            Some(CircuitTest::Transponder(if is_first { CheckTone::Co1 } else { CheckTone::Co2 }))
+        }
+        _ => None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dataplane::limits::Limits;
 use dataplane::link::{JitterBounds, Quality};
@@ -81,6 +82,8 @@ pub struct Settings {
     pub dscp: Dscp,
     /// Where echo is cancelled.
     pub echo_cancellation: EchoCancellation,
+    /// How long a connection has lasted when that is long (RFC 3660 §2.1).
+    pub long_connection: Duration,
 }
 
 impl State {
@@ -193,6 +196,7 @@ impl Settings {
             quality: config.media.quality,
             dscp: config.media.dscp,
             echo_cancellation: config.media.echo_cancellation,
+            long_connection: config.mgcp.long_connection,
         }
     }
 

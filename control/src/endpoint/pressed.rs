@@ -71,6 +71,13 @@ impl Pressed {
     }
 }
 
+/// Whether a value of `dg` means a digit: that one, or any of 0 to 9 if it is `x` (RFC 3660 §2.2).
+pub fn is_meant(key: &str, digit: Digit) -> bool {
+    let written = digit.written();
+    key.eq_ignore_ascii_case(written.encode_utf8(&mut [0; 4]))
+        || key.eq_ignore_ascii_case("x") && written.is_ascii_digit()
+}
+
 /// RFC 3660 §2.2.
 const LONG: Duration = Duration::from_secs(2);
 

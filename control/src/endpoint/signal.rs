@@ -4,6 +4,9 @@
 //! request. Which tone a signal is, and which core makes it, is for others: they carry out the
 //! [`Effect`]s, and say how it went.
 //!
+//! Brief signals of one request sound together (§2.3.3), but digits do not: two at once are none, so they wait
+//! for each other as if each had been asked for by itself.
+//!
 //! ```text
 //!           asked, no BR sounds             ended
 //!  BR  ────────────────────────▶ active ─────────────▶ (gone)
@@ -28,6 +31,7 @@ use drivers::time::Instant;
 use crate::mgcp::event::Event;
 use crate::mgcp::name::ConnectionId;
 use crate::package::EventId;
+use crate::package::ability::Making;
 use crate::package::parameter::Lasting;
 
 /// Signals that an endpoint can have, sounding and pending.
@@ -160,6 +164,7 @@ impl Signals {
         };
         undo.stopped.extend(self.stop_time_outs(is_replaced));
         let briefs: Vec<_> = self.briefs().collect();
+        let mut digits = Vec::new();
         for signal in signals {
             match signal.lasting {
                 // RFC 3435 §2.3.3: a time-out signal that sounds goes on with its timer and parameters.
@@ -169,7 +174,7 @@ impl Signals {
                 Lasting::Off => undo.stopped.extend(self.stop_if(|active| active.signal.key == signal.key)),
                 // RFC 3435 §2.1.7: it is pending if a brief signal of an earlier request still sounds;
                 // §2.3.3: those of one list sound in parallel.
-                Lasting::Brief if briefs.iter().any(|scope| scope.overlaps(signal.key.scope)) => {
+                Lasting::Brief if signal.key.has_to_wait(&briefs, &mut digits) => {
                     self.pending.push(signal.clone());
                 }
                 Lasting::Brief => undo.started.push(self.start(now, signal)),
@@ -322,7 +327,9 @@ impl Signals {
         };
         let mut steady = asked(|lasting| matches!(lasting, Lasting::On | Lasting::TimeOut(_)));
         steady.extend(self.active.iter().filter(stays_on).map(|active| active.signal.key));
-        let new = asked(|lasting| lasting == Lasting::Brief);
+        let mut digits = Vec::new();
+        let mut new = asked(|lasting| lasting == Lasting::Brief);
+        new.retain(|key| !key.has_to_wait(&[], &mut digits));
         let is_brief = |active: &&Active| active.signal.lasting == Lasting::Brief;
         let begun: Vec<_> = self.active.iter().filter(is_brief).map(|active| active.signal.key).collect();
         for key in &keys {
@@ -347,7 +354,8 @@ impl Signals {
 
     fn start_pending(&mut self, now: Instant) {
         let briefs: Vec<_> = self.briefs().collect();
-        let is_free = |signal: &mut Arc<Signal>| !briefs.iter().any(|scope| scope.overlaps(signal.key.scope));
+        let mut digits = Vec::new();
+        let is_free = |signal: &mut Arc<Signal>| !signal.key.has_to_wait(&briefs, &mut digits);
         let free: Vec<_> = self.pending.extract_if(.., is_free).collect();
         for signal in &free {
             self.start(now, signal);
@@ -441,6 +449,17 @@ impl Signal {
 }
 
 impl Key {
+    /// Whether a brief signal waits for those that sound in `briefs`, or, being a digit, for one of `digits`
+    /// that come before it in its list. It is one of those from then on.
+    fn has_to_wait(self, briefs: &[Scope], digits: &mut Vec<Scope>) -> bool {
+        let mut waits = briefs.iter().any(|scope| scope.overlaps(self.scope));
+        if let Some(Making::Digit(_)) = self.event.making() {
+            waits |= digits.iter().any(|scope| scope.overlaps(self.scope));
+            digits.push(self.scope);
+        }
+        waits
+    }
+
     /// Whether the two would be the same signal somewhere.
     fn overlaps(self, other: Self) -> bool {
         self.event == other.event && self.scope.overlaps(other.scope)

@@ -6,19 +6,21 @@
 
 use std::time::Duration;
 
-use dataplane::link::{Digit, MediaEvent, Observation, Side, Sound};
+use dataplane::link::{Digit, MediaEvent, Milliwatt, Observation, Side, Sound};
 use drivers::time::Instant;
 
 use super::{Due, Gateway};
 use crate::endpoint::EndpointId;
+use crate::endpoint::fax;
 use crate::endpoint::notify::{Effect, Notify, Observed};
-use crate::endpoint::pressed::{Asked, Told};
+use crate::endpoint::pressed::{self, Asked, Told};
 use crate::endpoint::signal::Scope;
 use crate::metrics::Counter;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
 use crate::package::EventId;
 use crate::package::ability::{Source, Tone};
+use crate::tones;
 use crate::topology::CoreId;
 
 impl Gateway {
@@ -39,7 +41,7 @@ impl Gateway {
                     let control = &mut self.state.endpoints[id].control;
                     control.pressed.began(at, digit, asked_of(digit, &control.notify));
                 }
-                sources_of(sound).iter().for_each(|source| self.happened(id, connection, *source));
+                self.sounded(id, connection, at, sound);
             }
             Observation::Ended { sound: Sound::Digit(digit), ms } if connection.is_none() => {
                 let told = self.state.endpoints[id].control.pressed.ended(digit, ms);
@@ -55,10 +57,52 @@ impl Gateway {
         }
     }
 
+    /// A sound has been heard that means what it is.
+    fn sounded(&mut self, id: EndpointId, connection: Option<ConnectionId>, at: Instant, sound: Sound) {
+        let numbered = |number: u8| Parameters(vec![Parameter::bare(number)]);
+        match sound {
+            // RFC 3660 §2.1, RFC 5347 §2.1.5: by either.
+            Sound::FaxCalling | Sound::FaxPreamble => {
+                let endpoint = &mut self.state.endpoints[id];
+                let call = endpoint.connections.first().map(|connection| connection.id);
+                let fax::News { is_heard_anew, is_new_call } = endpoint.control.fax.heard(at, call);
+                if is_heard_anew {
+                    self.happened(id, connection, Source::FaxTone);
+                }
+                if is_new_call {
+                    // RFC 5347 §2.2.2: `nopfax(start)`.
+                    let start = Parameters(vec![Parameter::bare("start")]);
+                    self.happened_with(id, connection, Source::PlainFax, &start);
+                }
+            }
+            Sound::CallTone(place) => match tones::heard(place) {
+                Some((Tone::SpecialInformation, Some(number))) => {
+                    let source = Source::Tone(Tone::SpecialInformation);
+                    self.happened_with(id, connection, source, &numbered(number));
+                    // RFC 3660 §2.3: `zz` is `sit(2)` by another name.
+                    if tones::places(Tone::NoCircuit, None) == Some(place.into()) {
+                        self.happened(id, connection, Source::Tone(Tone::NoCircuit));
+                    }
+                }
+                Some((tone, _)) => self.happened(id, connection, Source::Tone(tone)),
+                None => {}
+            },
+            Sound::Octet(octet) => {
+                self.happened_with(id, connection, Source::TestPattern, &numbered(octet));
+            }
+            Sound::Digit(digit) => self.happened(id, connection, Source::Digit(digit)),
+            // RFC 3660 §2.1: with or without phase reversals, which are seen later and are no second tone.
+            Sound::Answer => self.happened(id, connection, Source::ModemTone),
+            Sound::Milliwatt(milliwatt) => {
+                self.happened(id, connection, Source::Tone(tone_of(milliwatt)));
+            }
+            Sound::TestProgress => self.happened(id, connection, Source::Tone(Tone::TestProgress)),
+            Sound::AnswerTurning | Sound::Check(_) => {}
+        }
+    }
+
     fn happened(&mut self, id: EndpointId, connection: Option<ConnectionId>, source: Source) {
-        // RFC 5347 §2.2.2: `nopfax(start)`.
-        let start = (source == Source::PlainFax).then(|| Parameter::bare("start"));
-        self.happened_with(id, connection, source, &Parameters(start.into_iter().collect()));
+        self.happened_with(id, connection, source, &Parameters::default());
     }
 
     /// A digit has lasted for as long as is asked.
@@ -94,6 +138,9 @@ impl Gateway {
         self.endpoint_timers.remove(&id);
         while let Some(told) = self.state.endpoints[id].control.pressed.take_due(now) {
             self.pressed(id, Some(told));
+        }
+        while let Some(connection) = self.state.endpoints[id].take_long(now) {
+            self.happened(id, Some(connection), Source::ConnectionAge);
         }
         let is_being_asked = self.state.is_being_asked(id);
         let control = &mut self.state.endpoints[id].control;
@@ -138,7 +185,8 @@ impl Gateway {
         // RFC 3435 §2.3.3: signals and the events that are asked for with them belong together. A signal that
         // is over before its request takes effect waits for that, or nobody would be told.
         let signals = control.signals.poll_timeout().filter(|_| !self.state.is_being_asked(id));
-        let dues = [control.notify.poll_timeout(), signals, control.pressed.poll_timeout()];
+        let long = self.state.endpoints[id].long_due();
+        let dues = [control.notify.poll_timeout(), signals, control.pressed.poll_timeout(), long];
         let due = dues.into_iter().flatten().min();
         let set = self.endpoint_timers.get(&id).copied();
         if set.map(|(at, _)| at) == due {
@@ -178,12 +226,7 @@ fn asked_of(digit: Digit, notify: &Notify) -> Asked {
     let long = asks(Source::DigitHeld).is_some();
     let Some(pattern) = asks(Source::DigitDuration) else { return Asked { long, ..Asked::default() } };
     let value = |name| pattern.asked.parameters.named(name).and_then(Parameter::value);
-    let is_meant = |key: &str| {
-        let written = digit.to_string();
-        key.eq_ignore_ascii_case(&written)
-            || key.eq_ignore_ascii_case("x") && written.bytes().all(|b| b.is_ascii_digit())
-    };
-    if value("dg").is_some_and(|key| !is_meant(&key)) {
+    if value("dg").is_some_and(|key| !pressed::is_meant(&key, digit)) {
         return Asked { long, ..Asked::default() };
     }
     let longer = value("to").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
@@ -206,19 +249,10 @@ fn told_of(what: MediaEvent) -> (Source, Option<Parameter>) {
     }
 }
 
-/// What a sound is to packages, as far as they offer it.
-fn sources_of(sound: Sound) -> Vec<Source> {
-    match sound {
-        Sound::Digit(digit) => vec![Source::Digit(digit)],
-        // RFC 3660 §2.1, RFC 5347 §2.1.5: by either.
-        Sound::FaxCalling | Sound::FaxPreamble => vec![Source::FaxTone, Source::PlainFax],
-        // RFC 3660 §2.1: with or without phase reversals, which are seen later and are no second tone.
-        Sound::Answer => vec![Source::ModemTone],
-        Sound::AnswerTurning | Sound::Check(_) => Vec::new(),
-        // They lie within the tolerances of each other, and are told by the name they were asked for by.
-        Sound::Milliwatt => MILLIWATTS.map(Source::Tone).to_vec(),
-        Sound::TestProgress => vec![Source::Tone(Tone::TestProgress)],
+const fn tone_of(milliwatt: Milliwatt) -> Tone {
+    match milliwatt {
+        Milliwatt::Hz1000 => Tone::Milliwatt1000,
+        Milliwatt::Hz1004 => Tone::Milliwatt1004,
+        Milliwatt::Hz1013 => Tone::Milliwatt1013,
     }
 }
-
-const MILLIWATTS: [Tone; 3] = [Tone::Milliwatt1000, Tone::Milliwatt1004, Tone::Milliwatt1013];

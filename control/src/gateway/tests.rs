@@ -19,6 +19,7 @@ mod refusals;
 mod relays;
 mod restart;
 mod service;
+mod sounds;
 mod transactions;
 
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dataplane::link::{CheckTone, Digit, MediaEvent, Observation, PlayId, Report, Side, Sound};
+use dataplane::link::{CheckTone, Digit, MediaEvent, Milliwatt, Observation, PlayId, Report, Side, Sound};
 use drivers::line::{Ds0, SpanId, Timeslot};
 use drivers::net::PortSlot;
 use drivers::time::Instant;
@@ -84,7 +84,11 @@ fn write_sound(sound: Sound, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Sound::AnswerTurning => f.write_str("answer-turning"),
         Sound::Check(CheckTone::Co1) => f.write_str("co1"),
         Sound::Check(CheckTone::Co2) => f.write_str("co2"),
-        Sound::Milliwatt => f.write_str("milliwatt"),
+        Sound::Milliwatt(Milliwatt::Hz1000) => f.write_str("milliwatt-1000"),
+        Sound::Milliwatt(Milliwatt::Hz1004) => f.write_str("milliwatt-1004"),
+        Sound::Milliwatt(Milliwatt::Hz1013) => f.write_str("milliwatt-1013"),
+        Sound::CallTone(place) => write!(f, "call-tone {place}"),
+        Sound::Octet(octet) => write!(f, "octet {octet}"),
         Sound::TestProgress => f.write_str("test-progress"),
     }
 }
@@ -98,7 +102,11 @@ fn read_sound<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Sound> {
         "answer-turning" => Sound::AnswerTurning,
         "co1" => Sound::Check(CheckTone::Co1),
         "co2" => Sound::Check(CheckTone::Co2),
-        "milliwatt" => Sound::Milliwatt,
+        "milliwatt-1000" => Sound::Milliwatt(Milliwatt::Hz1000),
+        "milliwatt-1004" => Sound::Milliwatt(Milliwatt::Hz1004),
+        "milliwatt-1013" => Sound::Milliwatt(Milliwatt::Hz1013),
+        "call-tone" => Sound::CallTone(words.next()?.parse().ok()?),
+        "octet" => Sound::Octet(words.next()?.parse().ok()?),
         "test-progress" => Sound::TestProgress,
         _ => return None,
     })
@@ -108,15 +116,19 @@ fn read_sound<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Sound> {
 mod tests {
     use super::*;
 
-    const OTHERS: [Sound; 8] = [
+    const OTHERS: [Sound; 12] = [
         Sound::FaxCalling,
         Sound::FaxPreamble,
         Sound::Answer,
         Sound::AnswerTurning,
         Sound::Check(CheckTone::Co1),
         Sound::Check(CheckTone::Co2),
-        Sound::Milliwatt,
+        Sound::Milliwatt(Milliwatt::Hz1000),
+        Sound::Milliwatt(Milliwatt::Hz1004),
+        Sound::Milliwatt(Milliwatt::Hz1013),
         Sound::TestProgress,
+        Sound::CallTone(7),
+        Sound::Octet(95),
     ];
 
     const MEDIA: [MediaEvent; 7] = [

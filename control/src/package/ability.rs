@@ -27,8 +27,10 @@ pub enum Ability {
     DigitGeneration,
     /// Tones that tell a caller how the call goes are played.
     CallTones,
-    /// Such tones are detected.
+    /// Those of them are detected that are known by their cadence or their pitches.
     CallToneDetection,
+    /// A single burst is detected, which nothing tells from any other.
+    BurstDetection,
     /// CNG and V.21 preamble are detected.
     FaxToneDetection,
     /// ANS and its kin are detected.
@@ -51,6 +53,8 @@ pub enum Ability {
     Telephones,
     /// Patterns are detected and sent that are agreed on with the call agent.
     Patterns,
+    /// What its own RFC calls not well defined.
+    Undefined,
     /// The first packet of a connection is told.
     MediaStart,
     /// It is told when a connection gets no packets.
@@ -138,6 +142,8 @@ pub enum Source {
     Pattern,
     /// The called party has answered.
     Answer,
+    /// Nobody knows.
+    Undefined,
     /// The first packet came on a connection.
     MediaStart,
     /// No packet came on a connection for some time; the parameter is how many seconds.
@@ -187,6 +193,8 @@ pub enum Making {
     Answer,
     /// Blocking, by ABCD bits.
     Blocking,
+    /// Nobody knows what.
+    Undefined,
     /// Something that a telephone does, or that its line does to it.
     Telephone,
 }
@@ -210,14 +218,20 @@ pub enum Tone {
     Dial,
     /// The same, and something has been acknowledged.
     StutterDial,
+    /// The same, and messages wait.
+    MessageWaiting,
     /// Another caller is there.
     CallWaiting,
+    /// The same, in a pattern that says something of the caller: 2 to 4.
+    DistinctiveCallWaiting(u8),
     /// The conversation is being recorded.
     RecorderWarning,
     /// Somebody may be listening in.
     Alerting,
     /// Something is to be said or keyed in.
     Prompt,
+    /// The number of a card is to be keyed in.
+    CallingCard,
     /// The telephone was not hung up.
     OffHookWarning,
     /// The call gives way to one more urgent.
@@ -255,12 +269,14 @@ impl Source {
             Self::Hook => Ability::Telephones,
             Self::ModemTone => Ability::ModemToneDetection,
             Self::Tone(tone) if tone.is_for_tests() => Ability::TestToneDetection,
+            Self::Tone(Tone::Prompt) => Ability::BurstDetection,
             Self::Tone(_) => Ability::CallToneDetection,
             Self::Continuity(_) => Ability::ContinuityTest,
             Self::NetworkContinuity(_) => Ability::NetworkContinuityTest,
             Self::TestPattern => Ability::TestPatterns,
             Self::Pattern => Ability::Patterns,
             Self::Answer => Ability::LineSignalling,
+            Self::Undefined => Ability::Undefined,
             Self::MediaStart => Ability::MediaStart,
             Self::MediaTimeout => Ability::MediaTimeout,
             Self::Unreachable => Ability::Unreachable,
@@ -286,6 +302,7 @@ impl Making {
             Self::TestPattern => Ability::TestPatterns,
             Self::Pattern => Ability::Patterns,
             Self::Answer | Self::Blocking => Ability::LineSignalling,
+            Self::Undefined => Ability::Undefined,
             Self::Telephone => Ability::Telephones,
         }
     }
@@ -302,10 +319,13 @@ impl Tone {
             | Self::Intercept
             | Self::Dial
             | Self::StutterDial
+            | Self::MessageWaiting
             | Self::CallWaiting
+            | Self::DistinctiveCallWaiting(_)
             | Self::RecorderWarning
             | Self::Alerting
             | Self::Prompt
+            | Self::CallingCard
             | Self::OffHookWarning
             | Self::Preemption
             | Self::PermanentSignal

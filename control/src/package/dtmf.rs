@@ -2,6 +2,9 @@
 //!
 //! Its event X, any digit, is not in the table: it is never what happened. Digits are also detected and
 //! played on connections, which §2.2 leaves to the gateway.
+//!
+//! A digit that `dd` is to suppress (`su=true`) goes out on no connection, neither in the audio nor as a
+//! telephone-event: the call agent has taken it over. Its first 20 ms do, which nobody takes for a digit.
 
 use dataplane::link::Digit;
 
@@ -32,8 +35,7 @@ const ENTRIES: &[Entry] = &[
         .taking(&[
             Rule::named("dg", Takes::Key { wildcard: true }),
             Rule::named("to", Takes::Number(40, 60_000)),
-            // Digits are not taken out of the audio.
-            Rule::named("su", Takes::Word(&["false"])),
+            Rule::named("su", Takes::Word(&["true", "false"])),
         ])
         .and_signal(SignalKind::seconds(3), Making::LongDigit)
         .taking(&[KEY, Rule::named("to", Takes::Number(50, 60_000))]),

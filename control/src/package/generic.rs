@@ -1,4 +1,7 @@
 //! G, the generic media package (RFC 3660 §2.1).
+//!
+//! Its `pat` is refused (512, 513): which pattern a number stands for is agreed on outside of the protocol,
+//! and here nothing is. `T/tp` has patterns that speak for themselves.
 
 use super::ability::{Making, Source, Tone};
 use super::parameter::{Rule, Takes};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ability::Making;
+use super::ability::{Making, Source, Tone};
 use super::{EventId, Packages, SignalKind, TimeOut};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::digit_map::Letter;
@@ -46,6 +46,11 @@ impl Rule {
         Self { name, takes, is_required: false }
     }
 
+    /// Whether it may not be left out.
+    pub(super) const fn is_required(&self) -> bool {
+        self.is_required
+    }
+
     /// It may not be left out.
     pub(super) const fn required(self) -> Self {
         Self { is_required: true, ..self }
@@ -64,6 +69,22 @@ pub enum Lasting {
     /// BR: it ends by itself, soon.
     Brief,
 }
+
+impl EventId {
+    /// Which of several it is, if that is for its parameter to say: the tone of `sit`, the pattern of `tp`.
+    // RFC 3660 §2.3.
+    pub fn number(self, parameters: &Parameters) -> Option<u32> {
+        let number = parameters.values().find_map(|value| decimal(&value));
+        match self.source()? {
+            Source::Tone(Tone::SpecialInformation) => number,
+            Source::TestPattern => Some(number.unwrap_or(TEST_PATTERN)),
+            _ => None,
+        }
+    }
+}
+
+/// RFC 3660 §2.3: the pattern that is meant where none is named.
+pub const TEST_PATTERN: u32 = 95;
 
 impl Packages {
     /// Checks the parameters with which an event is requested.

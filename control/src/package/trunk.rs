@@ -1,4 +1,11 @@
 //! T, the trunk package (RFC 3660 §2.3).
+//!
+//! Its `as` and `bl` are refused: no span here brings or sends the bits of line signalling. So are, as unknown
+//! packages (518), all those of RFC 3064 (MS, DT, BL, DO, MD, MO): what they tell of and signal begins with
+//! such bits, seizure and answer, and their digits mean nothing without.
+//!
+//! A test pattern is an octet in each frame, bit by bit as the line has it: `tp` has passed when it has come
+//! back without an error for 100 ms.
 
 use dataplane::link::CheckTone;
 

@@ -14,6 +14,8 @@ pub(crate) struct Aside {
     pub events: Events,
     /// Those that it is told of.
     pub dialler: Dialler,
+    /// Whether the peer hears other connections beside the line.
+    pub has_company: bool,
     /// Answers the tones of a continuity test that this connection's mode asks for.
     pub transponder: Transponder,
 }
@@ -25,6 +27,7 @@ impl Aside {
             station: Station::new(),
             events: Events::new(),
             dialler: Dialler::new(),
+            has_company: false,
             transponder: Transponder::new(),
         }
     }

@@ -36,6 +36,19 @@ impl Connection {
         self.feed.is_telling = dialler.is_busy();
     }
 
+    /// Whether it is being told of a digit of the line.
+    pub(crate) fn is_told_of_line(&self) -> bool {
+        let tells = |aside: &Box<Aside>| aside.dialler.is_sounding_from(Origin::Line);
+        self.feed.is_telling && self.aside.as_ref().is_some_and(tells)
+    }
+
+    /// Says whether the peer hears other connections beside the line, from now on.
+    pub(crate) fn set_company(&mut self, has_company: bool) {
+        if let Some(aside) = &mut self.aside {
+            aside.has_company = has_company;
+        }
+    }
+
     /// The peer does not hear the line any more.
     pub(crate) fn leave_line(&mut self) {
         if self.feed.is_telling {
@@ -67,11 +80,12 @@ impl Connection {
         self.feed.is_telling = true;
     }
 
-    /// Takes octets for a peer that is being told of digits: while one sounds it hears nothing.
-    // RFC 4733 §2.5.1.1: events alternate with the audio.
+    /// Takes octets for a peer that is being told of digits: while one sounds it hears nothing, unless others
+    /// than who dials can be heard.
     pub(super) fn tell(&mut self, octets: &[u8]) -> bool {
         let Self { feed, aside: Some(aside), .. } = self else { return false };
-        if aside.dialler.is_sounding() {
+        let is_beside = aside.has_company && aside.dialler.is_sounding_from(Origin::Line);
+        if aside.dialler.is_sounding() && !is_beside {
             feed.packetizer.pause(octets.len());
         } else {
             feed.packetizer.push(octets, feed.encode);

@@ -10,7 +10,7 @@ use crate::link::{MediaEvent, Observation, Side};
 use crate::reports::Reports;
 use crate::rtp::packet::Packet;
 use crate::rtp::source::Verdict;
-use crate::rtp::telephone_event::TelephoneEvent;
+use crate::rtp::telephone_event::{TelephoneEvent, Unheard};
 use crate::stats::{Counter, Stats};
 
 impl Connection {
@@ -33,7 +33,11 @@ impl Connection {
                 match content {
                     _ if !self.playout.is_heard => stats.add(Counter::DroppedMode, 1),
                     Content::Audio(codec) => self.insert(&packet, codec, stats),
-                    Content::Event(event) => self.dial(arrived, packet.timestamp(), event, reports),
+                    Content::Event(event) => {
+                        if self.dial(arrived, packet.timestamp(), event, reports) == Err(Unheard) {
+                            stats.add(Counter::DigitsUnheard, 1);
+                        }
+                    }
                 }
                 self.check_ssrc(packet.ssrc(), stats)
             }
@@ -123,13 +127,20 @@ impl Connection {
     }
 
     /// Takes an event that came under `timestamp`.
-    fn dial(&mut self, now: Instant, timestamp: u32, event: TelephoneEvent, reports: &mut Reports) {
+    fn dial(
+        &mut self,
+        now: Instant,
+        timestamp: u32,
+        event: TelephoneEvent,
+        reports: &mut Reports,
+    ) -> Result<(), Unheard> {
         let side = Side::Network(self.port);
         let Aside { station, events, .. } = self.aside();
-        events.receive(timestamp, event, |what| {
+        let received = events.receive(now, timestamp, event, |what| {
             station.ear.told(what, |what| reports.observed(side, now, what, 0));
         });
         self.playout.is_dialling = events.are_sounding();
+        received
     }
 
     /// The peer's timestamps begin anew.

@@ -124,6 +124,12 @@ impl DtmfReceiver {
         Some(Pressed { digit, volume, ago: hops + HOPS_HIDDEN + DELAY, ms })
     }
 
+    /// The digit that is there now, or may be: who keeps digits from others cannot wait until one is certain.
+    pub fn suspected(&self) -> Option<Digit> {
+        let held = self.digit.map(|held| held.digit);
+        held.or((self.run.hops >= HOPS_TO_SUSPECT).then_some(self.run.digit))
+    }
+
     fn hop(&mut self, window: &[f32; WINDOW], mut observe: impl FnMut(Observation, u32)) {
         let [a, b, c, d, _] = self.energies;
         self.energies = [energy(window.last_chunk().expect("a hop is shorter than a window")), a, b, c, d];
@@ -429,6 +435,9 @@ const LAG_SECONDS: f32 = (LAG * HOP) as f32 / RATE as f32;
 const SQRT_2_WINDOW: f64 = 8.944_271_910;
 const GAIN_STEP: f64 = 4.0;
 const GAINS: usize = 66;
+/// Short enough that nobody takes what has been heard for a digit (ITU-T Q.24: 23 ms), the filters and a
+/// block counted in.
+const HOPS_TO_SUSPECT: u16 = 8;
 
 /// Hops that must look alike: a digit of 40 ms has 35 and more, one of 24 ms fewer.
 const HOPS_TO_BELIEVE: u16 = 27;

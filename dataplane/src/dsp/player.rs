@@ -12,6 +12,10 @@ pub struct Player {
     tone: ToneSpec,
     oscillators: [Oscillator; ToneSpec::FREQUENCIES_MAX],
     step: u8,
+    /// How often the steps that are repeated have been gone through.
+    rounds: u8,
+    /// What is left of the level of a step that dies away: 2^32 is all.
+    level: u32,
     /// Octets that the step goes on; for ever if `None`.
     left: Option<u32>,
 }
@@ -22,7 +26,7 @@ impl Player {
         let oscillators = tone.frequencies().map(|frequency| {
             Oscillator::new(law, f64::from(frequency.decihertz) / 10.0, frequency.dbm0.into())
         });
-        let mut player = Self { tone, oscillators, step: 0, left: None };
+        let mut player = Self { tone, oscillators, step: 0, rounds: 1, level: u32::MAX, left: None };
         player.enter(0);
         player
     }
@@ -36,6 +40,11 @@ impl Player {
     pub fn digit(&self) -> Option<(Digit, u8)> {
         let is_sounding = self.tone.step(self.step).is_some_and(|step| step.sounding != 0);
         if is_sounding { self.tone.digit() } else { None }
+    }
+
+    /// The octet that is sent instead of any sound.
+    pub const fn raw(&self) -> Option<u8> {
+        self.tone.raw()
     }
 
     /// Octets that the step goes on; for ever if `None`.
@@ -53,6 +62,7 @@ impl Player {
             self.left = self.left.map(|left| left - n as u32);
             if self.left == Some(0) {
                 let Some(next) = self.next() else { return Some(at) };
+                self.rounds = self.rounds.saturating_add(u8::from(next <= self.step));
                 self.enter(next);
             }
             if at == samples.len() {
@@ -63,25 +73,43 @@ impl Player {
 
     fn next(&self) -> Option<u8> {
         let next = self.step + 1;
+        let (steps, times) = self.tone.repeated();
+        if next == steps && self.rounds < times {
+            return Some(0);
+        }
         if self.tone.step(next).is_some() { Some(next) } else { self.tone.again_from() }
     }
 
     fn enter(&mut self, step: u8) {
-        self.step = step;
+        (self.step, self.level) = (step, u32::MAX);
         let ms = self.tone.step(step).map_or(Step::FOREVER, |step| step.ms);
         self.left = (ms != Step::FOREVER).then(|| u32::from(ms) * OCTETS_PER_MS);
     }
 
     fn sound(&mut self, samples: &mut [i32]) {
         let sounding = self.tone.step(self.step).map_or(0, |step| step.sounding);
+        let mut level = self.level;
         for (index, oscillator) in self.oscillators.iter_mut().enumerate() {
             if sounding & 1 << index != 0 {
-                for sample in &mut *samples {
-                    *sample += oscillator.sample();
+                match self.tone.fade_ms(self.step) {
+                    None => samples.iter_mut().for_each(|sample| *sample += oscillator.sample()),
+                    Some(ms) => {
+                        level = fade(self.level, ms, oscillator, samples);
+                    }
                 }
             }
         }
+        self.level = level;
     }
+}
+
+/// Adds what dies away from `level`, in `ms` to 37 % of it; the level that is left.
+fn fade(mut level: u32, ms: u16, oscillator: &mut Oscillator, samples: &mut [i32]) -> u32 {
+    for sample in samples {
+        *sample += ((i64::from(oscillator.sample()) * i64::from(level)) >> 32) as i32;
+        level -= level / (u32::from(ms) * OCTETS_PER_MS);
+    }
+    level
 }
 
 const OCTETS_PER_MS: u32 = FRAMES_PER_SECOND / 1_000;
@@ -146,6 +174,28 @@ mod tests {
         }
         let (samples, ended) = played(ToneSpec::steady(&[HIGH], Blend::Alone), 40, 4_000);
         assert!(!ended && samples.len() == 4_000);
+    }
+
+    #[test]
+    fn what_is_repeated_comes_before_the_rest() {
+        let steps = [Step::first(1, 10), Step::pause(10), Step::first(1, Step::FOREVER)];
+        let tone = ToneSpec::new(&[HIGH], &steps, None, Blend::Alone).repeating(2, 3);
+        let (samples, _) = played(tone, 40, 8_000);
+        let edges = edges(&samples);
+        assert_eq!(edges.len(), 7, "{edges:?}");
+        assert!(edges[6].abs_diff(60 * 8) <= 1, "{edges:?}");
+    }
+
+    #[test]
+    fn what_dies_away_falls_to_a_third_in_its_time() {
+        let tone = ToneSpec::new(&[HIGH], &[Step::first(1, 1_000)], None, Blend::Alone).fading(200);
+        let (samples, ended) = played(tone, 40, 9_000);
+        assert!(ended && samples.len() == 8_000);
+        let peak = |ms: usize| samples[ms * 8..][..16].iter().map(|sample| sample.abs()).max().expect("16");
+        for (ms, share) in [(200, 0.37), (400, 0.135), (600, 0.05)] {
+            let is = f64::from(peak(ms)) / f64::from(peak(0));
+            assert!((is - share).abs() < 0.02, "{is} after {ms} ms");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use drivers::line::FRAMES_PER_SECOND;
 
 use super::tone::sine;
-use crate::observation::{CheckTone, DetectorSet, Observation, Sound};
+use crate::observation::{CheckTone, DetectorSet, Milliwatt, Observation, Sound};
 
 /// The receiver of one direction of one channel.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub struct SteadyTones {
     states: [State; TONES.len()],
     /// What the last block said of the answer tone, and how much that had turned since the block before.
     answer: Option<Turn>,
+    /// How the milliwatt's phase turns, which says which of them it is.
+    pitch: Pitch,
 }
 
 /// ```text
@@ -56,6 +58,16 @@ struct Turn {
     is_told: bool,
 }
 
+/// The milliwatt that is there, and how it is known.
+#[derive(Clone, Copy, Debug)]
+struct Pitch {
+    /// Its phase in the last block, if that was good.
+    phase: Option<(f32, f32)>,
+    /// How much it turned from block to block, in all.
+    turned: (f32, f32),
+    told: Option<Milliwatt>,
+}
+
 /// One tone that can be recognised.
 struct Known {
     sound: Sound,
@@ -74,7 +86,14 @@ struct Known {
 impl SteadyTones {
     /// Nothing heard.
     pub const fn new() -> Self {
-        Self { sums: [0.0; LANES], energy: 0.0, n: 0, states: [State::Silent; TONES.len()], answer: None }
+        Self {
+            sums: [0.0; LANES],
+            energy: 0.0,
+            n: 0,
+            states: [State::Silent; TONES.len()],
+            answer: None,
+            pitch: Pitch::NONE,
+        }
     }
 
     /// Listens to linear samples for the tones of `detectors`; tells `observe` what it has recognised,
@@ -106,6 +125,9 @@ impl SteadyTones {
         if detectors.has(DetectorSet::ANSWER) {
             self.answer = None;
         }
+        if detectors.has(DetectorSet::MILLIWATT) {
+            self.pitch = Pitch::NONE;
+        }
     }
 
     fn add(&mut self, samples: &[f32]) {
@@ -135,7 +157,24 @@ impl SteadyTones {
             if known.sound == Sound::Answer {
                 self.turn(state, is_there.then_some((re, im)));
             }
+            let is_milliwatt = known.detector == DetectorSet::MILLIWATT;
+            if is_milliwatt {
+                self.pitch.turn(is_there.then_some((re, im)));
+            }
             match change {
+                Some(Change::Begins { blocks }) if is_milliwatt => {
+                    self.pitch.told = self.pitch.milliwatt();
+                    if let Some(which) = self.pitch.told {
+                        observe(Observation::Began(Sound::Milliwatt(which)), blocks * BLOCK_MS);
+                    }
+                }
+                Some(Change::Ends { blocks, without }) if is_milliwatt => {
+                    let ms = u16::try_from(blocks * BLOCK_MS).unwrap_or(u16::MAX);
+                    if let Some(which) = self.pitch.told {
+                        let ended = Observation::Ended { sound: Sound::Milliwatt(which), ms };
+                        observe(ended, without * BLOCK_MS);
+                    }
+                }
                 Some(Change::Begins { blocks }) => {
                     observe(Observation::Began(known.sound), blocks * BLOCK_MS);
                 }
@@ -149,6 +188,9 @@ impl SteadyTones {
                     observe(Observation::Ended { sound, ms }, without * BLOCK_MS);
                 }
                 None => {}
+            }
+            if is_milliwatt && state == State::Silent {
+                self.pitch = Pitch::NONE;
             }
             if let (Sound::Answer, State::Believed { .. }, Some(turn)) =
                 (known.sound, state, &mut self.answer)
@@ -196,6 +238,31 @@ impl SteadyTones {
 impl Default for SteadyTones {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Pitch {
+    const NONE: Self = Self { phase: None, turned: (0.0, 0.0), told: None };
+
+    /// Takes the phase of a good block.
+    fn turn(&mut self, phase: Option<(f32, f32)>) {
+        if let (Some(phase), Some((re, im))) = (phase, self.phase) {
+            let (re, im) = times(unit(phase), unit((re, -im)));
+            self.turned = (self.turned.0 + re, self.turned.1 + im);
+        }
+        self.phase = phase;
+    }
+
+    /// The milliwatt whose frequency is nearest, if it is near at all.
+    fn milliwatt(&self) -> Option<Milliwatt> {
+        // A block is ten turns of 1,000 Hz. The sine's sum has the sign of a turn backwards.
+        let turns = -self.turned.1.atan2(self.turned.0) / std::f32::consts::TAU;
+        match 1_000.0 + turns * 1_000.0 / BLOCK_MS as f32 {
+            980.0..1_002.0 => Some(Milliwatt::Hz1000),
+            1_002.0..1_008.9 => Some(Milliwatt::Hz1004),
+            1_008.9..1_032.0 => Some(Milliwatt::Hz1013),
+            _ => None,
+        }
     }
 }
 
@@ -293,7 +360,8 @@ static TONES: [Known; 6] = [
         without_max: (5, 3),
     },
     Known {
-        sound: Sound::Milliwatt,
+        // Which of them, its phase says.
+        sound: Sound::Milliwatt(Milliwatt::Hz1004),
         detector: DetectorSet::MILLIWATT,
         hz: 1_006.0,
         peak_min: FAINT,

@@ -2,7 +2,8 @@
 //!
 //! RFC 3435 §2.3.1 has the modes `conttest` and `netwtest` use it, RFC 3660 §2.3 (trunk package) its
 //! tones: co1 is 2,010 Hz, co2 is 1,780 Hz, each recognised within 30 Hz. An endpoint would be
-//! provisioned for one direction of the test; this one answers whichever tone comes.
+//! provisioned for one direction of the test; this one answers whichever tone comes, unless it is told which
+//! (T/ct).
 //!
 //! It answers at -12 dBm0, the level that ITU-T Q.724 gives check tones, not at the level heard:
 //! each direction's loss is to be measured on its own. A tone is believed after 30 ms, so it is
@@ -20,12 +21,19 @@ use crate::observation::{CheckTone, DetectorSet, Observation, Sound};
 pub struct Transponder {
     tones: SteadyTones,
     answer: Option<Tone>,
+    /// The one tone that is answered; either if `None`.
+    only: Option<CheckTone>,
 }
 
 impl Transponder {
     /// Nothing heard, nothing said.
     pub const fn new() -> Self {
-        Self { tones: SteadyTones::new(), answer: None }
+        Self { tones: SteadyTones::new(), answer: None, only: None }
+    }
+
+    /// The same, that answers this tone alone.
+    pub const fn of(tone: CheckTone) -> Self {
+        Self { only: Some(tone), ..Self::new() }
     }
 
     /// Listens to `rx`, at most a block, and fills `tx`, both in `law`, with the answer: silence, or the
@@ -33,8 +41,9 @@ impl Transponder {
     pub fn process(&mut self, law: Law, rx: &[u8], tx: &mut [u8]) {
         let mut samples = [0.0; Block::FRAMES_MAX];
         let samples = law.samples(rx, &mut samples);
-        let Self { tones, answer } = self;
+        let Self { tones, answer, only } = self;
         tones.hear(DetectorSet::CHECK, samples, |what, _| match what {
+            Observation::Began(Sound::Check(tone)) if only.is_some_and(|only| only != tone) => {}
             Observation::Began(Sound::Check(tone)) => *answer = Some(answer_to(tone, law)),
             // RFC 3660 §2.3: the answer goes when the tone is gone.
             _ => *answer = None,
@@ -120,6 +129,16 @@ mod tests {
                     assert!(said[7..].iter().all(|tx| is_silent(law, tx)), "it ends within 35 ms");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn one_that_is_told_which_tone_answers_no_other() {
+        let law = Law::A;
+        for (hz, is_answered) in [(2_010.0, true), (1_780.0, false)] {
+            let mut tone = Tone::new(law, hz, -12.0);
+            let said = answer(&mut Transponder::of(CheckTone::Co1), law, |rx| tone.fill(rx), 40);
+            assert_eq!(said.iter().any(|tx| !is_silent(law, tx)), is_answered, "{hz} Hz");
         }
     }
 

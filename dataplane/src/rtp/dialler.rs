@@ -151,6 +151,11 @@ impl Dialler {
         self.now.is_some_and(|press| !press.is_over)
     }
 
+    /// Whether a digit of `origin` sounds.
+    pub(crate) fn is_sounding_from(&self, origin: Origin) -> bool {
+        self.now.is_some_and(|press| !press.is_over && press.origin == origin)
+    }
+
     /// Whether this digit of `origin` sounds.
     pub(crate) fn is_pressed(&self, origin: Origin, digit: Digit) -> bool {
         self.now.is_some_and(|press| !press.is_over && (press.origin, press.digit) == (origin, digit))

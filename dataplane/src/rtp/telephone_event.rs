@@ -4,7 +4,10 @@
 //! of their own, again and again while it lasts. They become a tone here, for whoever hears the
 //! connection, and the same observation that the audio would have given.
 
+use std::time::Duration;
+
 use drivers::line::{FRAMES_PER_SECOND, Law};
+use drivers::time::Instant;
 
 use super::Malformed;
 use crate::dsp::player::Player;
@@ -59,8 +62,9 @@ impl TelephoneEvent {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Events {
     now: Option<Told>,
-    /// The timestamp of the event that came last: what has it, or an older one, tells nothing new.
-    last: Option<u32>,
+    /// The timestamp of the event that came last, and when it was told of last: what has it, or an older
+    /// one, tells nothing new.
+    last: Option<(u32, Instant)>,
     /// Digits that came before the one that is there now, oldest first.
     earlier: [Option<Dialled>; EARLIER_MAX],
     /// The tone of the oldest digit, and how many octets of it were played.
@@ -69,6 +73,10 @@ pub struct Events {
     /// Octets until another may be heard.
     pause: u32,
 }
+
+/// A digit is not heard on the line, because too many wait for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unheard;
 
 /// A digit that is being told of.
 #[derive(Clone, Copy, Debug)]
@@ -98,10 +106,22 @@ impl Events {
         Self { now: None, last: None, earlier: [None; EARLIER_MAX], player: None, played: 0, pause: 0 }
     }
 
-    /// Takes an event that came under `timestamp`. Only digits are understood (RFC 4733 §3.2).
-    pub fn receive(&mut self, timestamp: u32, event: TelephoneEvent, mut observe: impl FnMut(Observation)) {
-        let Some(digit) = Digit::of_code(event.code) else { return };
-        let ahead = self.last.map_or(1, |last| timestamp.wrapping_sub(last) as i32);
+    /// Takes an event that came at `now` under `timestamp`. Only digits are understood (RFC 4733 §3.2).
+    ///
+    /// Says whether there was room for all that the line has still to hear.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        timestamp: u32,
+        event: TelephoneEvent,
+        mut observe: impl FnMut(Observation),
+    ) -> Result<(), Unheard> {
+        let Some(digit) = Digit::of_code(event.code) else { return Ok(()) };
+        // Timestamps turn over in 149 hours, so older and newer mean nothing between digits that are hours
+        // apart. No packet is under way for that long.
+        let last = self.last.filter(|(_, at)| now.since(*at) < UNDER_WAY_MAX).map(|(last, _)| last);
+        let ahead = last.map_or(1, |last| timestamp.wrapping_sub(last) as i32);
+        let at = now;
         if let Some(now) = &mut self.now
             && now.digit == digit
             && !now.is_over
@@ -111,24 +131,26 @@ impl Events {
             if ahead == i32::from(u16::MAX) && now.duration >= u32::from(u16::MAX) {
                 now.before += u32::from(u16::MAX);
                 now.duration = 0;
-                self.last = Some(timestamp);
+                self.last = Some((timestamp, at));
             }
-            if self.last == Some(timestamp) {
+            if self.last.is_some_and(|(last, _)| last == timestamp) {
+                self.last = Some((timestamp, at));
                 now.update(event);
-                return;
+                return Ok(());
             }
         }
         // RFC 4733 §2.5.2.2: what has been played out is not played again.
         if ahead <= 0 {
-            return;
+            return Ok(());
         }
-        self.leave_to_be_heard();
+        let left = self.leave_to_be_heard();
         self.end(&mut observe);
-        self.last = Some(timestamp);
+        self.last = Some((timestamp, at));
         let mut now = Told::new(digit, event.volume);
         now.update(event);
         self.now = Some(now);
         observe(Observation::Began(Sound::Digit(digit)));
+        left
     }
 
     /// Plays the digits over `out`, which holds what the audio says.
@@ -203,13 +225,15 @@ impl Events {
     }
 
     /// Another digit has come: what the line has not heard of this one it hears before it.
-    fn leave_to_be_heard(&mut self) {
-        let Some(dialled) = self.now.as_ref().map(Told::dialled) else { return };
+    fn leave_to_be_heard(&mut self) -> Result<(), Unheard> {
+        let Some(dialled) = self.now.as_ref().map(Told::dialled) else { return Ok(()) };
         if self.earlier[0].is_none() && self.played >= dialled.octets {
             (self.player, self.played, self.pause) = (None, 0, PAUSE_MIN);
-        } else if let Some(free) = self.earlier.iter_mut().find(|place| place.is_none()) {
-            *free = Some(dialled);
+            return Ok(());
         }
+        let free = self.earlier.iter_mut().find(|place| place.is_none()).ok_or(Unheard)?;
+        *free = Some(dialled);
+        Ok(())
     }
 
     fn end(&mut self, observe: &mut impl FnMut(Observation)) {
@@ -276,8 +300,11 @@ const PLAYED_MIN: u32 = 50 * OCTETS_PER_MS;
 /// that do not pile up.
 const FOLLOWED_MIN: u32 = 40 * OCTETS_PER_MS;
 const PAUSE_MIN: u32 = 40 * OCTETS_PER_MS;
-/// Digits that can wait for the line: the bursts of a second. More of them are observed, and not played.
+/// Digits that can wait for the line: the bursts of a second. More of them are observed, counted, and not
+/// played.
 const EARLIER_MAX: usize = 12;
+/// Longer than any packet of an event is under way, by far, and than any event lasts untold.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(3_600);
 /// Three times the 50 ms that RFC 4733 §2.5.1.2 recommends between reports.
 const UNREPORTED_MAX: u32 = 150 * OCTETS_PER_MS;
 /// RFC 4733 §2.3.4: receivers take digits down to -36 dBm0.

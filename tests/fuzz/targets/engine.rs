@@ -20,9 +20,10 @@ use dataplane::gear::Gear;
 use dataplane::jitter_buffer::JitterBuffer;
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK, PLAYS_PER_SIDE};
 use dataplane::link::{
-    Action, Blend, ClockRates, Codec, DetectorSet, Digit, DigitSet, EventFormat, Format, Formats, Frequency,
-    Identity, JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome, PayloadType, PayloadTypes, Peer,
-    PlayId, Quality, RelayId, RelayLeg, Remote, Report, Side, Silence, Step, Supervision, ToneSpec,
+    Action, Blend, CheckTone, CircuitTest, ClockRates, Codec, DetectorSet, Digit, DigitSet, EventFormat,
+    Format, Formats, Frequency, Identity, JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome,
+    PayloadType, PayloadTypes, Peer, PlayId, Quality, RelayId, RelayLeg, Remote, Report, Side, Silence, Step,
+    Supervision, TonePlan, ToneSpec,
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
@@ -55,6 +56,8 @@ const DETECTORS: &[DetectorSet] = &[
     DetectorSet::FAX,
     DetectorSet::CHECK.with(DetectorSet::ANSWER),
     DetectorSet::MILLIWATT.with(DetectorSet::TEST_PROGRESS).with(DetectorSet::DTMF),
+    DetectorSet::call_tone(&PLAN, 0).with(DetectorSet::OCTET).with(DetectorSet::withholding(DigitSet::ALL)),
+    DetectorSet::call_tone(&PLAN, 1),
 ];
 
 const SUPERVISIONS: &[Supervision] = &[
@@ -69,12 +72,21 @@ const SUPERVISIONS: &[Supervision] = &[
     },
 ];
 
+static PLAN: TonePlan = TonePlan::new(&[
+    ToneSpec::new(&[Frequency::hz(425, -13)], &[Step::first(1, 20), Step::pause(20)], Some(0), Blend::Alone),
+    ToneSpec::steady(&[Frequency::hz(697, -13), Frequency::hz(1_209, -13)], Blend::Alone),
+]);
+
 const TONES: &[ToneSpec] = &[
     ToneSpec::QUIET,
     ToneSpec::dtmf(Digit::at(0, 0), -10, 50, 45),
     ToneSpec::new(&[Frequency::hz(425, 3)], &[Step::first(1, 1), Step::pause(7)], Some(0), Blend::Added),
     ToneSpec::new(&[Frequency::hz(440, 0)], &[Step::first(1, 3)], None, Blend::Added),
     ToneSpec::steady(&[Frequency::hz(2_010, -12), Frequency::hz(3_999, -60)], Blend::Alone),
+    ToneSpec::octet(95),
+    ToneSpec::new(&[Frequency::hz(350, -9)], &[Step::first(1, 2), Step::first(1, 40)], None, Blend::Alone)
+        .repeating(1, 3)
+        .fading(1),
 ];
 
 fuzz_target!(|octets: &[u8]| {
@@ -383,7 +395,14 @@ impl Core {
         };
         let here = self.plays.iter().filter(|(other, _)| *other == side).count();
         let action = match decide.below(4) {
-            0 => Action::Watch { side, detectors: decide.pick(DETECTORS) },
+            0 => match side {
+                Side::Line(ds0) if decide.once_in(4) => {
+                    let tests = [CircuitTest::Loopback, CircuitTest::Transponder(CheckTone::Co1)];
+                    let test = (!decide.once_in(3)).then(|| decide.pick(&tests));
+                    Action::Test { ds0, test }
+                }
+                _ => Action::Watch { side, detectors: decide.pick(DETECTORS) },
+            },
             1 | 2 if here < PLAYS_PER_SIDE => {
                 let play = PlayId(self.next_play);
                 self.next_play += 1;

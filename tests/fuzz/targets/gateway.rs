@@ -439,6 +439,7 @@ impl Bench {
             | Action::Encode { .. }
             | Action::Watch { .. }
             | Action::Supervise { .. }
+            | Action::Test { .. }
             | Action::Play { .. }
             | Action::Stop { .. } => Outcome::Done,
         };
@@ -475,7 +476,12 @@ impl Bench {
             0 => Side::Network(PortSlot(u32::from(decide.octet()) & !1)),
             _ => Side::Line(Ds0 { span: SpanId(core), timeslot }),
         };
-        let sounds = [Sound::FaxCalling, Sound::Answer, Sound::Check(CheckTone::Co1), Sound::Milliwatt];
+        let sounds = [
+            Sound::FaxCalling,
+            Sound::CallTone(decide.octet()),
+            Sound::Check(CheckTone::Co1),
+            Sound::Octet(decide.octet()),
+        ];
         let sound = match decide.below(8) {
             0..4 => Sound::Digit(decide.pick(&Digit::ALL)),
             other => sounds[other - 4],
@@ -565,6 +571,7 @@ impl Bench {
                 assert!(self.live.contains_key(&(core, port)), "{port:?} is live");
             }
             Action::Encode { ds0, .. }
+            | Action::Test { ds0, .. }
             | Action::Watch { side: Side::Line(ds0), .. }
             | Action::Play { side: Side::Line(ds0), .. }
             | Action::Stop { side: Side::Line(ds0), .. } => assert_eq!(ds0.span.0, core.0),

@@ -128,7 +128,8 @@ impl Requested {
 impl Pattern {
     /// Whether both mean the same events, however they are asked for.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.scope == other.scope && self.events == other.events
+        let number = |pattern: &Self| self.events.first()?.number(&pattern.asked.parameters);
+        self.scope == other.scope && self.events == other.events && number(self) == number(other)
     }
 
     /// The number that it is asked for with.
@@ -138,7 +139,10 @@ impl Pattern {
 
     /// Whether it means this event.
     pub fn matches(&self, observed: &Observed) -> bool {
-        self.scope.holds(observed.connection) && self.events.contains(&observed.event)
+        let number = |parameters| observed.event.number(parameters);
+        self.scope.holds(observed.connection)
+            && self.events.contains(&observed.event)
+            && number(&self.asked.parameters) == number(&observed.parameters)
     }
 }
 

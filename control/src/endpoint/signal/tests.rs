@@ -196,17 +196,38 @@ fn brief_signals_end_before_the_next_begin() {
 #[test]
 fn brief_signals_of_one_list_sound_together() {
     let signals = play(&[
-        ("sig D/1 D/2", "start:0:D/1 start:1:D/2"),
+        ("sig G/cf L/p", "start:0:G/cf start:1:L/p"),
         ("sig D/3 G/cf@1A", "start:2:G/cf@1A"),
         ("ended 1", ""),
     ]);
     // RFC 3435 §2.3.10: those that wait, not those that sound.
     assert_eq!(shown(&signals), "D/3");
     play(&[
-        ("sig D/1 D/2", "start:0:D/1 start:1:D/2"),
+        ("sig G/cf L/p", "start:0:G/cf start:1:L/p"),
         ("sig D/3", ""),
         ("ended 1", ""),
         ("ended 0", "start:2:D/3"),
+    ]);
+}
+
+// Two digits at once would be none.
+#[test]
+fn digits_of_one_list_sound_one_after_the_other_in_each_place() {
+    let signals = play(&[
+        ("sig D/1 D/2 D/3 D/9@1A G/cf", "start:0:D/1 start:1:D/9@1A start:2:G/cf"),
+        ("ended 2", ""),
+        ("ended 0", "start:3:D/2"),
+        ("ended 1", ""),
+    ]);
+    assert_eq!(shown(&signals), "D/3");
+    play(&[
+        ("sig D/1 D/2@* D/3@1A D/4", "start:0:D/1 start:1:D/2@*"),
+        ("ended 1", "start:2:D/3@1A"),
+        ("ended 0", "start:3:D/4"),
+        ("sig D/5 D/6", ""),
+        ("ended 3", "start:4:D/5"),
+        ("event", ""),
+        ("ended 4", ""),
     ]);
 }
 

@@ -84,8 +84,19 @@ fn events_that_are_not_supported() {
     refused(bench, 519, "RQNT ds/e1-1/1@gw", "X: A1\nR: B/oef(D)\n");
     refused(bench, 539, "EPCF ds/e1-1/1@gw", "B: e:A\nB/PR: B/oef\n");
     refused(bench, 511, "RQNT ds/e1-1/1@gw", "X: A1\nB/XY: 1\n");
-    refused(bench, 512, "RQNT ds/e1-1/1@gw", "X: A1\nR: T/tp(N)\n");
-    refused(bench, 513, "RQNT ds/e1-1/1@gw", "X: A1\nS: T/tp\n");
+    for name in ["T/as", "G/pat(N)(7)", "L/aw", "L/e", "L/p", "L/s(N)(7)"] {
+        refused(bench, 512, "RQNT ds/e1-1/1@gw", &format!("X: A1\nR: {name}\n"));
+    }
+    for name in ["T/as", "T/bl", "G/pat(7)", "L/aw", "L/e", "L/ht", "L/s(7)"] {
+        refused(bench, 513, "RQNT ds/e1-1/1@gw", &format!("X: A1\nS: {name}\n"));
+    }
+    // RFC 3660 §2.1: these are signals alone.
+    for name in ["G/cg", "G/rt", "L/dl", "L/bz"] {
+        refused(bench, 522, "RQNT ds/e1-1/1@gw", &format!("X: A1\nR: {name}\n"));
+    }
+    // RFC 3660 §2.3: which tone is to be heard has to be said.
+    refused(bench, 538, "RQNT ds/e1-1/1@gw", "X: A1\nR: T/sit(N)\n");
+    refused(bench, 510, "RQNT ds/e1-1/1@gw", "X: A1\nR: T/sit(N)(2),T/sit(A)(2)\n");
     refused(bench, 518, "CRCX ds/e1-1/1@gw", "C: A1\nM: recvonly\nX: A1\nR: H/hd(N)\n");
 }
 

@@ -228,6 +228,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Watch { .. } => "watch",
         Action::Supervise { .. } => "supervise",
         Action::Play { .. } => "play",
+        Action::Test { .. } => "test",
         Action::Stop { .. } => "stop",
     }
 }

@@ -81,7 +81,9 @@ fn each_tone_is_heard_at_its_frequencies_and_levels_and_no_other() {
         (Sound::Check(CheckTone::Co2), &[1_750.0, 1_780.0, 1_810.0], &[1_720.0, 1_840.0]),
         (Sound::FaxCalling, &[1_055.0, 1_062.0, 1_100.0, 1_138.0, 1_145.0], &[1_020.0, 1_180.0]),
         (Sound::Answer, &[2_085.0, 2_100.0, 2_115.0], &[2_060.0, 2_150.0]),
-        (Sound::Milliwatt, &[1_000.0, 1_004.0, 1_013.8], &[950.0]),
+        (Sound::Milliwatt(Milliwatt::Hz1000), &[990.0, 999.0, 1_000.0, 1_001.0], &[950.0, 970.0, 1_004.0]),
+        (Sound::Milliwatt(Milliwatt::Hz1004), &[1_003.0, 1_004.0, 1_007.0], &[1_000.0, 1_013.8]),
+        (Sound::Milliwatt(Milliwatt::Hz1013), &[1_011.0, 1_013.8, 1_020.0], &[1_004.0, 1_040.0, 1_060.0]),
         (Sound::TestProgress, &[2_200.0, 2_225.0, 2_250.0], &[2_170.0, 2_280.0]),
     ];
     for law in [Law::A, Law::Mu] {
@@ -95,6 +97,18 @@ fn each_tone_is_heard_at_its_frequencies_and_levels_and_no_other() {
                     assert!(!sounds.contains(sound), "{hz} Hz is heard as {sounds:?}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn milliwatts_are_told_apart_in_noise_and_at_any_level() {
+    for (which, hz) in
+        [(Milliwatt::Hz1000, 1_000.0), (Milliwatt::Hz1004, 1_004.0), (Milliwatt::Hz1013, 1_013.8)]
+    {
+        for (dbm0, seed) in [(0.0, 1), (-16.0, 2), (-30.0, 3)] {
+            let made = Made::new().tone(hz, dbm0, 800).noise(dbm0 - 15.0, seed);
+            assert_eq!(made.sounds(Law::Mu), [Sound::Milliwatt(which)], "{hz} Hz at {dbm0} dBm0");
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::dsp::dtmf::DtmfReceiver;
 use crate::dsp::player::Player;
 use crate::link::{Blend, CheckTone, DetectorSet, Digit, Frequency, PlayId, Sound, Step, ToneSpec};
 
+mod circuit;
 mod dialling;
 
 const LINE: u8 = 17;
@@ -332,6 +333,40 @@ fn digits_that_come_in_a_burst_are_heard_one_after_the_other() {
     assert_eq!(core.digits_at(network(0)), "5555555");
     assert_eq!(digits_in(core.heard(LINE)), "5555555");
     assert_silent(&core.heard(LINE)[core.heard(LINE).len() - 400..]);
+}
+
+#[test]
+fn digits_that_the_line_has_no_time_for_are_observed_and_counted() {
+    let mut core = with_events(Mode::ReceiveOnly);
+    core.watch(network(0), DetectorSet::DTMF);
+    for index in 0..20 {
+        core.coming.push(event(index, 8_000 + u32::from(index) * 640, 320, true));
+        core.ticks(usize::from(index % 2));
+    }
+    core.ticks(400);
+    assert_eq!(core.digits_at(network(0)).len(), 20);
+    let heard = digits_in(core.heard(LINE)).len();
+    assert_eq!((heard, core.count(Counter::DigitsUnheard)), (13, 7));
+}
+
+// Timestamps turn over in 149 hours: for half of that, any is older than one that came before.
+#[test]
+fn a_digit_that_comes_days_after_the_last_is_heard() {
+    let mut core = with_events(Mode::ReceiveOnly);
+    core.watch(network(0), DetectorSet::DTMF);
+    core.coming.push(event(0, 8_000, 320, true));
+    core.ticks(40);
+    for (sequence, hours) in [(1, 80_u64), (2, 220)] {
+        core.now += Duration::from_secs(hours * 3_600);
+        let timestamp = (8_000 + hours * 3_600 * 8_000) as u32;
+        core.coming.push(event(sequence, timestamp, 320, true));
+        core.ticks(40);
+        // What is told again of it is not another.
+        core.coming.push(event(sequence + 2, timestamp, 320, true));
+        core.ticks(40);
+        assert!(core.digits_at(network(0)).ends_with('5'), "after {hours} hours");
+    }
+    assert_eq!(digits_in(core.heard(LINE)), "555");
 }
 
 #[test]

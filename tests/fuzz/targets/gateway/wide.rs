@@ -127,7 +127,7 @@ impl Bench {
         let tones = [CheckTone::Co1, CheckTone::Co2].map(Sound::Check);
         let sound = match decide.below(4) {
             0 => decide.pick(&tones),
-            1 => decide.pick(&[Sound::FaxCalling, Sound::Answer, Sound::Milliwatt]),
+            1 => decide.pick(&[Sound::FaxCalling, Sound::Answer, Sound::Octet(95), Sound::CallTone(2)]),
             _ => Sound::Digit(decide.pick(&Digit::ALL)),
         };
         // Most of what begins ends.

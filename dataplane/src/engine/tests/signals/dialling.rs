@@ -101,6 +101,26 @@ fn a_digit_of_the_line_is_told_from_its_beginning_to_its_end_and_not_sounded() {
     }
 }
 
+// RFC 4733 §2.5.1.1.
+#[test]
+fn who_is_told_of_a_digit_of_the_line_hears_the_others_meanwhile() {
+    let mut core = Core::new();
+    core.connect(LINE, 0, leg_that_tells(Mode::Conference, peer(1), DigitSet::ALL));
+    core.connect(LINE, 1, leg(Mode::Conference, peer(2)));
+    core.scripts.insert(LINE, pressed('5', 4_000, 4_000).into());
+    let mut peers = [Peer::new(2, 1)];
+    core.talk(&mut peers, 100);
+    let told = core.told();
+    assert!(!told.is_empty() && told.iter().all(|one| one.code == 5), "{told:?}");
+    let audio: Vec<_> = core.rtp_from(0).into_iter().filter(|one| one.payload_type == 8).collect();
+    assert!(audio.windows(2).all(|two| two[1].timestamp.wrapping_sub(two[0].timestamp) == 160), "no gap");
+    let octets: Vec<u8> = audio.iter().flat_map(|one| one.payload.clone()).collect();
+    // 36 ms of the digit had left before it was known.
+    let during = &octets[800..3_600];
+    assert_eq!(digits_in(during), "", "the tone itself is left out");
+    assert!(find(&peers[0].said(), &during[..800]).is_some(), "the other is heard as it is");
+}
+
 #[test]
 fn what_is_told_to_the_peer_is_observed_all_the_same_if_asked_for() {
     let mut core = Core::new();
