@@ -11,7 +11,7 @@ use drivers::line::Law;
 use crate::endpoint::signal::Signal;
 use crate::mgcp::event::{Parameter, Parameters};
 use crate::package::ability::{Making, Tone};
-use crate::package::parameter::TEST_PATTERN;
+use crate::package::parameter::{Lasting, TEST_PATTERN};
 
 /// What a signal sounds like on a line of this law; nothing if it makes no sound.
 pub fn of(signal: &Signal, law: Law) -> Option<ToneSpec> {
@@ -20,7 +20,7 @@ pub fn of(signal: &Signal, law: Law) -> Option<ToneSpec> {
         Making::Tone(tone) => Some(of_tone(tone, parameters, law)),
         Making::RingbackOn => Some(of_tone(Tone::Ringback, parameters, law)),
         Making::Digit(digit) => Some(ToneSpec::dtmf(digit, DIGIT_DBM0, DIGIT_MS, DIGIT_MS)),
-        Making::LongDigit => long_digit(parameters),
+        Making::LongDigit => long_digit(parameters, signal.lasting),
         Making::Continuity(tone) | Making::NetworkContinuity(tone) => Some(check_tone(tone)),
         Making::TestPattern => {
             let octet = signal.key.event.number(parameters).unwrap_or(TEST_PATTERN);
@@ -295,13 +295,18 @@ fn special_information(plan: &Plan, parameters: &Parameters) -> ToneSpec {
     plan.special_information[index.min(plan.special_information.len() - 1)]
 }
 
-/// The digit of `dg`, for as long as the signal lasts.
-fn long_digit(parameters: &Parameters) -> Option<ToneSpec> {
+/// The digit of `dg`, for as long as the signal lasts, and silence then.
+fn long_digit(parameters: &Parameters, lasting: Lasting) -> Option<ToneSpec> {
     let key = parameters.named("dg").and_then(Parameter::value)?;
     let digit = Digit::new(key.chars().next()?.to_ascii_uppercase())?;
     let (low, high) = digit.hz();
     let frequencies = [Frequency::hz(low, DIGIT_DBM0), Frequency::hz(high, DIGIT_DBM0 + 2)];
-    Some(ToneSpec::steady(&frequencies, Blend::Alone))
+    let ms = match lasting {
+        Lasting::TimeOut(Some(time)) => u16::try_from(time.as_millis()).unwrap_or(Step::FOREVER),
+        Lasting::TimeOut(None) | Lasting::On | Lasting::Off | Lasting::Brief => Step::FOREVER,
+    };
+    let steps = [Step::first(frequencies.len(), ms.max(1)), Step::pause(Step::FOREVER)];
+    Some(ToneSpec::new(&frequencies, &steps, None, Blend::Alone))
 }
 
 #[cfg(test)]

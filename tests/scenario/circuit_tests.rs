@@ -165,6 +165,19 @@ fn digits_of_one_list_are_dialled_one_after_the_other() {
     assert_eq!(observed(&mut w), ["D/1,D/2,D/3,D/9,D/0"]);
 }
 
+// RFC 3660 §2.2: 50 ms of silence are part of it, so that the next one is another.
+#[test]
+fn a_digit_of_a_given_length_is_dialled_and_a_pause_behind_it() {
+    let mut w = begun(World::builder(1_013).spans(CABLES));
+    request(&mut w, "ds/e1-2/7", "X: 1\r\nQ: loop\r\nR: D/dd(N)\r\n");
+    request(&mut w, "ds/e1-1/7", "X: 2\r\nR: SL/oc(N)\r\nS: SL/s(D/dd(dg=5,to=200),D/dd(dg=5,to=400))\r\n");
+    seconds(&mut w, 0.69);
+    assert!(!observed(&mut w).contains(&"SL/oc(SL/s)".to_owned()));
+    seconds(&mut w, 0.1);
+    let told = observed(&mut w);
+    assert!(told.contains(&"SL/oc(SL/s)".to_owned()), "{told:?}");
+}
+
 // RFC 3660 §2.2.
 #[test]
 fn digits_that_are_suppressed_are_told_and_do_not_reach_the_peer() {

@@ -25,6 +25,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drivers::time::Instant;
 
@@ -39,6 +40,9 @@ pub const SIGNALS_MAX: usize = 32;
 
 /// Signals that can be heard at once in one place.
 pub const AT_ONCE_MAX: usize = dataplane::limits::PLAYS_PER_SIDE;
+
+/// What follows `D/dd` before it is complete.
+const LONG_DIGIT_SILENCE: Duration = Duration::from_millis(50);
 
 /// The signals of one endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -441,8 +445,13 @@ impl Active {
 impl Signal {
     /// When its time is up if it begins now.
     fn until(&self, now: Instant) -> Option<Instant> {
+        // RFC 3660 §2.2: a digit is complete when it has been silent for 50 ms, too.
+        let silence = match self.key.event.making() {
+            Some(Making::LongDigit) => LONG_DIGIT_SILENCE,
+            _ => Duration::ZERO,
+        };
         match self.lasting {
-            Lasting::TimeOut(after) => after.map(|after| now + after),
+            Lasting::TimeOut(after) => after.map(|after| now + after + silence),
             Lasting::On | Lasting::Off | Lasting::Brief => None,
         }
     }

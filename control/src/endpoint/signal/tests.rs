@@ -210,6 +210,12 @@ fn brief_signals_of_one_list_sound_together() {
     ]);
 }
 
+// RFC 3660 §2.2.
+#[test]
+fn a_long_digit_is_complete_after_the_silence_behind_it() {
+    play(&[("sig D/dd(dg=5,to=300)", "start:0:D/dd"), ("wait 349", ""), ("wait 1", "stop:0 oc:D/dd")]);
+}
+
 // Two digits at once would be none.
 #[test]
 fn digits_of_one_list_sound_one_after_the_other_in_each_place() {
