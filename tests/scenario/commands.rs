@@ -108,7 +108,7 @@ fn what_is_left_out_is_refused_with_its_own_code() {
         ("CRCX ds/e1-1/1@gw", "C: 1\r\nM: recvonly\r\nX+Y: 1\r\n", &[511]),
         ("RQNT ds/e1-1/1@gw", "X: 1\r\nR: H/hd(N)\r\n", &[518]),
         ("RQNT ds/e1-1/1@gw", "X: 1\r\nR: L/hd(N)\r\n", &[512]),
-        ("RQNT ds/e1-1/1@gw", "X: 1\r\nR: T/tp(N)\r\n", &[512]),
+        ("RQNT ds/e1-1/1@gw", "X: 1\r\nR: T/as(N)\r\n", &[512]),
         ("FOOO ds/e1-1/1@gw", "", &[504]),
     ] {
         let reply = w.ask(line, rest);

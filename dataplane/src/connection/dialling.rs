@@ -38,8 +38,8 @@ impl Connection {
 
     /// Whether it is being told of a digit of the line.
     pub(crate) fn is_told_of_line(&self) -> bool {
-        let tells = |aside: &Box<Aside>| aside.dialler.is_sounding_from(Origin::Line);
-        self.feed.is_telling && self.aside.as_ref().is_some_and(tells)
+        self.feed.is_telling
+            && self.aside.as_ref().is_some_and(|aside| aside.dialler.is_sounding_from(Origin::Line))
     }
 
     /// Says whether the peer hears other connections beside the line, from now on.
