@@ -67,6 +67,8 @@ pub(crate) struct Supervisors {
     watches: Box<[Watch]>,
     /// When each pair is to be looked at; never if nothing is asked.
     due_at: Box<[Instant]>,
+    /// How many of them are to be looked at some time.
+    n: usize,
     /// Where the next tick goes on looking.
     cursor: usize,
 }
@@ -110,6 +112,7 @@ impl Supervisors {
         Self {
             watches: vec![Watch::NONE; pairs].into(),
             due_at: vec![Instant::FAR_FUTURE; pairs].into(),
+            n: 0,
             cursor: 0,
         }
     }
@@ -120,16 +123,25 @@ impl Supervisors {
     /// Begins anew with what is wanted of a connection.
     pub(crate) fn set(&mut self, now: Instant, pair: usize, wanted: Supervision, connection: &Connection) {
         self.watches[pair] = Watch::begin(now, wanted, connection);
-        self.due_at[pair] = self.watches[pair].next_at(now, Instant::ZERO, connection);
+        self.schedule(pair, self.watches[pair].next_at(now, Instant::ZERO, connection));
     }
 
     /// A connection ends, and what was asked with it.
     pub(crate) fn forget(&mut self, pair: usize) {
-        self.due_at[pair] = Instant::FAR_FUTURE;
+        self.schedule(pair, Instant::FAR_FUTURE);
     }
 
-    /// The pairs that this tick has to look at.
+    fn schedule(&mut self, pair: usize, at: Instant) {
+        let before = std::mem::replace(&mut self.due_at[pair], at);
+        self.n += usize::from(at != Instant::FAR_FUTURE);
+        self.n -= usize::from(before != Instant::FAR_FUTURE);
+    }
+
+    /// The pairs that this tick has to look at; none where nobody asks anything.
     pub(crate) fn turn(&mut self) -> Range<usize> {
+        if self.n == 0 {
+            return 0..0;
+        }
         let end = (self.cursor + self.due_at.len().div_ceil(TURNS)).min(self.due_at.len());
         let turn = self.cursor..end;
         self.cursor = if end == self.due_at.len() { 0 } else { end };
@@ -151,7 +163,8 @@ impl Supervisors {
     ) {
         let watch = &mut self.watches[pair];
         watch.look(now, connection, &mut tell);
-        self.due_at[pair] = watch.next_at(now.at, now.rtcp_heard_at, connection);
+        let next_at = watch.next_at(now.at, now.rtcp_heard_at, connection);
+        self.schedule(pair, next_at);
     }
 }
 
