@@ -41,6 +41,8 @@ pub struct Config {
     pub alarms: AlarmConfig,
     /// Where the journal goes.
     pub journal: JournalConfig,
+    /// Where the counters go.
+    pub metrics: MetricsConfig,
     /// What is logged.
     pub log: LogConfig,
     /// What is asked of the host.
@@ -94,6 +96,7 @@ impl Default for Config {
             spans,
             alarms: AlarmConfig::default(),
             journal: JournalConfig::default(),
+            metrics: MetricsConfig::default(),
             log: LogConfig::default(),
             host: HostConfig::default(),
         }
@@ -520,6 +523,21 @@ pub struct AlarmConfig {
 impl Default for AlarmConfig {
     fn default() -> Self {
         Self { raise: Duration::from_millis(2_500), clear: Duration::from_secs(10) }
+    }
+}
+
+/// The counters, for monitoring.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MetricsConfig {
+    /// The file they are written to; none if `None`.
+    pub file: Option<PathBuf>,
+    /// How often.
+    pub period: Duration,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { file: None, period: Duration::from_secs(10) }
     }
 }
 

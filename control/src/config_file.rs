@@ -22,7 +22,7 @@ pub use self::reader::ConfigError;
 use self::reader::{Document, Section, Value};
 use crate::config::{
     AlarmConfig, CallAgentConfig, Config, CoreConfig, EchoCancellation, GatewayConfig, HostConfig,
-    JournalConfig, LogConfig, MediaConfig, MediaDriver, MgcpConfig, RtpBridgeConfig,
+    JournalConfig, LogConfig, MediaConfig, MediaDriver, MetricsConfig, MgcpConfig, RtpBridgeConfig,
 };
 use crate::endpoint::naming::Pattern;
 use crate::mgcp::name::{EntityName, Term};
@@ -69,10 +69,23 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
     let alarms = alarms(root.section("alarms"));
     let journal = journal(root.section("journal"), base);
+    let metrics = metrics(root.section("metrics"), base);
     let log = log(root.section("log"));
     let host = host(root.section("host"));
-    let config =
-        Config { gateway, mgcp, media, rtpbridge, call_agents, cores, spans, alarms, journal, log, host };
+    let config = Config {
+        gateway,
+        mgcp,
+        media,
+        rtpbridge,
+        call_agents,
+        cores,
+        spans,
+        alarms,
+        journal,
+        metrics,
+        log,
+        host,
+    };
     // What cannot be laid out is only told when all else is right: it may follow from it.
     if document.is_right()
         && let Err(error) = Topology::new(&config)
@@ -423,6 +436,14 @@ fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {
     let file_octets_max = section.integer("file_octets_max", 1 << 20..=1 << 40, default.file_octets_max);
     section.finish();
     JournalConfig { octets_max, file, file_octets_max }
+}
+
+fn metrics(mut section: Section<'_>, base: &Path) -> MetricsConfig {
+    let default = MetricsConfig::default();
+    let file = section.value("file").and_then(|value| spans::file_to_write(&value, base));
+    let period_s = section.integer("period_s", 1..=3_600, default.period.as_secs());
+    section.finish();
+    MetricsConfig { file, period: Duration::from_secs(period_s) }
 }
 
 fn log(mut section: Section<'_>) -> LogConfig {

@@ -30,7 +30,7 @@ use tracing::error;
 use crate::change::ExecutionId;
 use crate::command::state::State;
 use crate::config::{AlarmConfig, Config};
-use crate::endpoint::EndpointId;
+use crate::endpoint::{Endpoint, EndpointId};
 use crate::input::Input;
 use crate::journal::Journal;
 use crate::ledger::{Ledger, Usage};
@@ -317,6 +317,11 @@ impl Gateway {
     /// The cores' rings, and how many orders are waiting or under way.
     pub fn rings(&self) -> impl Iterator<Item = (CoreId, Usage)> + '_ {
         self.state.orders.usage()
+    }
+
+    /// How many endpoints are of a kind.
+    pub fn count_endpoints(&self, is_of_it: impl Fn(&Endpoint) -> bool) -> usize {
+        self.state.endpoints.iter().filter(|(_, endpoint)| is_of_it(endpoint)).count()
     }
 
     /// The journal.

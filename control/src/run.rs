@@ -8,12 +8,16 @@
 //!   signals ───────▶ Shutdown ─┘               └─▶ poll_timeout ───▶ how long to sleep
 //! ```
 //!
+//! Beside that it has the gateway's counters written to a file (a thread), or logged.
+//!
 //! One thread, which never waits but in its poll: what may block (name look-ups, the disk) is left to
 //! helper threads behind bounded queues. It decides nothing; the [`Gateway`] does.
 
+mod exposition;
 mod icmp;
 mod journal_file;
 mod listener;
+mod metrics_file;
 mod reload;
 mod resolver;
 mod signals;
@@ -43,6 +47,7 @@ use crate::topology::CoreId;
 use self::icmp::{Icmp, Unreachable};
 use self::journal_file::JournalFile;
 use self::listener::Listener;
+use self::metrics_file::MetricsFile;
 use self::reload::Reload;
 use self::resolver::Resolver;
 
@@ -60,6 +65,7 @@ pub struct Control {
     signals: Option<Signals>,
     resolver: Resolver,
     journal: Option<JournalFile>,
+    metrics: Option<MetricsFile>,
     reload: Option<Reload>,
     counters: Counters,
 }
@@ -118,6 +124,7 @@ struct Counters {
     errors: u64,
     look_ups_dropped: u64,
     journal_dropped: u64,
+    metrics_dropped: u64,
 }
 
 impl Control {
@@ -154,6 +161,7 @@ impl Control {
             Some(path) => Some(JournalFile::create(path, config.journal.file_octets_max)?),
             None => None,
         };
+        let metrics = MetricsFile::start(&config.metrics, Clock.now())?;
         Ok(Self {
             poll,
             waker,
@@ -163,6 +171,7 @@ impl Control {
             signals,
             resolver,
             journal,
+            metrics,
             reload: None,
             counters: Counters::default(),
         })
@@ -196,6 +205,7 @@ impl Control {
             let now = clock.now();
             self.take_in(&mut turn, now);
             self.give_out(&mut turn, now);
+            self.write_metrics(&turn, now);
             if turn.gateway.is_finished() || turn.end_by.is_some_and(|end| now >= end) {
                 break turn.failed.map_or(Ok(()), |core| Err(RunError::CoreEnded(core)));
             }
@@ -297,9 +307,21 @@ impl Control {
     }
 
     fn log_status(&self, turn: &Turn) {
-        let Counters { received, sent, refused, errors, look_ups_dropped, journal_dropped } = self.counters;
-        info!(received, sent, refused, errors, look_ups_dropped, journal_dropped, "MGCP sockets");
+        let Counters { received, sent, refused, errors, look_ups_dropped, journal_dropped, metrics_dropped } =
+            self.counters;
+        info!(
+            received,
+            sent, refused, errors, look_ups_dropped, journal_dropped, metrics_dropped, "MGCP sockets"
+        );
         status::log(&turn.gateway, &turn.cores);
+    }
+
+    /// Has the counters written, if that is due.
+    fn write_metrics(&mut self, turn: &Turn, now: Instant) {
+        if let Some(file) = self.metrics.as_mut().filter(|file| file.due() <= now) {
+            let is_written = file.write(now, exposition::of(&turn.gateway, &turn.cores));
+            self.counters.metrics_dropped += u64::from(!is_written);
+        }
     }
 
     /// Carries out what the gateway wants done.
@@ -339,7 +361,8 @@ impl Control {
         // Every core must be asked, for each one that says yes will wake us.
         let quiet = turn.cores.iter().map(|core| turn.failed.is_some() || core.link.prepare_sleep());
         let busy = quiet.filter(|quiet| !quiet).count() > 0 || turn.ready.contains(&true) || turn.has_icmp;
-        let due = [turn.gateway.poll_timeout(), turn.end_by].into_iter().flatten().min();
+        let dues = [turn.gateway.poll_timeout(), turn.end_by, self.metrics.as_ref().map(MetricsFile::due)];
+        let due = dues.into_iter().flatten().min();
         let timeout = if busy { Some(Duration::ZERO) } else { due.map(|at| at.since(now)) };
         let polled = self.poll.poll(events, timeout);
         for core in &turn.cores {

@@ -35,6 +35,7 @@ enum What {
     Listen(SocketAddr),
     Journal(PathBuf),
     Icmp,
+    Metrics(PathBuf),
     Host,
 }
 
@@ -45,6 +46,10 @@ impl BindError {
 
     pub(super) fn icmp(error: io::Error) -> Self {
         Self { what: What::Icmp, error }
+    }
+
+    pub(super) fn metrics(path: &FilePath, error: io::Error) -> Self {
+        Self { what: What::Metrics(path.to_owned()), error }
     }
 
     pub(super) fn host(error: io::Error) -> Self {
@@ -67,6 +72,7 @@ impl fmt::Display for BindError {
             (What::Icmp, _) => {
                 write!(f, "cannot listen to ICMP, which takes CAP_NET_RAW (media.icmp): {error}")
             }
+            (What::Metrics(path), _) => write!(f, "cannot write the counters to {}: {error}", path.display()),
             (What::Host, _) => write!(f, "the host refuses what control needs: {error}"),
         }
     }

@@ -67,6 +67,9 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     if let Some(file) = &config.journal.file {
         lines.push(("journal", file.display().to_string()));
     }
+    if let Some(file) = &config.metrics.file {
+        lines.push(("metrics", format!("{}, each {} s", file.display(), config.metrics.period.as_secs())));
+    }
     lines
 }
 
