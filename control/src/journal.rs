@@ -195,20 +195,11 @@ fn read_span(rest: &str) -> Option<Report> {
         "alarms none" => SpanEvent::Alarms(Alarms::NONE),
         event => {
             let names = event.strip_prefix("alarms ")?.split('+');
-            let named = |name: &str| Alarm::ALL.into_iter().find(|alarm| alarm_name(*alarm) == name);
+            let named = |name: &str| Alarm::ALL.into_iter().find(|alarm| alarm.name() == name);
             SpanEvent::Alarms(names.map(named).try_fold(Alarms::NONE, |all, alarm| Some(all.with(alarm?)))?)
         }
     };
     Some(Report::Span { span: SpanId(span.parse().ok()?), event })
-}
-
-const fn alarm_name(alarm: Alarm) -> &'static str {
-    match alarm {
-        Alarm::Los => "los",
-        Alarm::Lfa => "lfa",
-        Alarm::Ais => "ais",
-        Alarm::Rai => "rai",
-    }
 }
 
 /// An input as its line has it, behind the time.
@@ -276,12 +267,7 @@ fn write_event(event: SpanEvent, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         SpanEvent::Slip(Slip::Deleted) => f.write_str("slip deleted"),
         SpanEvent::Slip(Slip::Repeated) => f.write_str("slip repeated"),
         SpanEvent::Failed => f.write_str("failed"),
-        SpanEvent::Alarms(alarms) if alarms == Alarms::NONE => f.write_str("alarms none"),
-        SpanEvent::Alarms(alarms) => {
-            let names = Alarm::ALL.into_iter().filter(|alarm| alarms.has(*alarm)).map(alarm_name);
-            f.write_str("alarms ")?;
-            f.write_str(&names.collect::<Vec<_>>().join("+"))
-        }
+        SpanEvent::Alarms(alarms) => write!(f, "alarms {alarms}"),
     }
 }
 

@@ -138,6 +138,16 @@ pub enum Alarm {
 impl Alarm {
     /// All alarms, gravest first.
     pub const ALL: [Self; 4] = [Self::Los, Self::Lfa, Self::Ais, Self::Rai];
+
+    /// Its letters, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Los => "los",
+            Self::Lfa => "lfa",
+            Self::Ais => "ais",
+            Self::Rai => "rai",
+        }
+    }
 }
 
 /// A set of alarms.
@@ -181,6 +191,15 @@ impl Alarms {
     }
 }
 
+/// `los+rai`, or `none`.
+impl fmt::Display for Alarms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = Alarm::ALL.into_iter().filter(|alarm| self.has(*alarm)).map(Alarm::name);
+        f.write_str(names.next().unwrap_or("none"))?;
+        names.try_for_each(|name| write!(f, "+{name}"))
+    }
+}
+
 /// What a line is: its kind and the law of its channels.
 ///
 /// Framing and signalling formats are the card's business and come with its driver.
@@ -195,6 +214,12 @@ pub struct Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alarms_are_written_gravest_first() {
+        assert_eq!(Alarms::NONE.to_string(), "none");
+        assert_eq!(Alarms::NONE.with(Alarm::Rai).with(Alarm::Los).to_string(), "los+rai");
+    }
 
     #[test]
     fn an_e1_has_31_channels_and_a_t1_24() {

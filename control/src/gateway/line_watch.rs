@@ -48,7 +48,7 @@ impl Gateway {
     }
 
     fn alarms(&mut self, now: Instant, span: SpanId, alarms: Alarms) {
-        info!(span = %self.state.name_of_span(span), ?alarms, "alarms");
+        info!(span = %self.state.name_of_span(span), %alarms, "alarms");
         let line = self.lines[usize::from(span.0)];
         if line.has_failed == alarms.is_down() {
             self.stop_changing(span);
