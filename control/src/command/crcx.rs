@@ -87,18 +87,24 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let new = New::plan(state, endpoint, specific, wanted, 0)?;
     let second = second.map(|name| New::plan_second(state, &new, name, wanted)).transpose()?;
 
-    // Three orders at most for each connection, and one for the half that the new one is joined to.
-    let mut wanted = vec![(state.endpoints[endpoint].core, 3 + common.orders(&state.endpoints[endpoint]))];
-    wanted.extend(second.as_ref().map(|second| {
-        let endpoint = &state.endpoints[second.endpoint];
-        (endpoint.core, 3 + endpoint.control.playing.len())
-    }));
-    wanted.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
-    let all_of = |core| wanted.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();
-    if wanted.iter().any(|(core, _)| !state.orders.has_room(*core, all_of(*core))) {
+    if !has_room(state, &new, second.as_ref(), &common) {
         return Err(ReturnCode::OVERLOAD);
     }
     Ok(Plan { new, second, common })
+}
+
+/// Whether the rings have room for what is ordered: three orders at most for each connection, and one for
+/// the half that the new one is joined to.
+fn has_room(state: &State, new: &New, second: Option<&New>, common: &Common) -> bool {
+    let first = &state.endpoints[new.endpoint];
+    let mut orders = vec![(first.core, 3 + common.orders(first))];
+    orders.extend(second.map(|second| {
+        let endpoint = &state.endpoints[second.endpoint];
+        (endpoint.core, 3 + endpoint.control.playing.len())
+    }));
+    orders.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
+    let all_of = |core| orders.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();
+    orders.iter().all(|(core, _)| state.orders.has_room(*core, all_of(*core)))
 }
 
 /// What a command wants of a connection.

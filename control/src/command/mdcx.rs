@@ -86,16 +86,9 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         false => None,
     };
 
-    let joins = agreed.as_ref().and_then(Agreed::half);
-    if let Some(half) = joins {
-        let this = HalfId { endpoint, connection: id };
-        if half == this {
-            return Err(ReturnCode::REMOTE_ERROR);
-        }
-        state.can_join(half, Some(this))?;
-        state.can_join(this, Some(half))?;
-    }
-    let joins = joins.filter(|half| state.is_alone(*half));
+    let this = HalfId { endpoint, connection: id };
+    let joins = agreed.as_ref().and_then(Agreed::half).map(|half| joined(state, this, half)).transpose()?;
+    let joins = joins.flatten();
 
     let core = state.endpoints[endpoint].core;
     let mut rtp = before.media.rtp();
@@ -123,6 +116,16 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         local
     });
     Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, joins, local, common })
+}
+
+/// The half that this one is to be joined to, unless it is already.
+fn joined(state: &State, this: HalfId, half: HalfId) -> Result<Option<HalfId>, ReturnCode> {
+    if half == this {
+        return Err(ReturnCode::REMOTE_ERROR);
+    }
+    state.can_join(half, Some(this))?;
+    state.can_join(this, Some(half))?;
+    Ok(Some(half).filter(|half| state.is_alone(*half)))
 }
 
 impl Plan {
