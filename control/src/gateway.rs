@@ -18,7 +18,7 @@ mod stop;
 mod tests;
 mod unreachable;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dataplane::link::{Order, OrderId, Outcome, Report};
@@ -95,6 +95,8 @@ pub struct Gateway {
     /// By span.
     lines: Vec<LineWatch>,
     services: Vec<SpanService>,
+    /// The spans that go out of service with their last call.
+    draining: BTreeSet<SpanId>,
     alarm_hold: AlarmConfig,
     timers: Timers<Due>,
     execution_max: Duration,
@@ -179,6 +181,7 @@ impl Gateway {
             graceful_stop_max: mgcp.graceful_stop_max,
             lines: vec![LineWatch::default(); topology.spans.len()],
             services: Vec::new(),
+            draining: BTreeSet::new(),
             alarm_hold: config.alarms,
             timers: Timers::default(),
             transaction_max: mgcp.transaction_max,

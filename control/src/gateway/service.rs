@@ -86,12 +86,12 @@ impl Gateway {
 
     /// Spans whose last call has ended go out of service.
     pub(super) fn end_drained(&mut self, now: Instant) {
-        for index in 0..self.services.len() {
-            let span = SpanId(u16::try_from(index).expect("spans are counted in 16 bits"));
-            if matches!(self.services[index].state, State::Draining(_)) && self.is_idle(span) {
-                self.drained(now, span);
-            }
+        // After each input, but there is hardly ever one.
+        if self.draining.is_empty() {
+            return;
         }
+        let idle: Vec<_> = self.draining.iter().copied().filter(|span| self.is_idle(*span)).collect();
+        idle.into_iter().for_each(|span| self.drained(now, span));
     }
 
     /// A span goes out of service, whether its last call has ended or not.
@@ -136,6 +136,10 @@ impl Gateway {
         let before = std::mem::replace(&mut self.services[usize::from(span.0)].state, state);
         if let State::Draining(Some(timer)) = before {
             self.timers.cancel(timer);
+        }
+        match state {
+            State::Draining(_) => drop(self.draining.insert(span)),
+            State::In | State::Out => drop(self.draining.remove(&span)),
         }
     }
 

@@ -86,7 +86,7 @@ fn each_address_is_tried_max1_times_and_the_last_one_max2_times() {
     assert_eq!(count_to(&said, "192.0.2.2"), 1 + 5);
     assert!((1..=1 + 7).contains(&count_to(&said, "192.0.2.3")), "{said:?}");
     assert!(said.iter().all(|(.., at)| *at < Duration::from_secs(21)));
-    let ids: std::collections::BTreeSet<_> = said.iter().map(|(_, rsip, _)| transaction(rsip)).collect();
+    let ids: BTreeSet<_> = said.iter().map(|(_, rsip, _)| transaction(rsip)).collect();
     assert_eq!(ids.len(), 1, "it is one transaction");
 }
 
