@@ -87,7 +87,7 @@ counters! {
     EventsLost = "events_lost",
     /// Connections made.
     ConnectionsMade = "connections_made",
-    /// Connections ended because their span, or their other half, was lost.
+    /// Connections ended because their endpoint went out of service, or their other half was lost.
     ConnectionsLost = "connections_lost",
 }
 

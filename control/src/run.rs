@@ -236,35 +236,41 @@ impl Control {
         for (span, service) in self.reload.as_mut().map(Reload::poll).unwrap_or_default() {
             turn.gateway.handle(now, Input::Service { span, service });
         }
+        self.read_sockets(turn, now);
+        self.read_icmp(turn, now);
+        if turn.gateway.poll_timeout().is_some_and(|at| at <= now) {
+            turn.gateway.handle(now, Input::Timeout);
+        }
+    }
+
+    /// Reads what has come, and what the network has said of what was sent: of each a bounded part.
+    fn read_sockets(&mut self, turn: &mut Turn, now: Instant) {
         for (listener, ready) in self.listeners.iter().zip(&mut turn.ready) {
-            let was_ready = *ready;
+            if !*ready {
+                continue;
+            }
             for _ in 0..DATAGRAMS_PER_TURN {
-                if !*ready {
-                    break;
-                }
                 match listener.receive(&mut turn.inbox) {
                     Ok((len, path)) => {
                         self.counters.received += 1;
                         turn.gateway.handle(now, Input::Datagram { path, octets: &turn.inbox[..len] });
                     }
-                    Err(error) => {
-                        // An asynchronous error (a closed port's ICMP) does not empty the queue.
-                        *ready = error.kind() != io::ErrorKind::WouldBlock;
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        *ready = false;
+                        break;
                     }
+                    // An asynchronous error (a closed port's ICMP) does not empty the queue.
+                    Err(_) => {}
                 }
             }
             // They wake us like datagrams, and count against the same memory. What is left comes with the next.
-            for _ in 0..if was_ready { DATAGRAMS_PER_TURN } else { 0 } {
+            for _ in 0..DATAGRAMS_PER_TURN {
                 let Ok((len, remote)) = listener.receive_error(&mut turn.inbox) else { break };
                 self.counters.errors += 1;
                 if let Some(remote) = remote {
                     turn.gateway.handle(now, Input::Undelivered { remote, octets: &turn.inbox[..len] });
                 }
             }
-        }
-        self.read_icmp(turn, now);
-        if turn.gateway.poll_timeout().is_some_and(|at| at <= now) {
-            turn.gateway.handle(now, Input::Timeout);
         }
     }
 
