@@ -18,6 +18,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunArgs),
     Check(CheckArgs),
+    Defaults(DefaultsArgs),
     Demo(DemoArgs),
 }
 
@@ -35,7 +36,7 @@ pub(crate) enum Command {
     tollgate run --config /etc/tollgate.toml      as the file says\n  \
     RUST_LOG=debug tollgate run                   with a line for each command")]
 pub(crate) struct RunArgs {
-    /// The configuration file; without one, the defaults, which deploy/tollgate.toml spells out.
+    /// The configuration file; without one, what `tollgate defaults` prints.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -50,6 +51,13 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
+
+/// Prints every setting with its unit, range, default and reason, as a configuration file to start from.
+///
+/// As it stands, the file says what runs without one.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tollgate defaults > tollgate.toml")]
+pub(crate) struct DefaultsArgs {}
 
 /// Carries calls between simulated spans, over real sockets, and checks every octet.
 ///

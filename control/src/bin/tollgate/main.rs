@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Check(args) => check(&args),
+        Command::Defaults(_) => defaults(),
         Command::Demo(args) => demo::run(&args),
     };
     match done {
@@ -84,6 +85,16 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
         say(format_args!("  {subject:<8} {text}"));
     }
     Ok(())
+}
+
+/// `tollgate defaults`.
+fn defaults() -> Result<(), Failure> {
+    const FILE: &str = include_str!("../../../../deploy/tollgate.toml");
+    match std::io::stdout().write_all(FILE.as_bytes()) {
+        // Who has seen enough (`head`) has not been failed.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A configuration file, or all that is wrong with it.
