@@ -208,15 +208,15 @@ impl Caller {
             && self.sides.iter().all(|side| side.under_way.is_empty())
     }
 
-    /// What came of it, and the endpoints that no call is left on.
-    pub(crate) fn finish(mut self) -> (Tally, Vec<EndpointName>) {
+    /// What came of it.
+    pub(crate) fn finish(mut self) -> Tally {
         for side in &self.sides {
             let counters = side.agent.counters();
             self.tally.unanswered += side.under_way.len() as u64;
             self.tally.repeated += counters.repeated;
             self.tally.strays += counters.stray;
         }
-        (self.tally, self.free.into())
+        self.tally
     }
 
     /// When the last call is due.
@@ -437,8 +437,8 @@ mod tests {
             }
             now += MS;
         }
-        let (tally, free) = caller.finish();
-        (tally, free.len())
+        let free = caller.free.len();
+        (caller.finish(), free)
     }
 
     fn answer(command: &str) -> String {

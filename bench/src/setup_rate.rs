@@ -227,32 +227,20 @@ impl SetupRateArgs {
     fn trials(&self, target: &Target, operator: &Operator) -> Result<Vec<Trial>, Failure> {
         match self.calls_per_second.and_then(NonZeroU32::new) {
             None => self.search(target, operator),
-            Some(rate) => Ok(vec![self.one(target, rate, &mut self.endpoints()?, operator)?]),
+            Some(rate) => Ok(vec![self.one(target, rate, operator)?]),
         }
     }
 
     /// One rate, with other calls beside if there are to be some.
-    fn one(
-        &self,
-        target: &Target,
-        rate: NonZeroU32,
-        endpoints: &mut Vec<EndpointName>,
-        operator: &Operator,
-    ) -> Result<Trial, Failure> {
+    fn one(&self, target: &Target, rate: NonZeroU32, operator: &Operator) -> Result<Trial, Failure> {
         if self.beside > 0 {
-            return self.trial_beside(target, rate, endpoints, operator);
+            return self.trial_beside(target, rate, operator);
         }
-        run_on(HARNESS, self.cpu, || self.counted_trial(target, rate, endpoints, operator))
+        run_on(HARNESS, self.cpu, || self.counted_trial(target, rate, operator))
     }
 
     /// A trial while other calls stay up.
-    fn trial_beside(
-        &self,
-        target: &Target,
-        rate: NonZeroU32,
-        endpoints: &mut Vec<EndpointName>,
-        operator: &Operator,
-    ) -> Result<Trial, Failure> {
+    fn trial_beside(&self, target: &Target, rate: NonZeroU32, operator: &Operator) -> Result<Trial, Failure> {
         let load = self.load();
         let way =
             Way { gateway: target.gateway, local: target.local, process: target.process(), thread: BESIDE };
@@ -270,7 +258,7 @@ impl SetupRateArgs {
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
-                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, endpoints, operator)),
+                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, operator)),
                 Err(_) => Err("the calls beside did not come up".into()),
             };
             let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -283,17 +271,18 @@ impl SetupRateArgs {
 
     /// The highest rate that holds, and the lowest that did not, last.
     fn search(&self, target: &Target, operator: &Operator) -> Result<Vec<Trial>, Failure> {
-        let mut endpoints = self.endpoints()?;
         let (mut best, mut least_bad): (Option<Trial>, Option<Trial>) = (None, None);
         let mut search = Search::new(FIRST_RATE, RATE_MAX);
         while let Some(rate) = search.next().and_then(NonZeroU32::new) {
-            let mut trial = self.one(target, rate, &mut endpoints, operator)?;
-            if !self.holds(&trial) {
+            let mut trial = self.one(target, rate, operator)?;
+            if !self.short(&trial).is_empty() {
                 // Machines have hiccups; what a gateway cannot do, it cannot do twice.
-                trial = self.one(target, rate, &mut endpoints, operator)?;
+                trial = self.one(target, rate, operator)?;
             }
-            let holds = self.holds(&trial);
-            operator.tell(&format!("{rate} calls a second: {}", if holds { "held" } else { "not held" }));
+            let short = self.short(&trial);
+            let holds = short.is_empty();
+            let words = if holds { "held".to_owned() } else { format!("not held: {}", short.join("; ")) };
+            operator.tell(&format!("{rate} calls a second: {words}"));
             *(if holds { &mut best } else { &mut least_bad }) = Some(trial);
             search.found(rate.get(), holds);
         }
@@ -305,11 +294,10 @@ impl SetupRateArgs {
         &self,
         target: &Target,
         rate: NonZeroU32,
-        endpoints: &mut Vec<EndpointName>,
         operator: &Operator,
     ) -> Result<Trial, Failure> {
         let before = dropped_by(target)?;
-        let (mut trial, sockets) = self.trial(target, rate, endpoints, operator)?;
+        let (mut trial, sockets) = self.trial(target, rate, operator)?;
         trial.dropped = [sockets.dropped()?, dropped_by(target)? - before];
         Ok(trial)
     }
@@ -318,7 +306,6 @@ impl SetupRateArgs {
         &self,
         target: &Target,
         rate: NonZeroU32,
-        endpoints: &mut Vec<EndpointName>,
         operator: &Operator,
     ) -> Result<(Trial, Sockets), Failure> {
         let sockets = Sockets::bind(target, self.agents)?;
@@ -335,7 +322,8 @@ impl SetupRateArgs {
             terms: self.terms(),
             rtp: sink.local_addr()?,
         };
-        let caller = Caller::new(plan, agents, std::mem::take(endpoints));
+        // All of them each time: those that a rate that was too high has left hanging would be missed at a lower one.
+        let caller = Caller::new(plan, agents, self.endpoints()?);
         let threads = Threads::of(target)?;
         let mut sitting = Sitting::new(caller, sockets);
         sitting.run_until(plan.start + plan.warm_up, target, operator)?;
@@ -343,19 +331,13 @@ impl SetupRateArgs {
         sitting.run_until(sitting.caller.end(), target, operator)?;
         let (to, after) = (clock.now(), threads.usage()?);
         sitting.run_until(sitting.caller.end() + plan.hold + DRAIN_MAX, target, operator)?;
-        let (tally, free) = sitting.caller.finish();
-        *endpoints = free;
+        let tally = sitting.caller.finish();
         let (elapsed, costs) = (to.since(from), after - before);
         let trial = Trial { rate, tally, length: plan.length, elapsed, costs, dropped: [0; 2], beside: None };
         Ok((trial, sitting.sockets))
     }
 
-    /// Whether the gateway has kept up, as far as it was asked to, and the calls beside have lost nothing.
-    fn holds(&self, trial: &Trial) -> bool {
-        self.short(trial).is_empty()
-    }
-
-    /// In what a rate of a search falls short.
+    /// In what a rate of a search falls short, the calls beside it among that.
     fn short(&self, trial: &Trial) -> Vec<String> {
         let mut reasons = self.shortfalls(trial);
         let repeated = trial.tally.repeated;
