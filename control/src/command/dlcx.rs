@@ -64,8 +64,9 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         (Some(_), _) => return Err(ReturnCode::PROTOCOL_ERROR),
         (None, Some(_)) if check::ignores_call(command) => Which::All,
         (None, Some(call)) => {
-            if let ([id], true) = (&selected.endpoints[..], osmocom::is_theirs(&command.endpoint)) {
-                osmocom::has_connections(&state.endpoints[*id], call)?;
+            let is_one = selected.pattern.wildcard == Wildcard::None;
+            if is_one && osmocom::is_theirs(&command.endpoint) {
+                osmocom::has_connections(&state.endpoints[selected.endpoints[0]], call)?;
             }
             Which::OfCall(call)
         }

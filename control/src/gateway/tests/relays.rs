@@ -146,6 +146,7 @@ fn osmocoms_call_agents_get_the_codes_they_know() {
         ("DLCX rtpbridge/4@mgw", "C: 1\n", 515),
         ("DLCX rtpbridge/4@mgw", "", 250),
         ("DLCX rtpbridge/*@mgw", "C: 1\n", 250),
+        ("DLCX rtpbridge/[6]@mgw", "C: 1\n", 250),
         ("CRCX rtpbridge/05@mgw", "C: 1\nM: recvonly\n", 200),
         ("DLCX rtpbridge/5@mgw", "C: ffff\n", 516),
         ("DLCX rtpbridge/5@mgw", "C: 1\nI: ffff\n", 515),
