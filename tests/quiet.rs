@@ -31,7 +31,7 @@ use drivers::span::Block;
 use drivers::span::sim::{FarEnd, Play};
 use drivers::time::{Epoch, Instant};
 use tests::World;
-use tests::audio::{dialled, distinct};
+use tests::audio::{dialled, distinct, tones};
 
 thread_local! {
     static SEALED: Cell<bool> = const { Cell::new(false) };
@@ -131,6 +131,24 @@ fn ten_thousand_ticks_with_calls_coming_and_going_allocate_nothing() {
     assert_eq!(broken, 0, "a core allocated or freed in its tick; QUIET_BACKTRACE=1 shows where");
 }
 
+#[test]
+fn cancelling_echo_allocates_nothing() {
+    let span = "[[span]]\nfar_end = { kind = \"hybrid\", line = 2, loss_db = 6 }\n[[span]]\n";
+    let builder = World::builder(82).config("echo_cancellation = \"internal\"\n").around_tick(seal);
+    // The last to talk is a modem.
+    let answer: Vec<u8> = tones(Law::A, &[(&[2_100.0], 450)]);
+    let turned = answer.iter().map(|octet| octet ^ 0x80);
+    let said = [distinct(1, Law::A, 24_000), answer.iter().copied().chain(turned).collect()].concat();
+    let (builder, heard) = builder.spans(span).speaker(1, 1, &said);
+    let mut w = builder.build();
+    w.call("ds/e1-1/1", "ds/e1-2/1");
+    w.run_for(Duration::from_secs(6));
+    let heard = heard.octets_from(16_000).expect("the recording has room");
+    let silent = heard[..4_000].iter().filter(|octet| Law::A.decode(**octet).unsigned_abs() < 100).count();
+    assert!(silent > 3_900, "echo was cancelled: {silent} of 4,000 octets");
+    assert_eq!(broken(), 0, "a core allocated; QUIET_BACKTRACE=1 shows where");
+}
+
 /// Local connections of all DS0s of a span, and relays beside them.
 #[test]
 fn joining_ds0s_and_relaying_allocate_nothing() {
@@ -139,7 +157,7 @@ fn joining_ds0s_and_relaying_allocate_nothing() {
     let line = Line { carrier: Carrier::E1, law: Law::A };
     let pairs = 32 + 2 * RELAYS as usize;
     let limits = Limits { pairs, relays: pairs, jitter_buffer_octets: 2_048, orders: 256, observations: 16 };
-    let shape = SpanShape { id: SpanId(0), line, frames: 40 };
+    let shape = SpanShape { id: SpanId(0), line, frames: 40, echo: None };
     let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
     let stats = Arc::new(Stats::default());
     let mut engine = Engine::new(&limits, &[shape], 1, epoch, Arc::clone(&stats));
@@ -212,6 +230,7 @@ fn local_leg(mode: Mode, other: PortSlot) -> Leg {
         send_events: None,
         ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
         jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
+        has_echo: false,
         dscp: Dscp::EF,
     }
 }
@@ -222,7 +241,7 @@ fn listening_and_playing_allocate_nothing() {
     const TICKS: u64 = 2_000;
     let line = Line { carrier: Carrier::E1, law: Law::A };
     let limits = Limits { pairs: 1, relays: 0, jitter_buffer_octets: 2_048, orders: 128, observations: 256 };
-    let shape = SpanShape { id: SpanId(0), line, frames: 40 };
+    let shape = SpanShape { id: SpanId(0), line, frames: 40, echo: None };
     let epoch = Epoch { at: Instant::ZERO, unix_nanos: 0 };
     let stats = Arc::new(Stats::default());
     let mut engine = Engine::new(&limits, &[shape], 1, epoch, Arc::clone(&stats));

@@ -25,7 +25,7 @@ use dataplane::link::{
 use dataplane::mode::Mode;
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::stats::Stats;
-use dataplane::worker::{self, Parts, Recipe};
+use dataplane::worker::{self, Carried, Parts, Recipe};
 use drivers::line::{Carrier, Ds0, FRAME, Law, Line, SpanId, Timeslot};
 use drivers::net::uring::UringSockets;
 use drivers::net::{BoundSockets, Dscp, PortRange, PortSlot, Ports, Settings};
@@ -115,7 +115,14 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
     let calls = Arc::new(Calls::new(line));
     let span = Box::new(ProbeSpan { law: args.law.into(), calls: Arc::clone(&calls), block: 0 });
     let (epoch, stats) = (Clock.epoch(), Arc::new(Stats::default()));
-    let parts = Parts { limits, spans: vec![(SpanId(0), span)], seed: 1, epoch, stats, link };
+    let parts = Parts {
+        limits,
+        spans: vec![Carried { id: SpanId(0), echo: None, span }],
+        seed: 1,
+        epoch,
+        stats,
+        link,
+    };
     let make = move || UringSockets::new(sockets);
     let worker = worker::spawn(Recipe { core: 0, cpu: args.gateway_cpu, parts, sockets: make })?;
     let heard = run_on(HARNESS, args.cpu, || {
@@ -292,6 +299,7 @@ impl RtpPeer<'_> {
                 send_events: None,
                 ptime_ms: NonZeroU8::new(PTIMES_MS[place]).expect("none of them is 0"),
                 jitter,
+                has_echo: true,
                 dscp: Dscp::EF,
             },
         })

@@ -9,6 +9,8 @@ pub struct ExecutionId(pub u64);
 pub enum Part {
     /// Its law.
     Law,
+    /// Whether its echo is cancelled.
+    Echo,
     /// N
     Name,
     /// RED/NL
@@ -21,5 +23,5 @@ impl Part {
     /// How many there are.
     pub const N: usize = Self::ALL.len();
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Law, Self::Name, Self::List, Self::Heard];
+    pub const ALL: [Self; 5] = [Self::Law, Self::Echo, Self::Name, Self::List, Self::Heard];
 }

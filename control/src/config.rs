@@ -13,8 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
-use dataplane::link::{JitterBounds, Quality};
-use drivers::line::{Carrier, FRAMES_PER_SECOND, Law, Timeslot};
+use dataplane::link::{EchoSettings, JitterBounds, Quality};
+use drivers::line::{Carrier, FRAMES_PER_SECOND, Law, SpanId, Timeslot};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
@@ -50,6 +50,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// How the gateway cancels echo on a span, if it does.
+    pub fn echo(&self, span: SpanId) -> Option<EchoSettings> {
+        let is_ours = self.spans[usize::from(span.0)].echo_cancellation == EchoCancellation::Internal;
+        is_ours.then_some(self.media.echo)
+    }
+
     /// How many DS0s all spans have together.
     pub fn ds0s(&self) -> usize {
         self.spans.iter().map(|span| usize::from(span.carrier.timeslot_max())).sum()
@@ -295,8 +301,10 @@ pub struct MediaConfig {
     pub dscp: Dscp,
     /// How datagrams reach the network.
     pub driver: MediaDriver,
-    /// What `L: e:on` is answered.
+    /// Where echo is cancelled, unless a span says otherwise.
     pub echo_cancellation: EchoCancellation,
+    /// How the gateway does that itself.
+    pub echo: EchoSettings,
 }
 
 impl MediaConfig {
@@ -315,6 +323,7 @@ impl MediaConfig {
             dscp: Dscp::EF,
             driver: MediaDriver::Uring,
             echo_cancellation: EchoCancellation::External,
+            echo: EchoSettings { tail_ms: 64, suppresses: true, comforts: true },
         }
     }
 
@@ -372,6 +381,8 @@ pub enum EchoCancellation {
     External,
     /// Nowhere: `e:on` is refused.
     None,
+    /// In the gateway: `e:on` and `e:off` are obeyed.
+    Internal,
 }
 
 /// One media core.
@@ -396,6 +407,8 @@ pub struct SpanConfig {
     pub block_ms: u8,
     /// The media core that carries it, by place; chosen by load if `None`.
     pub core: Option<usize>,
+    /// Where its echo is cancelled, if anywhere.
+    pub echo_cancellation: EchoCancellation,
     /// What of it is in service.
     pub service: ServiceConfig,
     /// What drives it.
@@ -412,6 +425,7 @@ impl SpanConfig {
             law: Carrier::E1.usual_law(),
             block_ms: 5,
             core: None,
+            echo_cancellation: EchoCancellation::External,
             service: ServiceConfig::default(),
             driver: SpanDriver::Sim(SimConfig {
                 clock_ppm: 0.0,
@@ -492,6 +506,19 @@ pub enum FarEndConfig {
     },
     /// Silence.
     Idle,
+    /// A telephone behind a hybrid.
+    Hybrid {
+        /// Its line, by its number in ITU-T G.168 annex D: 2 to 9.
+        line: u8,
+        /// By how much its echo is fainter than what it hears, in dB (echo return loss).
+        loss_db: f64,
+        /// By how much it is later, in ms.
+        delay_ms: u8,
+        /// A WAV file of what is said there, over and over; silence if `None`.
+        play: Option<PathBuf>,
+        /// Where what it hears is written, as a file's far end does.
+        record: Option<PathBuf>,
+    },
 }
 
 /// The journal.

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use dataplane::link::{JitterBounds, Quality};
+use dataplane::link::{EchoSettings, JitterBounds, Quality};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
@@ -23,6 +23,7 @@ use self::reader::{Document, Section, Value};
 use crate::config::{
     AlarmConfig, CallAgentConfig, Config, CoreConfig, EchoCancellation, GatewayConfig, HostConfig,
     JournalConfig, LogConfig, MediaConfig, MediaDriver, MetricsConfig, MgcpConfig, RtpBridgeConfig,
+    SpanConfig,
 };
 use crate::endpoint::naming::Pattern;
 use crate::mgcp::name::{EntityName, Term};
@@ -66,7 +67,10 @@ fn read(document: &Document<'_>, base: &Path) -> Option<Config> {
     let rtpbridge = rtpbridge(root.section("rtpbridge"));
     let call_agents = root.sections("call_agent").unwrap_or_default().into_iter().map(call_agent).collect();
     let cores = root.sections("core").map_or(default.cores, |sections| cores(&root, sections));
-    let spans = spans::read(&mut root, base, cores.len()).unwrap_or(default.spans);
+    let echo_cancellation = media.echo_cancellation;
+    let as_usual =
+        || default.spans.into_iter().map(|span| SpanConfig { echo_cancellation, ..span }).collect();
+    let spans = spans::read(&mut root, base, cores.len(), echo_cancellation).unwrap_or_else(as_usual);
     let alarms = alarms(root.section("alarms"));
     let journal = journal(root.section("journal"), base);
     let metrics = metrics(root.section("metrics"), base);
@@ -308,11 +312,12 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
     let code_point = section.integer("dscp", 0..=63, default.dscp.tos() >> 2);
     let dscp = Dscp::new(code_point).expect("the range was checked");
     let driver = media_driver(section, default.driver);
-    let echo_cancellation = section.word(
-        "echo_cancellation",
-        &[("external", EchoCancellation::External), ("none", EchoCancellation::None)],
-        default.echo_cancellation,
-    );
+    let echo_cancellation = section.word("echo_cancellation", &ECHO_CANCELLATION, default.echo_cancellation);
+    let echo = EchoSettings {
+        tail_ms: section.integer("echo_tail_ms", 8..=128, default.echo.tail_ms),
+        suppresses: section.boolean("echo_suppression", default.echo.suppresses),
+        comforts: section.boolean("echo_comfort_noise", default.echo.comforts),
+    };
     MediaConfig {
         addresses,
         port_first,
@@ -325,8 +330,16 @@ fn media(section: &mut Section<'_>) -> MediaConfig {
         dscp,
         driver,
         echo_cancellation,
+        echo,
     }
 }
+
+/// Where echo can be cancelled.
+const ECHO_CANCELLATION: [(&str, EchoCancellation); 3] = [
+    ("external", EchoCancellation::External),
+    ("internal", EchoCancellation::Internal),
+    ("none", EchoCancellation::None),
+];
 
 fn rtpbridge(mut section: Section<'_>) -> RtpBridgeConfig {
     let endpoints = section.integer("endpoints", 0..=32_256, RtpBridgeConfig::default().endpoints);

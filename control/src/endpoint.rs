@@ -29,6 +29,7 @@ use drivers::net::{Dscp, PortSlot};
 use drivers::time::Instant;
 
 use crate::change::{ExecutionId, Part};
+use crate::config::EchoCancellation;
 use crate::mgcp::name::{CallId, ConnectionId};
 use crate::notified_entity::{Naming, NotifiedEntity};
 use crate::package::ability::Source;
@@ -63,6 +64,10 @@ pub struct Endpoint {
     pub law: Law,
     /// Its law unless a call agent says otherwise.
     pub line_law: Law,
+    /// Where its echo is cancelled, if anywhere.
+    pub echo: EchoCancellation,
+    /// Whether it is, if that is by the gateway: what `L: e:` has said last.
+    pub cancels_echo: bool,
     /// Why it is out of service; in service if `None`. Out of service it has no connections.
     pub outage: Option<Outage>,
     /// Its connections, oldest first.
@@ -264,13 +269,23 @@ impl Media {
 }
 
 impl Endpoint {
+    /// Notes whether its echo is to be cancelled; the order for that, if it is new and the gateway's to do.
+    pub fn set_cancels_echo(&mut self, is_wanted: bool) -> Option<(CoreId, Action)> {
+        let before = std::mem::replace(&mut self.cancels_echo, is_wanted);
+        let is_ours = self.echo == EchoCancellation::Internal && before != is_wanted;
+        let ds0 = self.ds0().filter(|_| is_ours)?;
+        Some((self.core, Action::CancelEcho { ds0, is_wanted }))
+    }
+
     /// An endpoint in service, without connections.
-    pub fn new(kind: Kind, core: CoreId, law: Law) -> Self {
+    pub fn new(kind: Kind, core: CoreId, law: Law, echo: EchoCancellation) -> Self {
         Self {
             kind,
             core,
             law,
             line_law: law,
+            echo,
+            cancels_echo: true,
             outage: None,
             connections: Vec::new(),
             codecs: Codecs::default(),
@@ -416,6 +431,7 @@ impl Connection {
                 adaptive: jitter.adaptive && agreed.send.codec != Codec::Clearmode,
                 ..jitter
             },
+            has_echo: agreed.send.codec != Codec::Clearmode && !matches!(self.media, Media::Local(_)),
             dscp: self.dscp,
         }
     }

@@ -79,7 +79,7 @@ impl NotifiedEntity {
             Part::Name => self.name.clone_from(&from.name),
             Part::List => self.list = from.list.clone(),
             Part::Heard => self.last = from.last,
-            Part::Law => {}
+            Part::Law | Part::Echo => {}
         }
     }
 

@@ -10,7 +10,7 @@ use dataplane::link::{JitterBounds, RelayId};
 use drivers::line::{Carrier, Law, SpanId};
 use drivers::net::{PortRange, Ports};
 
-use crate::config::{Config, MediaConfig, SpanConfig};
+use crate::config::{Config, EchoCancellation, MediaConfig, SpanConfig};
 
 /// One media core, by its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -46,6 +46,8 @@ pub struct SpanPlace {
     pub carrier: Carrier,
     /// The law of its channels.
     pub law: Law,
+    /// Where its echo is cancelled, if anywhere.
+    pub echo: EchoCancellation,
 }
 
 /// One relay in the topology.
@@ -119,6 +121,7 @@ impl Topology {
             slot: span.slot,
             carrier: span.carrier,
             law: span.law,
+            echo: span.echo_cancellation,
         });
         let ports = share_ports(&config.media, &loads);
         let relays = share_relays(config.rtpbridge.endpoints, &ports);

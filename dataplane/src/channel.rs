@@ -11,7 +11,7 @@ use crate::codec::g711;
 use crate::connection::Connection;
 use crate::dsp::transponder::Transponder;
 use crate::limits::CONNECTIONS_PER_ENDPOINT;
-use crate::link::{CircuitTest, DetectorSet, Observation, PlayId, ToneSpec};
+use crate::link::{CircuitTest, DetectorSet, Leg, Observation, PlayId, ToneSpec};
 use crate::mode::{Circuit, Mix, Mode, Places, Sources};
 use crate::reports::Reports;
 use crate::station::Station;
@@ -29,6 +29,8 @@ pub(crate) struct Channel {
     pairs: [Option<u32>; CONNECTIONS_PER_ENDPOINT],
     /// Whether a tone is played to the line.
     is_playing: bool,
+    /// Whether echo is to be cancelled, where there is any.
+    pub cancels_echo: bool,
     /// Whether what comes from the line is kept from the connections: a digit that is withheld.
     is_withheld: bool,
     /// What the circuit is used for whatever its connections want.
@@ -47,6 +49,7 @@ impl Channel {
             mix: Mix::IDLE,
             pairs: [None; CONNECTIONS_PER_ENDPOINT],
             is_playing: false,
+            cancels_echo: true,
             is_withheld: false,
             test: None,
             station: None,
@@ -275,6 +278,19 @@ impl Channel {
     /// Whether the line is listened to.
     pub(crate) fn is_watched(&self) -> bool {
         self.station.as_ref().is_some_and(|station| !station.ear.is_idle())
+    }
+
+    /// Whether there is echo to be cancelled: somebody hears the line, all that hear it or are heard there are
+    /// voices from a network, and nobody tests it.
+    pub(crate) fn has_echo<'a>(&self, leg: impl Fn(usize) -> &'a Leg) -> bool {
+        let is_heard = |place: usize| self.mix.to_connection[place].circuit;
+        let mut users =
+            self.connections().filter(|(place, _)| is_heard(*place) || self.mix.to_circuit.has(*place));
+        self.cancels_echo
+            && self.mix.circuit == Circuit::Open
+            && self.connections().any(|(place, _)| is_heard(place))
+            && users.all(|(_, pair)| leg(pair).has_echo)
+            && !self.station.as_ref().is_some_and(|station| station.ear.tests())
     }
 
     /// Whether some connection is sent something; `is_playing` says of a pair whether a tone is.

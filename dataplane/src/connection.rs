@@ -591,5 +591,6 @@ const IDLE: Leg = Leg {
     send_events: None,
     ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
     jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
+    has_echo: false,
     dscp: Dscp::EF,
 };

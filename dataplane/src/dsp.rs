@@ -3,7 +3,9 @@
 pub mod call_tones;
 pub mod concealment;
 pub mod dtmf;
+pub mod echo_canceller;
 pub mod fax_preamble;
+pub mod fourier;
 pub mod octet_run;
 pub mod player;
 pub mod steady_tone;

@@ -22,6 +22,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::channel::{Channel, Rows};
 use crate::connection::{Collision, Connection};
+use crate::dsp::echo_canceller::{EchoCanceller, EchoSettings};
 use crate::gear::Gear;
 use crate::limits::{Limits, ORDERS_PER_TICK};
 use crate::link::{
@@ -45,6 +46,8 @@ pub struct SpanShape {
     pub line: Line,
     /// Frames in each of its blocks.
     pub frames: usize,
+    /// How echo from it is cancelled, if it is.
+    pub echo: Option<EchoSettings>,
 }
 
 /// One core's channels and connections.
@@ -80,6 +83,10 @@ struct Trunk {
     feeds: u32,
     /// Timeslots whose line is listened to.
     watches: u32,
+    /// Timeslots whose echo is cancelled.
+    cancels: u32,
+    /// Of timeslot 1 and up, if the span has any.
+    cancellers: Box<[EchoCanceller]>,
     /// Timeslots whose row in `tx` is not known to be silence.
     unsilenced: u32,
     /// Octets of each timeslot taken so far: the media's clock.
@@ -132,6 +139,7 @@ impl Engine {
             Action::Disconnect { port } => self.disconnect(now, port, &mut gear),
             Action::Survey { port } => self.survey(port),
             Action::Encode { ds0, law } => self.encode(ds0, law),
+            Action::CancelEcho { ds0, is_wanted } => self.cancel_echo(ds0, is_wanted),
             Action::Watch { side, detectors } => self.watch(side, detectors, &mut gear),
             Action::Supervise { port, wanted } => self.supervise(now, port, wanted),
             Action::Test { ds0, test } => self.test(ds0, test, &mut gear),
@@ -182,6 +190,10 @@ impl Engine {
                 set(&mut trunk.plays, 1 << timeslot.index(), channel.plays());
             }
         }
+        for timeslot in timeslots(trunk.cancels) {
+            let law = channels[timeslot.index()].law;
+            trunk.cancellers[canceller(timeslot)].play(law, tx.timeslot(timeslot));
+        }
     }
 
     /// Takes what came from the line. [`transmit`](Self::transmit) is to be called before the next
@@ -190,15 +202,19 @@ impl Engine {
         let Self { spans, channels, connections, rows, outbox, reports, .. } = self;
         let trunk = &mut spans[span];
         let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
+        for timeslot in timeslots(trunk.cancels) {
+            let law = channels[timeslot.index()].law;
+            trunk.cancellers[canceller(timeslot)].hear(law, rx.timeslot(timeslot));
+        }
         for timeslot in timeslots(trunk.watches) {
             let side = trunk.line(timeslot);
             let channel = &mut channels[timeslot.index()];
-            let rx = rx.timeslot(timeslot);
+            let rx = trunk.heard(rx, timeslot);
             channel.hear(trunk.clock, connections, rx, |what, ago| reports.observed(side, now, what, ago));
         }
         for timeslot in timeslots(trunk.feeds) {
             let channel = &channels[timeslot.index()];
-            let rx = rx.timeslot(timeslot);
+            let rx = trunk.heard(rx, timeslot);
             channel.feed((now, trunk.clock), connections, rows, rx, reports, |pair| outbox.ready(pair));
             set(
                 &mut trunk.feeds,
@@ -273,6 +289,9 @@ impl Engine {
         self.channels[index].equip(&mut gear.station);
         self.reporting.open(now, pair, identity, &mut self.rng);
         self.outbox.mark(port, leg.dscp);
+        if self.channels[index].connections().next().is_none() {
+            self.spans[index / TIMESLOTS_MAX].forget_echo(index % TIMESLOTS_MAX);
+        }
         self.channels[index].attach(pair as u32);
         self.remix(index);
         Outcome::Done
@@ -328,6 +347,13 @@ impl Engine {
             }
             self.spans[index / TIMESLOTS_MAX].unsilenced |= 1 << (index % TIMESLOTS_MAX);
         }
+        Outcome::Done
+    }
+
+    fn cancel_echo(&mut self, ds0: Ds0, is_wanted: bool) -> Outcome {
+        let index = self.channel_index(ds0);
+        self.channels[index].cancels_echo = is_wanted;
+        self.settle(index);
         Outcome::Done
     }
 
@@ -430,6 +456,8 @@ impl Engine {
         set(&mut trunk.plays, bit, channel.plays());
         set(&mut trunk.feeds, bit, channel.feeds(|pair| connections[pair].is_playing()));
         set(&mut trunk.watches, bit, channel.is_watched());
+        let cancels = !trunk.cancellers.is_empty() && channel.has_echo(|pair| &connections[pair].leg);
+        set(&mut trunk.cancels, bit, cancels);
     }
 
     fn receive_rtcp(&mut self, pair: usize, from: SocketAddr, arrived: Instant, octets: &[u8]) {
@@ -537,6 +565,13 @@ impl Engine {
     }
 }
 
+impl SpanShape {
+    fn cancellers(&self) -> Box<[EchoCanceller]> {
+        let Some(echo) = self.echo else { return Box::new([]) };
+        self.line.carrier.timeslots().map(|_| EchoCanceller::new(echo, self.frames)).collect()
+    }
+}
+
 impl Trunk {
     fn new(shape: &SpanShape) -> Self {
         let unsilenced = shape.line.carrier.timeslots().fold(0, |set, timeslot| set | 1 << timeslot.index());
@@ -546,9 +581,26 @@ impl Trunk {
             plays: 0,
             feeds: 0,
             watches: 0,
+            cancels: 0,
+            cancellers: shape.cancellers(),
             unsilenced,
             clock: 0,
             clocked_at: Instant::ZERO,
+        }
+    }
+
+    /// What came from a timeslot, without echo if it is cancelled there.
+    fn heard<'a>(&'a self, rx: &'a Block, timeslot: Timeslot) -> &'a [u8] {
+        if self.cancels & 1 << timeslot.index() == 0 {
+            return rx.timeslot(timeslot);
+        }
+        self.cancellers[canceller(timeslot)].clean(rx.frames())
+    }
+
+    /// Another call begins on a timeslot.
+    fn forget_echo(&mut self, timeslot: usize) {
+        if let Some(canceller) = self.cancellers.get_mut(timeslot - 1) {
+            canceller.restart();
         }
     }
 
@@ -556,6 +608,11 @@ impl Trunk {
     const fn line(&self, timeslot: Timeslot) -> Side {
         Side::Line(Ds0 { span: self.id, timeslot })
     }
+}
+
+/// The place of a timeslot's canceller: timeslot 0 carries nothing, and has none.
+const fn canceller(timeslot: Timeslot) -> usize {
+    timeslot.index() - 1
 }
 
 /// Where in ptime a channel's packets end: whole blocks apart, so that of any run of timeslots as many

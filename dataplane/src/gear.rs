@@ -41,6 +41,7 @@ impl Gear {
             | Action::Disconnect { .. }
             | Action::Survey { .. }
             | Action::Encode { .. }
+            | Action::CancelEcho { .. }
             | Action::Supervise { .. }
             | Action::Stop { .. } => Self::default(),
         }

@@ -19,6 +19,7 @@ pub use self::leg::{
 };
 pub use self::ring::{ControlEnd, CoreEnd, pair};
 pub use crate::codec::Codec;
+pub use crate::dsp::echo_canceller::EchoSettings;
 pub use crate::mode::Mode;
 pub use crate::observation::{
     CheckTone, DetectorSet, Digit, DigitSet, MediaEvent, Milliwatt, Observation, Sound,
@@ -95,6 +96,14 @@ pub enum Action {
         ds0: Ds0,
         /// Its law from now on.
         law: Law,
+    },
+    /// Has the echo of a DS0 cancelled, as it is unless ordered otherwise, or left alone. Where its span has no
+    /// cancellers, nothing comes of it.
+    CancelEcho {
+        /// The DS0.
+        ds0: Ds0,
+        /// Whether it is to be cancelled.
+        is_wanted: bool,
     },
     /// Listens for these, and for nothing else any more.
     Watch {

@@ -189,6 +189,12 @@ impl Ear {
             && self.dtmf.suspected().is_some_and(|digit| self.set.withholds(digit))
     }
 
+    /// Whether it is listened for the tones or octets of a test, which must come back as they were sent.
+    pub(crate) const fn tests(&self) -> bool {
+        let tones = DetectorSet::CHECK.with(DetectorSet::MILLIWATT).with(DetectorSet::TEST_PROGRESS);
+        self.set.has(tones.with(DetectorSet::OCTET))
+    }
+
     /// Whether nothing is listened for.
     pub(crate) const fn is_idle(&self) -> bool {
         self.set.with(self.own).is_empty()

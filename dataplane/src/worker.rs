@@ -19,6 +19,7 @@ use drivers::span::{Block, Span};
 use drivers::time::{Clock, Epoch, Instant};
 use hdrhistogram::Histogram;
 
+use crate::dsp::echo_canceller::EchoSettings;
 use crate::engine::{Engine, SpanShape};
 use crate::limits::{Limits, ORDERS_PER_TICK};
 use crate::link::CoreEnd;
@@ -29,7 +30,7 @@ pub struct Parts {
     /// The sizes of its tables.
     pub limits: Limits,
     /// The spans it carries.
-    pub spans: Vec<(SpanId, Box<dyn Span>)>,
+    pub spans: Vec<Carried>,
     /// Where its chance comes from.
     pub seed: u64,
     /// What wall time is.
@@ -38,6 +39,16 @@ pub struct Parts {
     pub stats: Arc<Stats>,
     /// Its end of the ring pair.
     pub link: CoreEnd,
+}
+
+/// A span as a worker is given it.
+pub struct Carried {
+    /// Its id.
+    pub id: SpanId,
+    /// How echo from it is cancelled, if it is.
+    pub echo: Option<EchoSettings>,
+    /// The span itself.
+    pub span: Box<dyn Span>,
 }
 
 /// One core's engine with all that it moves octets between.
@@ -69,10 +80,15 @@ impl<N: RtpSockets> Worker<N> {
         let Parts { limits, spans, seed, epoch, stats, link } = parts;
         let shapes: Vec<SpanShape> = spans
             .iter()
-            .map(|(id, span)| SpanShape { id: *id, line: span.line(), frames: span.frames() })
+            .map(|Carried { id, echo, span }| SpanShape {
+                id: *id,
+                line: span.line(),
+                frames: span.frames(),
+                echo: *echo,
+            })
             .collect();
         let engine = Engine::new(&limits, &shapes, seed, epoch, Arc::clone(&stats));
-        let spans: Box<[_]> = spans.into_iter().map(|(_, span)| Attached::new(span)).collect();
+        let spans: Box<[_]> = spans.into_iter().map(|carried| Attached::new(carried.span)).collect();
         let turns = vec![(Instant::ZERO, 0); spans.len()].into();
         Self { engine, sockets, spans, turns, link, stats, lateness: histogram() }
     }

@@ -10,6 +10,7 @@ mod rfc3435_audit;
 mod rfc3435_configuration;
 mod rfc3435_connections;
 mod rfc3435_deletion;
+mod rfc3435_echo;
 mod rfc3435_example_events;
 mod rfc3435_examples;
 mod rfc3435_grammar;

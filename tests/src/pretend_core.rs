@@ -101,6 +101,7 @@ impl PretendCore {
             }
             Action::Encode { .. }
             | Action::Test { .. }
+            | Action::CancelEcho { .. }
             | Action::Watch { side: Side::Line(_), .. }
             | Action::Play { side: Side::Line(_), .. }
             | Action::Stop { side: Side::Line(_), .. } => {}

@@ -14,12 +14,12 @@ use control::replay::{ReplayError, replay};
 use control::topology::{CoreId, Topology};
 use dataplane::link::{self, ControlEnd, Order, Report};
 use dataplane::stats::{Counter, Stats};
-use dataplane::worker::{Parts, Worker};
+use dataplane::worker::{Carried, Parts, Worker};
 use drivers::line::{Line, SpanId, Timeslot};
 use drivers::net::sim::{SimEndpoint, SimNet, SimSockets};
-use drivers::span::Span;
 use drivers::span::sim::{
-    CableEnd, FarEnd, Pattern, Play, PrbsResult, Recording, SimScript, SimSettings, SimSpan, cable,
+    CableEnd, EchoPath, FarEnd, LineModel, Pattern, Play, PrbsResult, Recording, SimScript, SimSettings,
+    SimSpan, cable,
 };
 use drivers::time::{Epoch, Instant};
 
@@ -259,7 +259,7 @@ impl World {
         for (core, ports) in topology.ports.iter().enumerate() {
             let limits = topology.limits(CoreId(core as u16), &config.media.jitter);
             let (end, link) = link::pair(&limits, Box::new(|| {}));
-            let mut spans: Vec<(SpanId, Box<dyn Span>)> = Vec::new();
+            let mut spans = Vec::new();
             for place in topology.spans.iter().filter(|place| place.core == CoreId(core as u16)) {
                 let index = usize::from(place.span.0);
                 let sim = simulated(&config.spans[index]);
@@ -275,7 +275,8 @@ impl World {
                 };
                 let span = SimSpan::new(&settings, std::mem::take(&mut cables[index]), far_end);
                 self.scripts.push(span.script());
-                spans.push((place.span, Box::new(span)));
+                let echo = config.echo(place.span);
+                spans.push(Carried { id: place.span, echo, span: Box::new(span) });
             }
             let stats = Arc::new(Stats::default());
             let seed = self.seed ^ core as u64;
@@ -589,7 +590,14 @@ fn far_end(config: &FarEndConfig) -> FarEnd {
             FarEnd::Prbs { pattern, result: Arc::default() }
         }
         FarEndConfig::Idle | FarEndConfig::Cable { .. } => FarEnd::Idle,
-        FarEndConfig::File { .. } => panic!("a world has no files: use `speaker`"),
+        FarEndConfig::Hybrid { line, loss_db, delay_ms, play: None, record: None } => {
+            let model = LineModel::ALL[usize::from(line) - 2];
+            let echo = EchoPath::new(model, loss_db, usize::from(delay_ms) * 8);
+            FarEnd::Hybrid { echo, talker: Play::Nothing, record: None }
+        }
+        FarEndConfig::File { .. } | FarEndConfig::Hybrid { .. } => {
+            panic!("a world has no files: use `speaker`")
+        }
     }
 }
 

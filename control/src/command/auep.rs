@@ -76,7 +76,7 @@ pub fn answer(state: &State, command: &Command<'_>) -> Result<Vec<u8>, ReturnCod
 fn text(state: &State, endpoint: &Endpoint, item: InfoCode<'_>) -> Option<String> {
     let Control { notify, signals, .. } = &endpoint.control;
     Some(match item {
-        InfoCode::Capabilities => capabilities(state, endpoint.kind),
+        InfoCode::Capabilities => capabilities(state, endpoint),
         InfoCode::RequestedEvents => asked_for(notify.requested()),
         InfoCode::SignalRequests => {
             Events(signals.audited().map(|signal| signal.asked.clone()).collect()).to_string()
@@ -213,9 +213,10 @@ pub fn reason(outage: Option<Outage>) -> Reason<'static> {
 
 /// The value of A (RFC 3435 §3.2.2.3): what is not there is not supported, but for what is supported
 /// unless it is denied.
-fn capabilities(state: &State, kind: Kind) -> String {
+fn capabilities(state: &State, endpoint: &Endpoint) -> String {
+    let kind = endpoint.kind;
     let mut text = match kind {
-        Kind::Ds0(_) => ds0_capabilities(state),
+        Kind::Ds0(_) => ds0_capabilities(state, endpoint.echo),
         // Whatever codec it is, a relay passes it on; that cannot be said, so none is named.
         Kind::Relay(_) => "t:1, nt:IN".to_owned(),
         Kind::Gateway => return String::new(),
@@ -228,9 +229,9 @@ fn capabilities(state: &State, kind: Kind) -> String {
     text
 }
 
-fn ds0_capabilities(state: &State) -> String {
-    let echo = match state.settings.echo_cancellation {
-        EchoCancellation::External => "on",
+fn ds0_capabilities(state: &State, echo: EchoCancellation) -> String {
+    let echo = match echo {
+        EchoCancellation::External | EchoCancellation::Internal => "on",
         EchoCancellation::None => "off",
     };
     let mut text =

@@ -175,6 +175,7 @@ pub fn common(
         naming: redirect::naming(packages, parameters)?,
         asked,
         law: law(command)?,
+        echo: None,
         resets: redirect::resets(packages, parameters)?,
         lockstep: redirect::lockstep(packages, parameters)?,
     })

@@ -115,6 +115,7 @@ impl<'a> Commit<'a> {
         common.change(endpoint, execution);
         let (core, ds0, law) = (endpoint.core, endpoint.ds0(), endpoint.law);
         let law_before = before.law;
+        let echo = common.echo.and_then(|is_wanted| endpoint.set_cancels_echo(is_wanted));
         self.can_undo(Undo::Endpoint(id, Box::new(before)));
         self.configures |= common.law.is_some();
         self.lockstep = common.lockstep;
@@ -122,6 +123,9 @@ impl<'a> Commit<'a> {
             && let Some(ds0) = ds0
         {
             self.order(core, Action::Encode { ds0, law });
+        }
+        if let Some((core, action)) = echo {
+            self.order(core, action);
         }
     }
 
@@ -164,6 +168,8 @@ pub struct Common {
     pub asked: Option<Arc<Asked>>,
     /// The law that B gives.
     pub law: Option<Law>,
+    /// Whether echo is cancelled from now on.
+    pub echo: Option<bool>,
     /// RED/R: all that goes on at the endpoints ends first.
     pub resets: bool,
     /// LCK/LST: after how long lockstep is reported from now on.
@@ -191,6 +197,7 @@ impl Common {
         notified.take(&self.naming);
         let sets = [
             (Part::Law, law.is_some()),
+            (Part::Echo, self.echo.is_some()),
             (Part::Name, self.naming.name.is_some()),
             (Part::List, self.naming.list.is_some()),
             (Part::Heard, is_heard),
@@ -208,7 +215,8 @@ impl Common {
             starts + endpoint.control.playing.len() + watches
         });
         let ends = if self.resets { endpoint.connections.len() + endpoint.control.playing.len() } else { 0 };
-        usize::from(self.resets || self.law.is_some_and(|law| law != endpoint.law)) + signals + ends
+        let encodes = self.resets || self.law.is_some_and(|law| law != endpoint.law);
+        usize::from(encodes) + usize::from(self.echo.is_some()) + signals + ends
     }
 
     /// Checks that an endpoint, whose connections will be these, can grant the notification request.

@@ -64,7 +64,12 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let call = parameters.call.ok_or(ReturnCode::PROTOCOL_ERROR)?;
     let mode = check::mode(parameters.mode.ok_or(ReturnCode::PROTOCOL_ERROR)?)?;
     let id = state.next_connection();
-    let common = check::common(state, path, command, Some(id))?;
+    let mut common = check::common(state, path, command, Some(id))?;
+    // RFC 3435 §2.3.5: the first connection has echo cancelled unless it says otherwise; with others there it
+    // is left as it is.
+    let is_first = state.endpoints[endpoint].connections.is_empty() || common.resets;
+    let asked = parameters.local_options.as_ref().and_then(|options| options.echo_cancellation);
+    common.echo = asked.or(is_first.then_some(true));
     check::in_service(state, endpoint)?;
     let remote = command.descriptions.first().copied();
     // RFC 3435 §2.3.5: a second endpoint comes instead of a remote description.
@@ -93,14 +98,14 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     Ok(Plan { new, second, common })
 }
 
-/// Whether the rings have room for what is ordered: three orders at most for each connection, and one for
-/// the half that the new one is joined to.
+/// Whether the rings have room for what is ordered: three orders at most for each connection, one for the echo
+/// of a second endpoint, and one for the half that the new one is joined to.
 fn has_room(state: &State, new: &New, second: Option<&New>, common: &Common) -> bool {
     let first = &state.endpoints[new.endpoint];
     let mut orders = vec![(first.core, 3 + common.orders(first))];
     orders.extend(second.map(|second| {
         let endpoint = &state.endpoints[second.endpoint];
-        (endpoint.core, 3 + endpoint.control.playing.len())
+        (endpoint.core, 4 + endpoint.control.playing.len())
     }));
     orders.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
     let all_of = |core| orders.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();
@@ -126,8 +131,8 @@ impl New {
         n: usize,
     ) -> Result<Self, ReturnCode> {
         let Wanted { call, mode, said, ignores_call } = wanted;
-        let Endpoint { kind, core, connections, .. } = &state.endpoints[endpoint];
-        let check = |options| options::check(&state.settings, *kind, options);
+        let Endpoint { core, connections, .. } = &state.endpoints[endpoint];
+        let check = |options| options::check(&state.endpoints[endpoint], options);
         let dscp = said.options.map(check).transpose()?.flatten();
         let agreed = Agreed::plan(state, endpoint, said, None)?;
         agreed.half().map_or(Ok(()), |half| state.can_join(half, None))?;
@@ -266,6 +271,12 @@ impl Plan {
         let mut reply_second = None;
         if let Some(second) = second {
             commit.involve(second.endpoint);
+            let other = &mut commit.state.endpoints[second.endpoint];
+            if other.connections.is_empty()
+                && let Some((core, action)) = other.set_cancels_echo(true)
+            {
+                commit.order(core, action);
+            }
             let specific = second.specific.clone();
             let other = second.make(commit);
             commit.join(made, other);

@@ -122,6 +122,9 @@ impl State {
             let (core, law) = (endpoint.core, endpoint.law);
             self.orders.push(core, Action::Encode { ds0, law }, None);
         }
+        if let Some((core, action)) = self.endpoints[id].set_cancels_echo(now.cancels_echo) {
+            self.orders.push(core, action, None);
+        }
     }
 
     fn restore(&mut self, id: EndpointId, before: Connection) {

@@ -49,7 +49,8 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         _ => return Err(ReturnCode::PROTOCOL_ERROR),
     };
     let mode = parameters.mode.map(check::mode).transpose()?;
-    let common = check::common(state, path, command, Some(id))?;
+    let mut common = check::common(state, path, command, Some(id))?;
+    common.echo = parameters.local_options.as_ref().and_then(|options| options.echo_cancellation);
     check::in_service(state, endpoint)?;
     let before = state.endpoints[endpoint].connection(id).ok_or(ReturnCode::CONNECTION_UNKNOWN)?;
     check::of_call(&state.endpoints[endpoint], command, before, call)?;
@@ -69,10 +70,9 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let described =
         |connection| if connection == id { Some(after.remote.is_some()) } else { as_is(connection) };
     common.check(state, endpoint, &described)?;
-    let kind = state.endpoints[endpoint].kind;
     let options = parameters.local_options.as_ref();
     if let Some(options) = options {
-        after.dscp = options::check(&state.settings, kind, options)?.unwrap_or(before.dscp);
+        after.dscp = options::check(&state.endpoints[endpoint], options)?.unwrap_or(before.dscp);
         after.options.merge(options);
     }
     let law = common.law.unwrap_or(state.endpoints[endpoint].law);

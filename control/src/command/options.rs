@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::state::Settings;
 use crate::config::EchoCancellation;
-use crate::endpoint::Kind;
+use crate::endpoint::{Endpoint, Kind};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{GainControl, LocalConnectionOptions};
 use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate, relay_packet_time};
@@ -18,16 +18,13 @@ use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate, relay_packe
 /// # Errors
 /// 532 for a value that cannot be had, 541 for an option that cannot be had at all, 525 and 518 for
 /// extensions.
-pub fn check(
-    settings: &Settings,
-    kind: Kind,
-    options: &LocalConnectionOptions<'_>,
-) -> Result<Option<Dscp>, ReturnCode> {
-    let has_line = matches!(kind, Kind::Ds0(_));
-    let cancels = has_line && settings.echo_cancellation == EchoCancellation::External;
+pub fn check(endpoint: &Endpoint, options: &LocalConnectionOptions<'_>) -> Result<Option<Dscp>, ReturnCode> {
+    let has_line = matches!(endpoint.kind, Kind::Ds0(_));
+    let cancels = has_line && endpoint.echo != EchoCancellation::None;
     let asks_otherwise = [
-        // The gateway itself cancels no echo, so "off" is always honoured; "on" is the line's own
-        // equipment's to honour, if there is any.
+        // "off" is honoured by what the gateway does itself, which is all that the option can mean: the
+        // line's own equipment is not its to switch, and by ITU-T G.168 lets data through by itself. "on" is
+        // that equipment's to honour, or the gateway's.
         options.echo_cancellation == Some(true) && !cancels,
         options.silence_suppression == Some(true),
         options.gain_control.is_some_and(|gain| gain != GainControl::Decibels(0)),

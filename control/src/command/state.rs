@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use super::execution::Execution;
 use super::undo::Undo;
 use crate::change::ExecutionId;
-use crate::config::{Config, EchoCancellation};
+use crate::config::Config;
 use crate::endpoint::EndpointId;
 use crate::endpoint::naming::{Called, Form, Named};
 use crate::endpoint::table::Table;
@@ -80,8 +80,6 @@ pub struct Settings {
     pub quality: Quality,
     /// The mark on RTP unless asked otherwise.
     pub dscp: Dscp,
-    /// Where echo is cancelled.
-    pub echo_cancellation: EchoCancellation,
     /// How long a connection has lasted when that is long (RFC 3660 §2.1).
     pub long_connection: Duration,
 }
@@ -195,7 +193,6 @@ impl Settings {
             jitter: config.media.jitter,
             quality: config.media.quality,
             dscp: config.media.dscp,
-            echo_cancellation: config.media.echo_cancellation,
             long_connection: config.mgcp.long_connection,
         }
     }

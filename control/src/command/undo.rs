@@ -25,6 +25,8 @@ pub enum Undo {
 pub struct Configured {
     /// Its law.
     pub law: Law,
+    /// Whether its echo is cancelled.
+    pub cancels_echo: bool,
     /// Whom it notifies.
     pub(super) notified: NotifiedEntity,
     /// Which commands have set that.
@@ -35,13 +37,21 @@ impl Configured {
     /// As an endpoint is.
     pub fn of(endpoint: &Endpoint) -> Self {
         let Control { notified, set_by, .. } = &endpoint.control;
-        Self { law: endpoint.law, notified: notified.clone(), set_by: *set_by }
+        Self {
+            law: endpoint.law,
+            cancels_echo: endpoint.cancels_echo,
+            notified: notified.clone(),
+            set_by: *set_by,
+        }
     }
 
     /// Takes one thing from another.
     pub(super) fn restore(&mut self, part: Part, from: &Self) {
         if part == Part::Law {
             self.law = from.law;
+        }
+        if part == Part::Echo {
+            self.cancels_echo = from.cancels_echo;
         }
         self.notified.restore(part, &from.notified);
         self.set_by[part as usize] = from.set_by[part as usize];

@@ -7,7 +7,9 @@ use drivers::line::{Carrier, Law, Timeslot};
 use drivers::wav::Wav;
 
 use super::reader::{Section, Value};
-use crate::config::{FarEndConfig, Service, ServiceConfig, SimConfig, SpanConfig, SpanDriver};
+use crate::config::{
+    EchoCancellation, FarEndConfig, Service, ServiceConfig, SimConfig, SpanConfig, SpanDriver,
+};
 
 /// The most spans: 260 E1s are 8,060 DS0s, and a span's place fits 16 bits many times over.
 const SPANS_MAX: usize = 1_024;
@@ -16,7 +18,12 @@ const SPANS_MAX: usize = 1_024;
 const NUMBER_MAX: u32 = 65_535;
 
 /// The spans of the file, or `None` if it has none.
-pub(super) fn read(root: &mut Section<'_>, base: &Path, cores: usize) -> Option<Vec<SpanConfig>> {
+pub(super) fn read(
+    root: &mut Section<'_>,
+    base: &Path,
+    cores: usize,
+    echo: EchoCancellation,
+) -> Option<Vec<SpanConfig>> {
     let mut tables = Vec::new();
     let mut spans: Vec<Placed> = Vec::new();
     for mut section in root.sections("span")? {
@@ -24,7 +31,8 @@ pub(super) fn read(root: &mut Section<'_>, base: &Path, cores: usize) -> Option<
         let before = spans.iter().rfind(|span| span.config.slot == slot);
         let next = before.map_or(1, |before| before.config.number + 1);
         let source = tables.len();
-        spans.extend(table(&mut section, base, cores, slot, next, source));
+        let usual = Usual { cores, echo, slot, number: next };
+        spans.extend(table(&mut section, base, usual, source));
         tables.push(section);
     }
     if spans.is_empty() || spans.len() > SPANS_MAX {
@@ -57,16 +65,23 @@ struct Lead {
     to: u32,
 }
 
-/// The spans one table stands for.
-fn table(
-    section: &mut Section<'_>,
-    base: &Path,
+/// What a table's settings depend on.
+#[derive(Clone, Copy)]
+struct Usual {
+    /// Media cores.
     cores: usize,
+    /// Where echo is cancelled unless the table says otherwise.
+    echo: EchoCancellation,
+    /// Its slot.
     slot: Option<u32>,
-    next: u32,
-    source: usize,
-) -> Vec<Placed> {
-    let number = section.integer("number", 1..=NUMBER_MAX, next.min(NUMBER_MAX));
+    /// Its number unless it says otherwise.
+    number: u32,
+}
+
+/// The spans one table stands for.
+fn table(section: &mut Section<'_>, base: &Path, usual: Usual, source: usize) -> Vec<Placed> {
+    let Usual { cores, echo, slot, number } = usual;
+    let number = section.integer("number", 1..=NUMBER_MAX, number.min(NUMBER_MAX));
     let count = section.integer("count", 1..=SPANS_MAX as u32, 1);
     if number + count - 1 > NUMBER_MAX {
         section.error("count", format!("the last span's number would be more than {NUMBER_MAX}"));
@@ -77,6 +92,7 @@ fn table(
     let block_ms = section.integer("block_ms", 1..=20, template.block_ms);
     let service = service(section, carrier);
     let core = section.value("core").and_then(|value| value.integer(0..=cores.saturating_sub(1)));
+    let echo_cancellation = section.word("echo_cancellation", &super::ECHO_CANCELLATION, echo);
     // The one driver so far; a card's is the next word here.
     section.word("driver", &[("sim", ())], ());
     let clock_ppm = section.number("clock_ppm", -1_000.0..=1_000.0, 0.0);
@@ -107,6 +123,7 @@ fn table(
                     law,
                     block_ms,
                     core,
+                    echo_cancellation,
                     service: service.clone(),
                     driver,
                 },
@@ -152,6 +169,7 @@ enum Kind {
     File,
     Prbs,
     Idle,
+    Hybrid,
 }
 
 fn far_end_table(section: &mut Section<'_>, base: &Path) -> Option<FarEnd> {
@@ -162,9 +180,10 @@ fn far_end_table(section: &mut Section<'_>, base: &Path) -> Option<FarEnd> {
         ("file", Kind::File),
         ("prbs", Kind::Prbs),
         ("idle", Kind::Idle),
+        ("hybrid", Kind::Hybrid),
     ];
     if !section.has("kind") {
-        section.error("kind", "is missing: loop, cable, tone, file, prbs or idle");
+        section.error("kind", "is missing: loop, cable, tone, file, prbs, idle or hybrid");
     }
     let kind = section.value("kind")?.word(&words)?;
     Some(FarEnd::Other(match kind {
@@ -182,6 +201,13 @@ fn far_end_table(section: &mut Section<'_>, base: &Path) -> Option<FarEnd> {
             dbm0: section.number("dbm0", -70.0..=3.0, -10.0),
         },
         Kind::File => FarEndConfig::File {
+            play: section.value("play").and_then(|value| file_to_play(&value, base)),
+            record: section.value("record").and_then(|value| file_to_write(&value, base)),
+        },
+        Kind::Hybrid => FarEndConfig::Hybrid {
+            line: section.integer("line", 2..=9, 2),
+            loss_db: section.number("loss_db", 0.0..=40.0, 10.0),
+            delay_ms: section.integer("delay_ms", 0..=100, 0),
             play: section.value("play").and_then(|value| file_to_play(&value, base)),
             record: section.value("record").and_then(|value| file_to_write(&value, base)),
         },
@@ -281,7 +307,9 @@ pub(super) fn file_to_write(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
 /// A table's far end for one of its spans: `{span}` in the name of a recording becomes its number.
 fn of_span(far_end: &FarEndConfig, number: u32) -> FarEndConfig {
     let mut far_end = far_end.clone();
-    if let FarEndConfig::File { record: Some(record), .. } = &mut far_end {
+    if let FarEndConfig::File { record: Some(record), .. }
+    | FarEndConfig::Hybrid { record: Some(record), .. } = &mut far_end
+    {
         *record = fill_in(record, "{span}", number);
     }
     far_end
@@ -299,7 +327,7 @@ impl FarEndConfig {
     /// Where this far end records one timeslot, if it does.
     pub fn recording(&self, timeslot: Timeslot) -> Option<PathBuf> {
         match self {
-            Self::File { record: Some(record), .. } => {
+            Self::File { record: Some(record), .. } | Self::Hybrid { record: Some(record), .. } => {
                 Some(fill_in(record, "{timeslot}", u32::from(timeslot.number())))
             }
             _ => None,

@@ -43,6 +43,8 @@ fn every_known_setting_is_in_the_shipped_file() {
         far_end = { kind = "file" }
         [[span]]
         far_end = { kind = "prbs" }
+        [[span]]
+        far_end = { kind = "hybrid" }
         [[span.timeslot]]
         numbers = "1"
         "#,

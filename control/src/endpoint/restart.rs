@@ -288,6 +288,7 @@ mod tests {
     use drivers::line::{Carrier, Law, SpanId};
 
     use super::*;
+    use crate::config::EchoCancellation;
     use crate::topology::{CoreId, SpanPlace, Topology};
 
     fn table() -> Table {
@@ -298,6 +299,7 @@ mod tests {
             slot: None,
             carrier: Carrier::E1,
             law: Law::A,
+            echo: EchoCancellation::None,
         };
         let mut table = Table::new(&Topology { spans: vec![place(0), place(1)], ..Topology::default() });
         for id in table.ids() {

@@ -12,6 +12,7 @@ use super::naming::{
     Form, Last, Means, Named, Pattern, SpanKey, Wildcard, gateway_name, local_name, relay_name,
 };
 use super::{Endpoint, EndpointId, Kind};
+use crate::config::EchoCancellation;
 use crate::mgcp::name::Term;
 use crate::topology::{CoreId, SpanPlace, Topology};
 
@@ -65,12 +66,17 @@ impl Table {
         }
         let first = id_of(table.endpoints.len());
         for place in &topology.relays {
-            table.endpoints.push(Endpoint::new(Kind::Relay(place.relay), place.core, Law::A));
+            table.endpoints.push(Endpoint::new(
+                Kind::Relay(place.relay),
+                place.core,
+                Law::A,
+                EchoCancellation::None,
+            ));
         }
         table.relays = first..id_of(table.endpoints.len());
         table.relay_cursor = first;
         if topology.gateway_is_endpoint {
-            table.endpoints.push(Endpoint::new(Kind::Gateway, CoreId(0), Law::A));
+            table.endpoints.push(Endpoint::new(Kind::Gateway, CoreId(0), Law::A, EchoCancellation::None));
         }
         table.idle = Idle::all(table.endpoints.len());
         table
@@ -81,7 +87,7 @@ impl Table {
         let first = id_of(self.endpoints.len());
         for timeslot in place.carrier.timeslots() {
             let ds0 = Ds0 { span: place.span, timeslot };
-            self.endpoints.push(Endpoint::new(Kind::Ds0(ds0), place.core, place.law));
+            self.endpoints.push(Endpoint::new(Kind::Ds0(ds0), place.core, place.law, place.echo));
         }
         self.spans.push(SpanRow { place, by_number, endpoints: first..id_of(self.endpoints.len()) });
         self.keys.insert(SpanKey { slot: place.slot, number: place.number }, index);
@@ -306,7 +312,15 @@ mod tests {
     use super::*;
 
     fn place(span: u16, number: u32, slot: Option<u32>, carrier: Carrier) -> SpanPlace {
-        SpanPlace { span: SpanId(span), core: CoreId(0), number, slot, carrier, law: Law::A }
+        SpanPlace {
+            span: SpanId(span),
+            core: CoreId(0),
+            number,
+            slot,
+            carrier,
+            law: Law::A,
+            echo: EchoCancellation::None,
+        }
     }
 
     /// Two E1s, 1 and 2, and a T1, 3, which is in slot 7.

@@ -22,6 +22,7 @@ use crate::link::{Format, Formats, JitterBounds, Mode, OrderId, Remote};
 use crate::rtp::packet::Packet;
 use crate::rtp::rtcp::Heard;
 
+mod echo;
 mod local;
 mod media;
 mod modes;
@@ -123,6 +124,7 @@ fn leg(mode: Mode, remote: Remote) -> Leg {
         send_events: None,
         ptime_ms: ms(20),
         jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
+        has_echo: true,
         dscp: Dscp::EF,
     }
 }
@@ -199,7 +201,8 @@ impl Core {
             observations: 16,
         };
         let line = Line { carrier: Carrier::E1, law: Law::A };
-        let shapes: Vec<_> = (0..n).map(|id| SpanShape { id: SpanId(id), line, frames }).collect();
+        let shapes: Vec<_> =
+            (0..n).map(|id| SpanShape { id: SpanId(id), line, frames, echo: None }).collect();
         let stats = Arc::new(Stats::default());
         // Neither block begins as silence, so that what is silent was made so.
         let block = || Block::new(frames, Law::Mu);

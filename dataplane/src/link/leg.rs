@@ -42,6 +42,9 @@ pub struct Leg {
     pub ptime_ms: NonZeroU8,
     /// The jitter buffer's bounds.
     pub jitter: JitterBounds,
+    /// Whether the line may answer it with an echo: it carries voice, and over a network. With data there is
+    /// none, and between two lines of the gateway none that would come late enough to be heard.
+    pub has_echo: bool,
     /// The mark on what is sent.
     pub dscp: Dscp,
 }

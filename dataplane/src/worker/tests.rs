@@ -153,9 +153,14 @@ fn connect(mode: Mode) -> Action {
             send_events: None,
             ptime_ms: NonZeroU8::new(5).expect("5 is not 0"),
             jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: false },
+            has_echo: true,
             dscp: Dscp::EF,
         },
     }
+}
+
+fn carried(id: u16, span: &FakeSpan) -> Carried {
+    Carried { id: SpanId(id), echo: None, span: Box::new(span.clone()) }
 }
 
 /// A worker's parts with one span, and all that can be seen of it from outside.
@@ -172,7 +177,7 @@ fn parts() -> (Parts, ControlEnd, FakeSpan, Arc<Stats>) {
     let stats = Arc::new(Stats::default());
     let parts = Parts {
         limits,
-        spans: vec![(SpanId(0), Box::new(span.clone()))],
+        spans: vec![carried(0, &span)],
         seed: 1,
         epoch: Epoch::default(),
         stats: Arc::clone(&stats),
@@ -281,7 +286,7 @@ fn spans_that_are_behind_catch_up_in_the_order_in_which_their_blocks_were_due() 
         span.state().due_at = at(ms);
         span.state().exchanged = Arc::clone(&exchanged);
         if index > 0 {
-            parts.spans.push((SpanId(index as u16), Box::new(span.clone())));
+            parts.spans.push(carried(index as u16, span));
         }
     }
     let mut worker = Worker::new(parts, FakeSockets(Net::default()));
@@ -302,7 +307,7 @@ fn spans_that_are_behind_catch_up_in_the_order_in_which_their_blocks_were_due() 
 fn a_card_that_takes_no_blocks_holds_up_no_other() {
     let (mut parts, _control, first, _) = parts();
     let second = FakeSpan::default();
-    parts.spans.push((SpanId(1), Box::new(second.clone())));
+    parts.spans.push(carried(1, &second));
     let mut worker = Worker::new(parts, FakeSockets(Net::default()));
     second.state().refusals = usize::MAX;
     for ms in 0..100 {

@@ -10,6 +10,7 @@
 mod cable;
 mod clock;
 mod file;
+mod hybrid;
 mod prbs;
 mod rest;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 pub use cable::{CABLE_DELAY_MAX, CableEnd, cable};
 pub use file::{Play, Recording};
+pub use hybrid::{EchoPath, LineModel};
 pub use prbs::{Pattern, PrbsResult};
 
 use crate::line::{Alarm, Alarms, Line, Timeslot};
@@ -29,6 +31,7 @@ use crate::span::{Block, Slip, Span, SpanEvent};
 use crate::time::Instant;
 use clock::LineClock;
 use file::Player;
+use hybrid::Hybrid;
 use prbs::{Checker, Generator};
 use rest::{Rest, all_ones};
 use tone::{Period, Tone};
@@ -65,6 +68,15 @@ pub enum FarEnd {
         /// Where what comes is recorded, from the first block on.
         record: Option<Arc<Recording>>,
     },
+    /// A telephone behind a hybrid: an echo of what comes, and what someone says.
+    Hybrid {
+        /// The way of the echo.
+        echo: EchoPath,
+        /// What is said.
+        talker: Play,
+        /// Where what comes is recorded, from the first block on.
+        record: Option<Arc<Recording>>,
+    },
     /// Sends a pattern, and checks what comes back for it.
     Prbs {
         /// The pattern.
@@ -90,6 +102,7 @@ pub struct SimSpan {
     tones: Vec<(Timeslot, Tone)>,
     players: Vec<(Timeslot, Player)>,
     recordings: Vec<(Timeslot, Arc<Recording>)>,
+    hybrids: Vec<(Timeslot, Hybrid)>,
     generators: Vec<(Timeslot, Generator)>,
     checkers: Vec<(Timeslot, Checker, Arc<PrbsResult>)>,
     /// Timeslots without anyone.
@@ -125,6 +138,7 @@ impl SimSpan {
             tones: Vec::new(),
             players: Vec::new(),
             recordings: Vec::new(),
+            hybrids: Vec::new(),
             generators: Vec::new(),
             checkers: Vec::new(),
             idle: Vec::new(),
@@ -176,6 +190,11 @@ impl SimSpan {
                 self.players.push((timeslot, Player::new(play, self.rest.octet)));
                 self.recordings.extend(record.map(|recording| (timeslot, recording)));
             }
+            FarEnd::Hybrid { echo, talker, record } => {
+                let hybrid = Hybrid::new(self.line.law, echo, talker, self.rest.octet);
+                self.hybrids.push((timeslot, hybrid));
+                self.recordings.extend(record.map(|recording| (timeslot, recording)));
+            }
             FarEnd::Prbs { pattern, result } => {
                 self.generators.push((timeslot, Generator::new(pattern)));
                 self.checkers.push((timeslot, Checker::new(pattern), result));
@@ -209,6 +228,9 @@ impl SimSpan {
         }
         for (timeslot, player) in &mut self.players {
             player.fill(rx.timeslot_mut(*timeslot));
+        }
+        for (timeslot, hybrid) in &mut self.hybrids {
+            hybrid.exchange(tx.timeslot(*timeslot), rx.timeslot_mut(*timeslot));
         }
         for (timeslot, generator) in &mut self.generators {
             generator.fill(rx.timeslot_mut(*timeslot));

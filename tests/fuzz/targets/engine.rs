@@ -20,10 +20,10 @@ use dataplane::gear::Gear;
 use dataplane::jitter_buffer::JitterBuffer;
 use dataplane::limits::{CONNECTIONS_PER_ENDPOINT, Limits, ORDERS_PER_TICK, PLAYS_PER_SIDE};
 use dataplane::link::{
-    Action, Blend, CheckTone, CircuitTest, ClockRates, Codec, DetectorSet, Digit, DigitSet, EventFormat,
-    Format, Formats, Frequency, Identity, JitterBounds, Leg, Mode, Observation, Order, OrderId, Outcome,
-    PayloadType, PayloadTypes, Peer, PlayId, Quality, RelayId, RelayLeg, Remote, Report, Side, Silence, Step,
-    Supervision, TonePlan, ToneSpec,
+    Action, Blend, CheckTone, CircuitTest, ClockRates, Codec, DetectorSet, Digit, DigitSet, EchoSettings,
+    EventFormat, Format, Formats, Frequency, Identity, JitterBounds, Leg, Mode, Observation, Order, OrderId,
+    Outcome, PayloadType, PayloadTypes, Peer, PlayId, Quality, RelayId, RelayLeg, Remote, Report, Side,
+    Silence, Step, Supervision, TonePlan, ToneSpec,
 };
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::rtp::rtcp::Heard;
@@ -238,6 +238,7 @@ impl Core {
             id: SpanId(id),
             line: Line { carrier: line.carrier, law: line.carrier.usual_law() },
             frames,
+            echo: (line.carrier == Carrier::E1).then_some(ECHO),
         };
         // Ids are the gateway's: here the core's spans have the ids 3 and 1.
         let shapes = [shape(3, &e1, e1_frames), shape(1, &t1, t1_frames)];
@@ -322,8 +323,12 @@ impl Core {
         let action = match (decide.below(8), self.live[pair]) {
             (0, _) => {
                 let law = if decide.once_in(2) { Law::Mu } else { Law::A };
-                self.lines[line].law[timeslot.index()] = law;
-                Action::Encode { ds0, law }
+                if decide.once_in(4) {
+                    Action::CancelEcho { ds0, is_wanted: law == Law::A }
+                } else {
+                    self.lines[line].law[timeslot.index()] = law;
+                    Action::Encode { ds0, law }
+                }
             }
             (7, None) => {
                 let relay = RelayId(decide.below(3) as u32);
@@ -555,9 +560,13 @@ fn leg(decide: &mut Decisions<'_>) -> Leg {
             max_ms: decide.word() % 500,
             adaptive: decide.once_in(2),
         },
+        has_echo: first != 0,
         dscp: Dscp::EF,
     }
 }
+
+/// How the E1 is rid of echo; the T1 is not.
+const ECHO: EchoSettings = EchoSettings { tail_ms: 32, suppresses: true, comforts: true };
 
 fn relay_leg(decide: &mut Decisions<'_>) -> RelayLeg {
     let rtp = address(decide);

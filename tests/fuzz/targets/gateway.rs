@@ -437,6 +437,7 @@ impl Bench {
             | Action::ConnectRelay { .. }
             | Action::ModifyRelay { .. }
             | Action::Encode { .. }
+            | Action::CancelEcho { .. }
             | Action::Watch { .. }
             | Action::Supervise { .. }
             | Action::Test { .. }
@@ -572,6 +573,7 @@ impl Bench {
             }
             Action::Encode { ds0, .. }
             | Action::Test { ds0, .. }
+            | Action::CancelEcho { ds0, .. }
             | Action::Watch { side: Side::Line(ds0), .. }
             | Action::Play { side: Side::Line(ds0), .. }
             | Action::Stop { side: Side::Line(ds0), .. } => assert_eq!(ds0.span.0, core.0),

@@ -91,6 +91,7 @@ impl Host {
                 id: SpanId(place.span.0),
                 line: Line { carrier: place.carrier, law: place.law },
                 frames: 40,
+                echo: None,
             })
             .collect();
         let limits = topology.limits(CoreId(0), &config.media.jitter);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
+use dataplane::dsp::echo_canceller::EchoSettings;
 use dataplane::engine::{Engine, SpanShape};
 use dataplane::gear::Gear;
 use dataplane::limits::Limits;
@@ -22,7 +23,7 @@ use crate::{Case, counted};
 
 /// Does a case; says how often.
 pub(crate) fn run(case: Case) -> u64 {
-    let mut core = Core::new(if case == Case::Tick { 100 } else { 1 });
+    let mut core = Core::new(if case == Case::Tick { 100 } else { 1 }, (case == Case::Echo).then_some(ECHO));
     for _ in 0..WARM_UP {
         core.tick(None);
     }
@@ -42,6 +43,8 @@ const TICKS: u64 = 40;
 /// Ticks from one packet of a DS0 to its next: 20 ms in blocks of 5.
 const PHASES: u64 = 4;
 
+const ECHO: EchoSettings = EchoSettings { tail_ms: 64, suppresses: true, comforts: true };
+
 const FRAMES: usize = 40;
 const PTIME: usize = 160;
 const DS0S: usize = 31;
@@ -51,16 +54,21 @@ struct Core {
     blocks: Vec<(Block, Block)>,
     wire: Wire,
     packet: [u8; Header::LEN + PTIME],
+    random: u32,
     tick: u64,
     /// How often what is counted was done.
     done: u64,
 }
 
 impl Core {
-    fn new(spans: u16) -> Self {
+    fn new(spans: u16, echo: Option<EchoSettings>) -> Self {
         let law = Law::A;
-        let shape =
-            |span| SpanShape { id: SpanId(span), line: Line { carrier: Carrier::E1, law }, frames: FRAMES };
+        let shape = |span| SpanShape {
+            id: SpanId(span),
+            line: Line { carrier: Carrier::E1, law },
+            frames: FRAMES,
+            echo,
+        };
         let shapes: Vec<_> = (0..spans).map(shape).collect();
         let pairs = DS0S * shapes.len();
         let limits =
@@ -73,7 +81,7 @@ impl Core {
         }
         let blocks = shapes.iter().map(|_| (Block::new(FRAMES, law), Block::new(FRAMES, law))).collect();
         let wire = Wire { octets: [0; DATAGRAM_MAX], sent: 0 };
-        Self { engine, blocks, wire, packet: [0xD5; _], tick: 0, done: 0 }
+        Self { engine, blocks, wire, packet: [0xD5; _], random: 1, tick: 0, done: 0 }
     }
 
     /// One tick: what comes, a block of each span, what goes.
@@ -91,9 +99,14 @@ impl Core {
         }
         let Self { engine, blocks, wire, done, .. } = self;
         for (span, (rx, tx)) in blocks.iter_mut().enumerate() {
-            count_if(is(Case::Playout), || engine.playout(span, rx, tx));
-            count_if(is(Case::Capture), || engine.capture(now, span, rx));
-            *done += if matches!(case, Some(Case::Playout | Case::Capture)) { DS0S as u64 } else { 0 };
+            count_if(is(Case::Playout) || is(Case::Echo), || engine.playout(span, rx, tx));
+            // Cases that cancel echo get it from a line that loops.
+            for timeslot in Carrier::E1.timeslots() {
+                rx.timeslot_mut(timeslot).copy_from_slice(tx.timeslot(timeslot));
+            }
+            count_if(is(Case::Capture) || is(Case::Echo), || engine.capture(now, span, rx));
+            let is_block = matches!(case, Some(Case::Playout | Case::Capture | Case::Echo));
+            *done += if is_block { DS0S as u64 } else { 0 };
         }
         let before = wire.sent;
         count_if(is(Case::Transmit), || engine.transmit(now, wire));
@@ -112,6 +125,11 @@ impl Core {
             ssrc: pair as u32 + 1,
         };
         header.emit(&mut self.packet);
+        // Noise, of which a canceller learns; all others do not care.
+        for octet in &mut self.packet[Header::LEN..] {
+            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *octet = (self.random >> 24) as u8;
+        }
     }
 }
 
@@ -135,6 +153,7 @@ fn connect(pair: usize) -> Order {
         send_events: None,
         ptime_ms: NonZeroU8::new(20).expect("20 is not 0"),
         jitter: JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true },
+        has_echo: true,
         dscp: Dscp::EF,
     };
     let timeslot = Timeslot::new((pair % DS0S) as u8 + 1).expect("an E1 has 1 to 31");

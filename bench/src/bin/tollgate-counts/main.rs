@@ -69,6 +69,8 @@ enum Case {
     Capture,
     /// A packet of 20 ms sent: 31 DS0s.
     Transmit,
+    /// Playout and capture of a block of 5 ms of one timeslot with its echo cancelled, 64 ms of it: 31 DS0s.
+    Echo,
     /// All four for 3,100 DS0s, which no second-level cache holds; for each packet sent or received.
     Tick,
     /// A frame with a packet of 20 ms read: AF_XDP.
@@ -92,7 +94,7 @@ impl Case {
     /// Does it, with what counts inside [`counted`]; says how often.
     fn run(self) -> u64 {
         match self {
-            Self::Receive | Self::Playout | Self::Capture | Self::Transmit | Self::Tick => {
+            Self::Receive | Self::Playout | Self::Capture | Self::Transmit | Self::Echo | Self::Tick => {
                 core_cases::run(self)
             }
             Self::FrameIn | Self::FrameOut => frame_cases::run(self),

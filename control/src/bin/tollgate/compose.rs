@@ -16,9 +16,8 @@ use control::run::{Control, Core as CoreLink, RunError, Signals, StopHandle};
 use control::topology::{CoreId, Topology};
 use dataplane::link::{self, ControlEnd};
 use dataplane::stats::Stats;
-use dataplane::worker::{self, Parts, Recipe, Running, Summary};
+use dataplane::worker::{self, Carried, Parts, Recipe, Running, Summary};
 use drivers::cpu;
-use drivers::line::SpanId;
 use drivers::net::mmsg::MmsgSockets;
 use drivers::net::uring::UringSockets;
 use drivers::net::xdp::{Interface, XdpSockets};
@@ -96,10 +95,10 @@ impl Assembly {
         let mut config = config.clone();
         config.mgcp.listen = control.addresses().collect();
         let epoch = Clock.epoch();
-        let mut by_core: Vec<Vec<(SpanId, Box<dyn Span>)>> =
-            topology.ports.iter().map(|_| Vec::new()).collect();
+        let mut by_core: Vec<Vec<Carried>> = topology.ports.iter().map(|_| Vec::new()).collect();
         for (place, span) in topology.spans.iter().zip(spans) {
-            by_core[usize::from(place.core.0)].push((place.span, span));
+            let echo = config.echo(place.span);
+            by_core[usize::from(place.core.0)].push(Carried { id: place.span, echo, span });
         }
         let (mut cores, mut links) = (Vec::new(), Vec::new());
         for (id, ((ports, spans), core)) in (0..).zip(topology.ports.iter().zip(by_core).zip(&config.cores)) {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use control::config::{Config, FarEndConfig, SimConfig, SpanConfig, SpanDriver};
 use dataplane::codec::g711::translate;
-use drivers::line::{Law, Line, Timeslot};
+use drivers::line::{FRAMES_PER_SECOND, Law, Line, Timeslot};
 use drivers::span::Span;
 use drivers::span::sim::{
-    CableEnd, FarEnd, Pattern, Play, PrbsResult, Recording, SimSettings, SimSpan, cable,
+    CableEnd, EchoPath, FarEnd, LineModel, Pattern, Play, PrbsResult, Recording, SimSettings, SimSpan, cable,
 };
 use drivers::time::{Clock, Instant};
 use drivers::wav::Wav;
@@ -105,7 +105,7 @@ fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec
                 lines.patterns.push((format!("{}/{at}", span.local_name()), Arc::clone(&result)));
                 FarEnd::Prbs { pattern, result }
             }
-            FarEndConfig::File { play, .. } => {
+            FarEndConfig::File { play, .. } | FarEndConfig::Hybrid { play, .. } => {
                 let play = match play {
                     None => Play::Nothing,
                     Some(path) => match played.iter().find(|(known, _)| known == path) {
@@ -126,7 +126,18 @@ fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec
                     });
                     recording
                 });
-                FarEnd::File { play, record }
+                match *config {
+                    FarEndConfig::Hybrid { line, loss_db, delay_ms, .. } => {
+                        let model = LineModel::ALL[usize::from(line) - 2];
+                        let echo = EchoPath::new(
+                            model,
+                            loss_db,
+                            usize::from(delay_ms) * FRAMES_PER_SECOND as usize / 1_000,
+                        );
+                        FarEnd::Hybrid { echo, talker: play, record }
+                    }
+                    _ => FarEnd::File { play, record },
+                }
             }
         })
     };

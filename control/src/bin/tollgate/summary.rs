@@ -5,9 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::config::{CallAgentConfig, Config, FarEndConfig, MediaDriver, SpanConfig, SpanDriver};
+use control::config::{
+    CallAgentConfig, Config, EchoCancellation, FarEndConfig, MediaDriver, SpanConfig, SpanDriver,
+};
 use control::topology::{CoreId, Topology};
+use dataplane::dsp::echo_canceller::EchoCanceller;
 use dataplane::stats::Counter;
+use drivers::line::SpanId;
 use drivers::net::Ports;
 use drivers::net::Settings;
 use drivers::net::mmsg::MmsgSockets;
@@ -133,7 +137,7 @@ pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
 
 /// Octets of memory that all cores' tables and rings take.
 fn memory(topology: &Topology, config: &Config) -> usize {
-    topology
+    let cores = topology
         .ports
         .iter()
         .zip(0..)
@@ -147,7 +151,12 @@ fn memory(topology: &Topology, config: &Config) -> usize {
             };
             limits.memory() + sockets
         })
-        .sum()
+        .sum::<usize>();
+    let cancellers = config.spans.iter().enumerate().map(|(place, span)| {
+        let one = config.echo(SpanId(place as u16)).map(|echo| EchoCanceller::memory(echo, span.frames()));
+        one.unwrap_or(0) * usize::from(span.carrier.timeslot_max())
+    });
+    cores + cancellers.sum::<usize>()
 }
 
 fn mebibytes(octets: usize) -> String {
@@ -167,10 +176,15 @@ fn spans(config: &Config) -> Vec<(&'static str, String)> {
         lines.push((
             "span",
             format!(
-                "{name}: {run} {} of {}, {ds0s} DS0s, blocks of {} ms, {}",
+                "{name}: {run} {} of {}, {ds0s} DS0s, blocks of {} ms, echo {}, {}",
                 first.carrier,
                 first.law,
                 first.block_ms,
+                match first.echo_cancellation {
+                    EchoCancellation::External => "left to the line",
+                    EchoCancellation::Internal => "cancelled here",
+                    EchoCancellation::None => "not cancelled",
+                },
                 driver(first)
             ),
         ));
@@ -180,8 +194,8 @@ fn spans(config: &Config) -> Vec<(&'static str, String)> {
 }
 
 fn is_like(one: &SpanConfig, other: &SpanConfig) -> bool {
-    (one.carrier, one.law, one.block_ms) == (other.carrier, other.law, other.block_ms)
-        && driver(one) == driver(other)
+    let settings = |span: &SpanConfig| (span.carrier, span.law, span.block_ms, span.echo_cancellation);
+    settings(one) == settings(other) && driver(one) == driver(other)
 }
 
 fn driver(span: &SpanConfig) -> String {
@@ -193,6 +207,7 @@ fn driver(span: &SpanConfig) -> String {
         FarEndConfig::File { .. } => "file".to_owned(),
         FarEndConfig::Prbs { order } => format!("pattern of 2^{order}-1 bits"),
         FarEndConfig::Idle => "idle".to_owned(),
+        FarEndConfig::Hybrid { line, loss_db, .. } => format!("hybrid of line D.{line}, {loss_db} dB"),
     };
     match sim.timeslots.len() {
         0 => format!("simulated, far end: {far_end}"),

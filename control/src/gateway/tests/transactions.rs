@@ -225,6 +225,7 @@ fn kind(action: &Action) -> &'static str {
         Action::Disconnect { .. } => "disconnect",
         Action::Survey { .. } => "survey",
         Action::Encode { .. } => "encode",
+        Action::CancelEcho { .. } => "cancel echo",
         Action::Watch { .. } => "watch",
         Action::Supervise { .. } => "supervise",
         Action::Play { .. } => "play",
