@@ -35,7 +35,7 @@ pub struct Config {
     pub call_agents: Vec<CallAgentConfig>,
     /// The media cores, in order; at least one.
     pub cores: Vec<CoreConfig>,
-    /// The spans, in order; a span's place is its [`SpanId`](drivers::line::SpanId).
+    /// The spans, in order; a span's place is its [`SpanId`].
     pub spans: Vec<SpanConfig>,
     /// When a line's alarms count.
     pub alarms: AlarmConfig,

@@ -8,10 +8,10 @@
 //!   from the line ◀── residue ◀───────── - ◀────────── +
 //! ```
 //!
-//! * The [`filter`] knows how the line answers and goes on learning; its expectation is subtracted.
-//! * The [`residue`] takes away what is left, and puts the line's own noise in its place, as long as nobody
+//! * The filter knows how the line answers and goes on learning; its expectation is subtracted.
+//! * The residue takes away what is left, and puts the line's own noise in its place, as long as nobody
 //!   at the near end talks.
-//! * The [`guard`] listens for modems: the tones with which they ask for it end all this until their call
+//! * The guard listens for modems: the tones with which they ask for it end all this until their call
 //!   falls silent.
 //!
 //! Octets that have no echo to lose pass as they are.
