@@ -457,6 +457,9 @@ impl Engine {
         set(&mut trunk.feeds, bit, channel.feeds(|pair| connections[pair].is_playing()));
         set(&mut trunk.watches, bit, channel.is_watched());
         let cancels = !trunk.cancellers.is_empty() && channel.has_echo(|pair| &connections[pair].leg);
+        if cancels && trunk.cancels & bit == 0 {
+            trunk.resume_cancelling(index % TIMESLOTS_MAX);
+        }
         set(&mut trunk.cancels, bit, cancels);
     }
 
@@ -601,6 +604,13 @@ impl Trunk {
     fn forget_echo(&mut self, timeslot: usize) {
         if let Some(canceller) = self.cancellers.get_mut(timeslot - 1) {
             canceller.restart();
+        }
+    }
+
+    /// Echo is cancelled on a timeslot after a time without.
+    fn resume_cancelling(&mut self, timeslot: usize) {
+        if let Some(canceller) = self.cancellers.get_mut(timeslot - 1) {
+            canceller.resume();
         }
     }
 

@@ -85,6 +85,13 @@ impl EchoCanceller {
         self.played = [0.0; Block::FRAMES_MAX];
     }
 
+    /// Begins again on the same line after a pause, in which other things were played than it was told of.
+    pub fn resume(&mut self) {
+        self.filter.resume();
+        self.guard = Guard::new();
+        self.played = [0.0; Block::FRAMES_MAX];
+    }
+
     /// Takes a block that is played to the line.
     pub fn play(&mut self, law: Law, tx: &[u8]) {
         law.samples(tx, &mut self.played);

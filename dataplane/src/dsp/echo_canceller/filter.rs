@@ -154,10 +154,16 @@ impl Filter {
 
     /// Forgets the line and what was played to it.
     pub(super) fn restart(&mut self) {
+        self.resume();
+        self.next = 0;
+        self.unlearn();
+    }
+
+    /// Forgets what was played to the line.
+    pub(super) fn resume(&mut self) {
         self.last = [0.0; LEN];
         self.played.fill(Played::NOTHING);
-        (self.left, self.waiting, self.next, self.tones) = ([0.0; LEN], 0, 0, 0);
-        self.unlearn();
+        (self.left, self.waiting, self.tones) = ([0.0; LEN], 0, 0);
     }
 
     /// Forgets the line.

@@ -395,6 +395,20 @@ fn after_a_restart_nothing_is_known_of_the_call_before() {
     assert_eq!(line.pass(&far(-10.0, SECOND), &[]).clean, fresh.clean);
 }
 
+/// Who hears the line after a pause hears no echo of what was said before it, and the line is known still.
+#[test]
+fn after_a_pause_the_line_is_known_and_what_was_said_is_forgotten() {
+    let mut line = Line::new(BARE, LineModel::D2, 8.0);
+    line.pass(&far(-10.0, 3 * SECOND), &[]);
+    line.canceller.resume();
+    line.echoes = vec![EchoPath::new(LineModel::D2, 8.0, 40)];
+    let silent = vec![0.0; SECOND / 8];
+    let alone = line.pass(&silent, &near(-20.0, SECOND / 8));
+    assert_eq!(alone.clean, alone.heard);
+    let enhancement = line.pass(&far(-10.0, SECOND / 2), &[]).enhancement(0);
+    assert!(enhancement >= 20.0, "{enhancement} dB at once");
+}
+
 /// The voice of the far end (table C.1).
 static CSS_C1: [i16; 134] = [
     -155, 276, 517, 578, 491, 302, 86, -103, -207, -198, 60, 190, 543, 948, 1_362, 1_741, 2_043, 2_276,

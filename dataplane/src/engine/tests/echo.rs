@@ -102,14 +102,14 @@ fn a_line_that_loops_gives_its_octets_back_while_nothing_was_said_to_it() {
 
 /// Every octet that a line says is there for who hears it, but for the echo of what it hears.
 #[test]
-fn the_echo_of_tones_and_of_who_talks_is_taken_out_of_what_the_peer_hears() {
+fn echo_is_taken_out_of_what_the_peer_hears_and_who_talks_is_not() {
     let mut core = core();
     core.connect(TIMESLOT, 0, leg(Mode::SendReceive, peer(1)));
     let mut rng = StdRng::seed_from_u64(1);
     let (mut tx, mut rx) = (Block::new(BLOCK, Law::A), Block::new(BLOCK, Law::A));
     let (mut sequence, mut timestamp) = (0, 0);
     let mut sent = Vec::new();
-    for tick in 0..600 {
+    for tick in 0..800 {
         if tick % 4 == 0 {
             let header = Header { marker: false, payload_type: 8, sequence, timestamp, ssrc: 9 };
             let voice: Vec<u8> = (0..160).map(|_| Law::A.encode(rng.random_range(-8_000..8_000))).collect();
@@ -118,7 +118,10 @@ fn the_echo_of_tones_and_of_who_talks_is_taken_out_of_what_the_peer_hears() {
         }
         core.engine.playout(0, &rx, &mut tx);
         let timeslot = Timeslot::new(TIMESLOT).expect("a timeslot");
-        let back = tx.timeslot(timeslot).iter().map(|octet| Law::A.encode(Law::A.decode(*octet) / 4));
+        let talks = tick >= 600;
+        let said = |n: usize| if talks { [6_000, -6_000][n / 8 % 2] } else { 0 };
+        let heard = tx.timeslot(timeslot).iter().enumerate();
+        let back = heard.map(|(n, octet)| Law::A.encode(Law::A.decode(*octet) / 4 + said(n)));
         let back: Vec<u8> = back.collect();
         rx.timeslot_mut(timeslot).copy_from_slice(&back);
         core.engine.capture(core.now, 0, &rx);
@@ -127,6 +130,11 @@ fn the_echo_of_tones_and_of_who_talks_is_taken_out_of_what_the_peer_hears() {
         core.now += FRAME * BLOCK as u32;
     }
     let heard = joined(&sent.iter().map(|sent| Taken::of(&sent.octets)).collect::<Vec<_>>());
-    let loud = heard[heard.len() - 8_000..].iter().filter(|octet| Law::A.decode(**octet).unsigned_abs() > 8);
-    assert_eq!(loud.count(), 0);
+    let loud = |octets: &[u8], level| {
+        octets.iter().filter(|octet| Law::A.decode(**octet).unsigned_abs() > level).count()
+    };
+    let talk = heard.len() - 200 * BLOCK;
+    assert_eq!(loud(&heard[talk - 8_000..talk - 160], 8), 0, "the far end hears itself");
+    let said = loud(&heard[talk + 800..], 3_000);
+    assert!(said > 200 * BLOCK * 8 / 10, "of {} octets {said} are loud", 200 * BLOCK - 800);
 }
