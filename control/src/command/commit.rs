@@ -16,6 +16,7 @@ use super::state::State;
 use super::undo::{Configured, Undo};
 use crate::change::{ExecutionId, Part};
 use crate::endpoint::naming::{Called, Form};
+use crate::endpoint::restart::Breadth;
 use crate::endpoint::{Control, Endpoint, EndpointId, Kind};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Path, TransactionId, Verb};
@@ -190,11 +191,16 @@ impl Common {
         });
         // Who controls relays knows no RSIP, so it has to name itself to get one.
         let is_heard = !matches!(endpoint.kind, Kind::Relay(_));
-        let Control { notified, set_by, .. } = &mut endpoint.control;
+        let Control { notified, set_by, breadth, .. } = &mut endpoint.control;
+        let before = (*breadth > Breadth::Any).then(|| notified.target());
         if is_heard {
             notified.heard(self.path);
         }
         notified.take(&self.naming);
+        // Another call agent may understand what the one before did not; one that is named again is the same.
+        if before.is_some_and(|before| before != notified.target()) {
+            *breadth = Breadth::Any;
+        }
         let sets = [
             (Part::Law, law.is_some()),
             (Part::Echo, self.echo.is_some()),

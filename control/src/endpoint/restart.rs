@@ -197,11 +197,14 @@ fn in_part(
     let mut open: Vec<Notice> = Vec::new();
     for id in endpoints {
         let Some(alone) = notice(table, Named::Endpoint(id), &iter::once(id)) else { continue };
-        let joined = open.iter_mut().find(|notice| notice.is_joined_by(table, Named::Span(span), &alone));
-        match joined {
+        // Each is asked for: a range has the name of whichever of its endpoints was called.
+        if table[id].control.breadth > Breadth::Any || !takes_ranges(&alone) {
+            notices.push(alone);
+            continue;
+        }
+        match open.iter_mut().find(|notice| notice.is_joined_by(table, Named::Span(span), &alone)) {
             Some(notice) => notice.take_in(alone),
-            None if table[id].control.breadth == Breadth::Any && takes_ranges(&alone) => open.push(alone),
-            None => notices.push(alone),
+            None => open.push(alone),
         }
     }
     for notice in open.iter_mut().filter(|notice| notice.endpoints.len() > 1) {
@@ -215,9 +218,7 @@ fn in_part(
 impl Notice {
     /// Whether another can be told in the same message.
     fn is_joined_by(&self, table: &Table, named: Named, other: &Self) -> bool {
-        let is_wide = other.endpoints.iter().all(|id| table[*id].control.breadth == Breadth::Any);
-        is_wide
-            && other.target == self.target
+        other.target == self.target
             && other.outage == self.outage
             && other.news.method() == self.news.method()
             && is_alike(table, named, other.called.as_deref(), self.called.as_deref())

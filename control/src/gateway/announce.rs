@@ -7,6 +7,7 @@ use drivers::time::Instant;
 use rand::RngExt;
 use tracing::{info, warn};
 
+use super::agents::Agents;
 use super::{Due, Gateway, agents};
 use crate::command::reply::DATAGRAM_MAX;
 use crate::command::{auep, conflicts, redirect};
@@ -50,10 +51,25 @@ pub(super) struct Told {
     pub(super) endpoints: Vec<EndpointId>,
     /// Those of them that there is something new to tell of since.
     outdated: BTreeSet<EndpointId>,
+    /// Whether they are still all that it names: if not, it goes on to nobody that it has not gone to.
+    is_whole: bool,
     /// What it names them by.
     named: Named,
     /// Whom it tells.
     pub(super) target: Target,
+}
+
+impl Told {
+    /// Whether it may go on these ways as it is.
+    pub(super) fn may_go(&self, agents: &Agents, ways: &[Path]) -> bool {
+        self.is_whole && (!matches!(self.named, Named::Timeslots(..)) || take_ranges(agents, ways))
+    }
+}
+
+/// Whether ranges are understood wherever a message goes that has these ways.
+// RFC 3435 §E.5: nobody is taken to know them. What goes on to the next way is the same message.
+fn take_ranges(agents: &Agents, ways: &[Path]) -> bool {
+    ways.iter().all(|way| agents.of(way.remote.ip()).is_some_and(|agent| agent.ranges))
 }
 
 impl Announcer {
@@ -158,7 +174,7 @@ impl Gateway {
     /// There is something new to tell of these endpoints, which are in order.
     // RFC 3435 §2.3.12: the last that a call agent hears of an endpoint is what it takes for its state. An
     // RSIP that also tells of others goes on being repeated, and could overtake what is told of a part of
-    // them; so that waits for the answer to it.
+    // them; so that waits for the answer to it, or for the end of its repetitions.
     fn owe(&mut self, endpoints: &[EndpointId]) {
         let is_among = |id: &EndpointId| endpoints.binary_search(id).is_ok();
         let mut told_of_others: BTreeMap<TransactionId, bool> = BTreeMap::new();
@@ -170,6 +186,7 @@ impl Gateway {
             self.announcer.restless = true;
             if let Announcement::Sent(transaction) = control.announcement
                 && let Some(told) = self.announcer.sent.get_mut(&transaction)
+                && !self.outgoing.is_spent(transaction)
                 && *told_of_others.entry(transaction).or_insert_with(|| !told.endpoints.iter().all(is_among))
             {
                 told.outdated.insert(*id);
@@ -232,7 +249,7 @@ impl Gateway {
     }
 
     /// All that an RSIP told is to be told again.
-    fn owe_unheard(&mut self, transaction: TransactionId) {
+    pub(super) fn owe_unheard(&mut self, transaction: TransactionId) {
         let endpoints = self.announcer.sent.get(&transaction).map(|told| &told.endpoints[..]);
         for id in endpoints.unwrap_or_default() {
             let control = &mut self.state.endpoints[*id].control;
@@ -340,13 +357,13 @@ impl Gateway {
         owed(&state.endpoints, |notice| {
             let heard = state.endpoints[notice.endpoints[0]].control.notified.heard_by();
             let Route::Ways(ways) = directory.route(now, &notice.target, heard) else { return false };
-            is_plain(notice) && agents.of(ways[0].remote.ip()).is_some_and(|agent| agent.ranges)
+            is_plain(notice) && take_ranges(agents, &ways)
         })
     }
 
     /// What has been answered.
     pub(super) fn answered(&mut self, now: Instant, response: &Response<'_>) {
-        let Some(Told { endpoints, outdated, named, target }) =
+        let Some(Told { endpoints, outdated, named, target, .. }) =
             self.announcer.sent.remove(&response.transaction)
         else {
             return;
@@ -368,9 +385,7 @@ impl Gateway {
             (Some(_), false) if code.is_transient() => Announcement::Owed,
             _ if code.is_success() => Announcement::Settled,
             // RFC 3435 §4.4.7: after an error, disconnected endpoints wait as if there had been no answer.
-            _ if is_tried_again && endpoints.iter().any(was_disconnected) => {
-                return self.disconnected(now, &endpoints);
-            }
+            _ if is_tried_again && endpoints.iter().any(was_disconnected) => Announcement::Unheard,
             _ if is_tried_again => Announcement::Owed,
             _ => Announcement::Refused,
         };
@@ -391,6 +406,12 @@ impl Gateway {
                 }
             }
         }
+        if then == Announcement::Unheard {
+            let is_unheard =
+                |id: &EndpointId| self.state.endpoints[*id].control.announcement == Announcement::Unheard;
+            let unheard: Vec<_> = endpoints.iter().copied().filter(is_unheard).collect();
+            self.disconnected(now, &unheard);
+        }
         if naming.is_some() {
             self.follow_endpoints(now, &endpoints);
         }
@@ -398,14 +419,13 @@ impl Gateway {
         if code.is_success() && self.end_silence(&target) {
             self.announce(now, None);
         }
-        if !outdated.is_empty() && then != Announcement::Owed {
+        let is_owed = then == Announcement::Owed;
+        // What is new has waited for this answer, and does not wait for what is tried again.
+        let is_next = if redirected && is_owed { self.may_follow(now) } else { !outdated.is_empty() };
+        if is_next {
             self.announce(now, None);
-        }
-        match then {
-            Announcement::Owed if redirected && self.may_follow(now) => self.announce(now, None),
-            Announcement::Owed => self.announce_later(now),
-            Announcement::Settled | Announcement::Sent(_) | Announcement::Refused | Announcement::Unheard => {
-            }
+        } else if is_owed {
+            self.announce_later(now);
         }
         self.look_around();
     }
@@ -437,7 +457,8 @@ impl Gateway {
             self.state.endpoints[*id].control.announcement = Announcement::Sent(transaction);
         }
         let Notice { endpoints, named, target, .. } = notice;
-        self.announcer.sent.insert(transaction, Told { endpoints, outdated: BTreeSet::new(), named, target });
+        let told = Told { endpoints, outdated: BTreeSet::new(), is_whole: true, named, target };
+        self.announcer.sent.insert(transaction, told);
         true
     }
 
@@ -446,7 +467,9 @@ impl Gateway {
     pub(super) fn forget_told(&mut self, now: Instant, endpoints: &[EndpointId]) {
         let outgoing = &mut self.outgoing;
         self.announcer.sent.retain(|transaction, told| {
+            let before = told.endpoints.len();
             told.endpoints.retain(|id| endpoints.binary_search(id).is_err());
+            told.is_whole &= told.endpoints.len() == before;
             if told.endpoints.is_empty() {
                 outgoing.cancel(now, *transaction);
             }

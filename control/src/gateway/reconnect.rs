@@ -178,12 +178,18 @@ impl Gateway {
     }
 
     /// A name has been looked up: what is under way to it may go to its new addresses.
+    // RFC 3435 §E.5: unless it names a range, and they do not all understand that: then it is told anew.
     pub(super) fn take_new_ways(&mut self, now: Instant) {
+        let mut anew = Vec::new();
         for (transaction, told) in &self.announcer.sent {
-            if let Route::Ways(ways) = self.directory.route(now, &told.target, None) {
+            let Route::Ways(ways) = self.directory.route(now, &told.target, None) else { continue };
+            if told.may_go(&self.agents, &ways) || self.outgoing.has_ways(*transaction, &ways) {
                 self.outgoing.add_ways(now, *transaction, &ways);
+            } else {
+                anew.push(*transaction);
             }
         }
+        anew.into_iter().for_each(|transaction| self.owe_unheard(transaction));
         for (transaction, target) in self.teller.targets() {
             if let Route::Ways(ways) = self.directory.route(now, target, None) {
                 self.outgoing.add_ways(now, transaction, &ways);
@@ -226,6 +232,7 @@ impl Gateway {
         if all
             && endpoints.iter().all(same)
             && let Route::Ways(ways) = self.directory.route(now, &target, heard)
+            && told.may_go(&self.agents, &ways)
         {
             told.target = target;
             return self.outgoing.redirect(now, transaction, ways);

@@ -111,6 +111,23 @@ fn a_name_in_doubt_is_looked_up_again_and_its_new_address_is_tried() {
     assert!(count_to(&said, "192.0.2.7") >= 1, "{said:?}");
 }
 
+// RFC 3435 §2.3.12: it would have the failed span in service.
+#[test]
+fn what_was_told_of_all_does_not_go_to_a_new_address_once_a_part_has_failed() {
+    let mut bench = named(&["192.0.2.1"], false);
+    let repeated = |bench: &mut Bench| !run(bench, Duration::from_millis(4_100)).is_empty();
+    while bench.gateway.poll_resolve().is_none() {
+        run(&mut bench, Duration::from_millis(10));
+    }
+    while repeated(&mut bench) {}
+    let report = Report::Span { span: SpanId(1), event: down() };
+    bench.gateway.handle(bench.now, Input::Report { core: CoreId(0), report });
+    sent_to(&mut bench);
+    resolve(&mut bench, &["192.0.2.7"]);
+    let said = run(&mut bench, Duration::from_secs(30));
+    assert!(said.iter().all(|(_, rsip, _)| !rsip.contains(" *@gw ")), "{said:?}");
+}
+
 #[test]
 fn look_ups_in_doubt_can_be_switched_off() {
     let mut bench = Bench::with(|config| {

@@ -150,3 +150,103 @@ fn what_a_wildcard_was_refused_for_good_is_told_of_each_endpoint_that_a_command_
     let said = bench.say("DLCX 8 ds/e1-1/*@gw MGCP 1.0\n");
     assert_eq!(said.iter().filter(|message| message.starts_with("RSIP ")).count(), 29, "{said:?}");
 }
+
+/// A gateway whose call agent for a part of the first span has two addresses, and what was told first: at
+/// 192.0.2.1 ranges are understood, at 192.0.2.2 not.
+fn two_headed(addresses: &[&str]) -> (Bench, Vec<(String, String, String)>) {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.restart_wait_max = Duration::ZERO;
+        config.call_agents = vec![
+            agents::agent("192.0.2.1", &["ds/e1-1/[1-15]"]),
+            agents::agent("192.0.2.2", &["ds/e1-1/[16-31]"]),
+        ];
+        config.call_agents[0].name = Some("ca@ca.example.net:2727".to_owned());
+        config.call_agents[0].ranges = true;
+    });
+    bench.after(Duration::from_millis(1));
+    let told = resolve(&mut bench, addresses);
+    (bench, told)
+}
+
+fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<(String, String, String)> {
+    let addresses = addresses.iter().map(|address| address.parse().expect("one")).collect();
+    let (host, ttl) = ("ca.example.net".to_owned(), Duration::from_secs(3_600));
+    bench.gateway.handle(bench.now, Input::Resolved { host, addresses, ttl });
+    told(bench, Duration::ZERO)
+}
+
+// RFC 3435 §E.5.
+#[test]
+fn a_range_is_told_only_where_every_address_takes_ranges() {
+    let (_, told) = two_headed(&["192.0.2.1"]);
+    assert_eq!(names(&told, "192.0.2.1"), ["ds/e1-1/[1-15]@gw"]);
+    let (_, told) = two_headed(&["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(names(&told, "192.0.2.1").len(), 15, "{told:?}");
+}
+
+#[test]
+fn a_range_does_not_go_on_to_an_address_found_later_that_takes_none() {
+    let (mut bench, _) = two_headed(&["192.0.2.1"]);
+    let same = resolve(&mut bench, &["192.0.2.1"]);
+    assert_eq!(names(&same, "192.0.2.1"), [""; 0], "nothing has changed");
+    let told = resolve(&mut bench, &["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(names(&told, "192.0.2.1").len(), 15, "{told:?}");
+    let said = bench.after(Duration::from_secs(60));
+    assert!(said.iter().all(|rsip| !rsip.contains("/[")), "{said:?}");
+}
+
+#[test]
+fn a_range_does_not_follow_its_endpoints_to_a_call_agent_that_takes_none() {
+    let (mut bench, _) = two_headed(&["192.0.2.1"]);
+    bench.hear("192.0.2.1:2727", b"EPCF 1 ds/e1-1/[1-15]@gw MGCP 1.0\r\nRED/N: ca@[192.0.2.2]:2727\r\n");
+    bench.carry_out();
+    let said = bench.after(Duration::from_secs(60));
+    let first = said.iter().filter(|rsip| rsip.contains(" ds/e1-1/1@gw "));
+    assert!(first.count() > 0 && said.iter().all(|rsip| !rsip.contains("/[")), "{said:?}");
+}
+
+#[test]
+fn who_was_called_by_an_address_joins_no_range() {
+    let mut bench = Bench::with(|config| {
+        config.gateway.aliases = vec!["192.0.2.9".to_owned()];
+        config.mgcp.restart_wait_max = Duration::ZERO;
+        config.call_agents = vec![agents::agent("192.0.2.1", &[])];
+        config.call_agents[0].ranges = true;
+    });
+    let first = told(&mut bench, Duration::from_millis(1));
+    bench.hear("192.0.2.1:2727", format!("200 {} OK\r\n", first[0].1).as_bytes());
+    bench.hear("192.0.2.1:2727", b"DLCX 1 ds/e1-1/2@[192.0.2.9] MGCP 1.0\r\n");
+    let out = [1, 2, 3].map(|number| Timeslot::new(number).expect("a timeslot")).to_vec();
+    let service = ServiceConfig { span: Service::In, out };
+    bench.gateway.handle(bench.now, Input::Service { span: SpanId(0), service });
+    let mut told: Vec<_> = told(&mut bench, Duration::ZERO).into_iter().map(|(.., name)| name).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["ds/e1-1/2@[192.0.2.9]", "ds/e1-1/[1,3]@gw"]);
+}
+
+#[test]
+fn what_one_call_agent_found_too_complicated_another_that_a_command_names_is_told() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    let said = bench.after(Duration::from_millis(1));
+    acknowledge(&mut bench, &said, 200);
+    let said = bench.span_event(0, down());
+    acknowledge(&mut bench, &said, 503);
+    let alone = bench.after(Duration::from_millis(1_001));
+    assert_eq!(first_of(&alone).len(), 31);
+    acknowledge(&mut bench, &alone, 200);
+    let said = bench.span_event(0, SpanEvent::Alarms(Alarms::NONE));
+    assert_eq!(first_of(&said).len(), 31);
+    acknowledge(&mut bench, &said, 200);
+    // The same one, named again, understands no more than before.
+    for (agent, n) in [("ca@[127.0.0.1]:2727", 31), ("other@[127.0.0.5]:2727", 1)] {
+        assert_code(&bench.ask("RQNT ds/e1-1/*@gw", &format!("X: 1\nN: {agent}\n")), 200);
+        let said = bench.span_event(0, down());
+        assert_eq!(first_of(&said).len(), n, "{agent}: {said:?}");
+        acknowledge(&mut bench, &said, 200);
+        let said = bench.span_event(0, SpanEvent::Alarms(Alarms::NONE));
+        acknowledge(&mut bench, &said, 200);
+    }
+}

@@ -473,6 +473,52 @@ fn what_is_new_of_a_part_is_told_when_nobody_has_answered_what_was_told_of_all()
     );
 }
 
+#[test]
+fn what_is_new_does_not_wait_with_what_was_refused_for_now() {
+    for code in [400, 503] {
+        let mut bench = Bench::with(|config| {
+            config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+            config.mgcp.restart_wait_max = Duration::from_millis(500);
+        });
+        let all = once(bench.after(Duration::from_millis(501)));
+        bench.span_event(1, down());
+        let said = once(acknowledge(&mut bench, &all, code));
+        assert!(said.iter().any(|rsip| rsip.contains("RM: forced\n")), "{code}: {said:?}");
+    }
+}
+
+// RFC 3435 §4.4.7: what is disconnected waits; what fails meanwhile is no longer disconnected.
+#[test]
+fn what_failed_while_it_was_told_that_it_was_disconnected_is_told_when_that_is_refused() {
+    for code in [400, 503] {
+        let mut bench = announced();
+        let all: Vec<_> = bench.gateway.state.endpoints.ids().collect();
+        bench.gateway.disconnected(bench.now, &all);
+        let mut told = Vec::new();
+        while told.is_empty() {
+            told = bench.after(Duration::from_millis(100));
+        }
+        assert!(told[0].contains(" *@gw ") && told[0].contains("RM: disconnected\n"), "{told:?}");
+        assert_eq!(bench.span_event(1, down()), [""; 0]);
+        let said = once(acknowledge(&mut bench, &told, code));
+        assert_eq!(said.len(), 1, "{code}: {said:?}");
+        assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
+    }
+}
+
+// RFC 3435 §4.3: nothing is repeated once T-MAX is over, though an answer may come until 2 × T-HIST is.
+#[test]
+fn what_fails_when_nothing_older_is_repeated_any_more_is_told_at_once() {
+    let (mut bench, all) = waiting_for_an_answer();
+    bench.after(Duration::from_secs(25));
+    let said = bench.span_event(1, down());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains(" ds/e1-2/*@gw ") && said[0].contains("RM: forced\n"), "{said:?}");
+    acknowledge(&mut bench, &said, 200);
+    acknowledge(&mut bench, &all, 200);
+    assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
+}
+
 /// Has each command done, and sees that the endpoint does what is asked of it.
 fn is_at_work(bench: &mut Bench, state: &str) {
     let mut number = 700;

@@ -238,6 +238,13 @@ impl Outgoing {
         }
     }
 
+    /// Whether all of these are ways of a command already.
+    pub fn has_ways(&self, id: TransactionId, ways: &[Path]) -> bool {
+        self.under_way
+            .get(&id)
+            .is_some_and(|transaction| ways.iter().all(|way| transaction.ways.contains(way)))
+    }
+
     /// A new call agent is there: the command goes on there, and no longer where it went.
     // RFC 3435 §4.3: what is outstanding is sent to a new call agent at once, unless T-MAX is over.
     pub fn redirect(&mut self, now: Instant, id: TransactionId, ways: Vec<Path>) {
