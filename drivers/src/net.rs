@@ -158,6 +158,8 @@ pub struct NetCounters {
     pub told: u64,
     /// Reads that found nothing.
     pub vain: u64,
+    /// Ticks in which more was due to be read than is read in one.
+    pub put_off: u64,
     /// Times that more had completed than the completion queue holds.
     pub overflowed: u64,
     /// Received datagrams dropped because a checksum or a length in them was wrong. Where the kernel

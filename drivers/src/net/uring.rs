@@ -12,11 +12,12 @@
 //! Each socket is, at any time, in one of these states:
 //!
 //! ```text
-//!            found all, no pace                 next tick
-//!   to tell ◀──────────────────── being read ◀─────────── due ◀──┐
-//!      │                            ▲      │ found all            │ its time has come
-//!      │ something has come         │      └──────────▶ in the calendar
-//!      └────────────────────────────┘
+//!              no pace                  next round
+//!   to tell ◀──────────────── being read ◀──────────── due ◀──┐
+//!      │                            │ keeps pace        ▲     │ its time has come
+//!      │                            └───────────────────┼─▶ in the calendar
+//!      └────────────────────────────────────────────────┘
+//!                       something has come
 //! ```
 
 mod calendar;
@@ -60,6 +61,8 @@ pub struct UringSockets {
     calendar: Calendar,
     /// Sockets that the kernel has yet to be asked to tell of.
     untold: Vec<PortSlot>,
+    /// Counts ticks.
+    tick: u16,
     counters: NetCounters,
 }
 
@@ -76,7 +79,8 @@ struct Watch {
     /// Reads of this look, and those of them that are under way.
     asked: u8,
     pending: u8,
-    /// Reads of earlier looks in this tick.
+    /// The tick of the last look, and the reads of the looks in it.
+    tick: u16,
     before: u8,
     /// One of them found nothing.
     found_all: bool,
@@ -102,6 +106,7 @@ impl UringSockets {
             calendar: Calendar::new(sockets.len()),
             untold: (0..sockets.len()).rev().map(|slot| PortSlot(slot as u32)).collect(),
             sockets: sockets.into_iter().map(|(fd, ipv6)| Socket { fd, ipv6, dscp }).collect(),
+            tick: 0,
             counters: NetCounters::default(),
         };
         this.ask_to_tell()?;
@@ -213,22 +218,21 @@ impl UringSockets {
     }
 
     /// Takes what has completed: hands datagrams to `taker`, and sees to it that each socket that has been read,
-    /// or told of, is read again in its time. Says whether any read was done.
-    fn reap(&mut self, taker: &mut impl Taker) -> bool {
+    /// or told of, is read again in its time.
+    fn reap(&mut self, taker: &mut impl Taker) {
         let queue = self.ring.submission();
         self.counters.overflowed += u64::from(queue.cq_overflow());
         drop(queue);
         let now = Clock.epoch();
         taker.expect(self.reading.iter().copied());
         self.reading.clear();
-        let mut any = false;
-        let Self { ring, reads, watches, due, calendar, untold, counters, .. } = self;
+        let Self { ring, reads, watches, due, calendar, untold, tick, counters, .. } = self;
         for completion in ring.completion() {
             let room = match Tag::from(completion.user_data()) {
                 Tag::Read(room) => room,
                 Tag::Told(slot) => {
                     watches[slot.0 as usize].is_told = false;
-                    watches[slot.0 as usize].begin(now.at);
+                    watches[slot.0 as usize].begin(*tick, now.at);
                     due.push_back(slot);
                     continue;
                 }
@@ -239,7 +243,6 @@ impl UringSockets {
                 // There was nothing to cancel.
                 Tag::Cancel => continue,
             };
-            any = true;
             let slot = reads.slot(room);
             let watch = &mut watches[slot.0 as usize];
             reads.end(room, completion.result().max(0) as usize, |datagram| match datagram {
@@ -265,7 +268,6 @@ impl UringSockets {
                 }
             }
         }
-        any
     }
 
     /// Ends all that the kernel has been asked to tell, and waits until it has let go of the sockets.
@@ -314,25 +316,34 @@ impl Socket {
 }
 
 impl Watch {
-    /// The first look of a tick.
-    fn begin(&mut self, now: Instant) {
-        self.asked = self.pace.reads(now);
-        self.before = 0;
+    /// It is to be looked at in this tick. Looks in the same tick as the last go on from there.
+    fn begin(&mut self, tick: u16, now: Instant) {
+        if self.tick == tick {
+            self.asked = self.more();
+        } else {
+            self.tick = tick;
+            self.before = 0;
+            self.asked = self.pace.reads(now);
+        }
         self.found_all = false;
     }
 
     /// All reads of a look are done: when is the next?
     fn end(&mut self, now: Instant) -> Look {
-        let look = self.pace.next(now, self.found_all);
-        if look != Look::Again {
-            return look;
-        }
         self.before = self.before.saturating_add(self.asked);
-        if self.before >= READS_A_TICK {
-            return Look::At(now);
+        match self.pace.next(now, self.found_all) {
+            Look::Again | Look::WhenTold if self.before >= READS_A_TICK => Look::At(now),
+            Look::Again => {
+                self.asked = self.more();
+                Look::Again
+            }
+            look => look,
         }
-        self.asked = (2 * self.asked).min(READS_A_LOOK);
-        Look::Again
+    }
+
+    /// How many reads to go on with: as many again as there were in this tick.
+    fn more(&self) -> u8 {
+        self.before.min(READS_A_LOOK).min(READS_A_TICK.saturating_sub(self.before)).max(1)
     }
 }
 
@@ -344,6 +355,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 const READS_A_TICK: u8 = 127;
 const READS_A_LOOK: u8 = 64;
 
+/// Rounds of reads in a tick, of up to 64 each: a read for each socket of the largest core, 16,128. What is
+/// due beyond that is read in the next tick, so that a flood at all ports does not keep the spans waiting.
+const ROUNDS_MAX: u32 = 256;
+
 /// The longest that a drop waits for the kernel to let go of the sockets.
 const DISARM_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -353,15 +368,26 @@ impl RtpSockets for UringSockets {
     }
 
     fn receive_into(&mut self, taker: &mut impl Taker) {
+        self.tick = self.tick.wrapping_add(1);
         self.reap(taker);
         let now = Clock.now();
-        let Self { calendar, watches, due, .. } = self;
+        let Self { calendar, watches, due, tick, .. } = self;
         calendar.take(now, |slot| {
-            watches[slot.0 as usize].begin(now);
+            watches[slot.0 as usize].begin(*tick, now);
             due.push_back(slot);
         });
-        // An error shows again in `flush`, which can say so.
-        while self.begin_reads() && self.submit().is_ok() && self.reap(taker) {}
+        for _ in 0..ROUNDS_MAX {
+            if !self.begin_reads() && self.untold.is_empty() {
+                return;
+            }
+            // The kernel tells at once where there is more, and that is read in this tick, too. An error
+            // shows again in `flush`, which can say so.
+            if self.ask_to_tell().is_err() || self.submit().is_err() {
+                return;
+            }
+            self.reap(taker);
+        }
+        self.counters.put_off += u64::from(!self.due.is_empty());
     }
 
     fn send(

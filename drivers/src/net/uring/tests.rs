@@ -1,7 +1,9 @@
 //! Against the real kernel, over loopback. Nothing sleeps but in `flush`.
 
 use super::*;
-use crate::net::tests::{Ground, Loopback, OverSockets, contract, receive, sockets_and_peer};
+use crate::net::tests::{
+    Family, Ground, Loopback, OverSockets, contract, receive, sockets_and_peer, sockets_at,
+};
 
 impl OverSockets for UringSockets {
     fn over(bound: BoundSockets) -> io::Result<Self> {
@@ -20,16 +22,33 @@ fn ground() -> Loopback<UringSockets> {
 fn a_steady_stream_is_read_without_being_told_of() {
     let (mut sockets, addresses, peer) = sockets_and_peer(&ground());
     let mut came = 0;
-    for n in 1..=100 {
+    let mut told = Vec::new();
+    for n in 1..=500 {
         peer.send_to(b"speech", addresses[0]).unwrap();
         sockets.flush(Clock.now() + Duration::from_millis(5)).unwrap();
         sockets.receive(|_, _, _, _| came += 1);
-        let counters = sockets.counters();
-        if n > 20 && counters.told < n / 2 && came + 2 >= n {
+        told.push(sockets.counters().told);
+        // The machine may be busy with other things for some time.
+        if let [.., before, now] = told.chunks_exact(40).map(|chunk| chunk[39]).collect::<Vec<_>>()[..]
+            && now - before <= 2
+            && came + 2 >= n
+        {
             return;
         }
     }
-    panic!("{came} came of 100, {:?}", sockets.counters());
+    panic!("{came} came of 500, {:?}", sockets.counters());
+}
+
+#[test]
+fn what_keeps_no_pace_costs_one_request_and_one_read_each() {
+    let (mut sockets, addresses, peer) = sockets_and_peer(&ground());
+    let before = sockets.counters();
+    for n in 1..=6 {
+        peer.send_to(b"speech", addresses[0]).unwrap();
+        assert_eq!(receive(&mut sockets, 1).len(), 1);
+        let counters = sockets.counters();
+        assert_eq!((counters.told - before.told, counters.vain), (n, 0));
+    }
 }
 
 #[test]
@@ -42,7 +61,27 @@ fn a_flood_at_one_socket_takes_its_share_of_a_tick_and_no_more() {
     sockets.flush(Instant::ZERO).unwrap();
     let mut came = [0_usize; 2];
     sockets.receive(|slot, _, _, _| came[slot.0 as usize] += 1);
-    assert!(came[0] <= usize::from(READS_A_TICK + READS_A_LOOK) && came[1] == 1, "{came:?}");
-    let rest = receive(&mut sockets, 150 - came[0]);
-    assert_eq!(came[0] + rest.len(), 150, "what is more comes in the next");
+    assert_eq!(came, [READS_A_TICK.into(), 1]);
+    assert_eq!(receive(&mut sockets, 23).len(), 23, "what is more comes in the next");
+    assert_eq!(sockets.counters().put_off, 0);
+}
+
+#[test]
+fn a_flood_at_all_sockets_does_not_hold_up_the_tick() {
+    let ground = ground();
+    let (mut sockets, addresses) = sockets_at(&ground, Family::V4, 100, Settings::for_slots(1_000));
+    let peer = ground.peer(Family::V4);
+    for address in &addresses {
+        for _ in 0..120 {
+            peer.send_to(b"flood", address).unwrap();
+        }
+    }
+    let all = 120 * addresses.len();
+    sockets.flush(Instant::ZERO).unwrap();
+    let mut came = 0;
+    sockets.receive(|_, _, _, _| came += 1);
+    let most = ROUNDS_MAX as usize * 64;
+    assert!(came > most / 2 && came <= most && most < all, "{came} came");
+    assert_eq!(sockets.counters().put_off, 1);
+    assert_eq!(receive(&mut sockets, all - came).len(), all - came, "what is more comes in the next ticks");
 }
