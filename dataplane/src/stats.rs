@@ -78,6 +78,8 @@ counters! {
     Told = "receive_told",
     /// Reads that found nothing.
     Vain = "receive_vain",
+    /// Ticks in which more was due to be read than is read in one.
+    PutOff = "receive_put_off",
     /// Datagrams dropped past the kernel because a checksum or a length in them was wrong.
     Damaged = "received_damaged",
     /// Datagrams dropped past the kernel because its queues to the core were full.

@@ -158,6 +158,7 @@ impl<N: RtpSockets> Worker<N> {
         self.stats.set(Counter::Truncated, counters.truncated);
         self.stats.set(Counter::Told, counters.told);
         self.stats.set(Counter::Vain, counters.vain);
+        self.stats.set(Counter::PutOff, counters.put_off);
         self.stats.set(Counter::Damaged, counters.damaged);
         self.stats.set(Counter::QueueDropped, counters.dropped);
         self.stats.set(Counter::Around, counters.around);
