@@ -70,7 +70,8 @@ pub(crate) struct DensityArgs {
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     floor_seconds: u32,
 
-    /// Runs it so often and reports the median of each figure, with the least and the most.
+    /// Runs it so often and reports the median of each figure, with the least and the most; of what is lost or
+    /// wrong the most. One run that fails fails all.
     #[arg(long, value_name = "N", conflicts_with = "ramp", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=99))]
     runs: u8,
 

@@ -32,9 +32,19 @@ struct Counter {
     words: String,
     /// Of which packets.
     way: Direction,
-    /// Whether what it counts is lost, and counted nowhere else.
-    is_loss: bool,
+    /// Whose loss it is, if what it counts is lost, and counted nowhere else.
+    loss: Option<Whose>,
     value: u64,
+}
+
+/// Whose the queue was that had no room, or the hand that did not take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whose {
+    /// The gateway's: what has come to its end and was not taken in time, or was sent faster than its sockets
+    /// allow. To be slow there is to be slow.
+    Gateway,
+    /// The host's, the wire's or the harness's.
+    Others,
 }
 
 /// The kernel's counters at a time, or what has been added between two.
@@ -50,6 +60,8 @@ struct Place<'a> {
     /// The directions of what it receives and sends.
     receives: Direction,
     sends: Direction,
+    /// Whose the queues of its interfaces and sockets are.
+    whose: Whose,
 }
 
 impl Counters {
@@ -68,12 +80,14 @@ impl Counters {
                     folder: &folder,
                     receives: Direction::There,
                     sends: Direction::Back,
+                    whose: Whose::Gateway,
                 })?;
                 counters.read_place(Place {
                     name: "harness",
                     folder: own,
                     receives: Direction::Back,
                     sends: Direction::There,
+                    whose: Whose::Others,
                 })?;
             }
             None => counters.read_place(Place {
@@ -81,6 +95,7 @@ impl Counters {
                 folder: own,
                 receives: Direction::Unknown,
                 sends: Direction::Unknown,
+                whose: Whose::Others,
             })?,
         }
         counters.add_softnet(&fs::read_to_string("/proc/net/softnet_stat")?);
@@ -97,18 +112,35 @@ impl Counters {
         self
     }
 
-    /// Packets of one direction that the kernel says it dropped.
-    pub(crate) fn lost(&self, way: Direction) -> u64 {
-        self.losses(way).map(|counter| counter.value).sum()
+    /// Packets of one direction that the kernel says it dropped for want of room of theirs.
+    pub(crate) fn lost(&self, way: Direction, whose: Whose) -> u64 {
+        self.losses(way, whose).map(|counter| counter.value).sum()
     }
 
     /// The counters that say so, with how many: `harness_rx_drop 7`.
-    pub(crate) fn named(&self, way: Direction) -> Vec<String> {
-        self.losses(way).map(|it| format!("{} {}", it.name, it.value)).collect()
+    pub(crate) fn named(&self, way: Direction, whose: Whose) -> Vec<String> {
+        self.losses(way, whose).map(|it| format!("{} {}", it.name, it.value)).collect()
     }
 
-    fn losses(&self, way: Direction) -> impl Iterator<Item = &Counter> {
-        self.0.iter().filter(move |it| it.is_loss && it.way == way && it.value > 0)
+    fn losses(&self, way: Direction, whose: Whose) -> impl Iterator<Item = &Counter> {
+        self.0.iter().filter(move |it| it.loss == Some(whose) && it.way == way && it.value > 0)
+    }
+
+    /// So many that the gateway's sockets had no room for, and so many for which the wire had none on the way
+    /// there.
+    #[cfg(test)]
+    pub(crate) fn of_losses(sockets: u64, wire: u64) -> Self {
+        let counter = |name: &str, whose, value| Counter {
+            name: name.to_owned(),
+            words: String::new(),
+            way: Direction::There,
+            loss: Some(whose),
+            value,
+        };
+        Self(vec![
+            counter("gateway_rcvbuferrors", Whose::Gateway, sockets),
+            counter("harness_tx_drop", Whose::Others, wire),
+        ])
     }
 
     /// All of them.
@@ -137,10 +169,12 @@ impl Counters {
             }
         }
         let [receive_errors, receive_drops, send_errors, send_drops] = sums;
-        self.add(place, "rx_errs", "interfaces, received: errs", place.receives, receive_errors);
-        self.add(place, "rx_drop", "interfaces, received: drop", place.receives, receive_drops);
-        self.add(place, "tx_errs", "interfaces, sent: errs", place.sends, send_errors);
-        self.add(place, "tx_drop", "interfaces, sent: drop", place.sends, send_drops);
+        // What is sent is dropped where the queue of the other end is full.
+        let (own, others) = (place.whose, Whose::Others);
+        self.add(place, "rx_errs", "interfaces, received: errs", place.receives, receive_errors, others);
+        self.add(place, "rx_drop", "interfaces, received: drop", place.receives, receive_drops, own);
+        self.add(place, "tx_errs", "interfaces, sent: errs", place.sends, send_errors, others);
+        self.add(place, "tx_drop", "interfaces, sent: drop", place.sends, send_drops, others);
     }
 
     /// Of `/proc/net/snmp`: a line of names, then one of numbers, for each protocol.
@@ -151,12 +185,13 @@ impl Counters {
             let at = names.split_ascii_whitespace().position(|it| it == name)?;
             numbers.split_ascii_whitespace().nth(at)?.parse().ok()
         };
-        for (protocol, name, is_received) in PROTOCOLS {
+        for (protocol, name, is_received, is_of_sockets) in PROTOCOLS {
             // Kernels that do not know one do not count it.
             let Some(value) = value(protocol, name) else { continue };
             let way = if is_received { place.receives } else { place.sends };
             let words = format!("{protocol} {name}");
-            self.add(place, &name.to_ascii_lowercase(), &words, way, value);
+            let whose = if is_of_sockets { place.whose } else { Whose::Others };
+            self.add(place, &name.to_ascii_lowercase(), &words, way, value, whose);
         }
     }
 
@@ -166,16 +201,21 @@ impl Counters {
             let field = |line: &str| u64::from_str_radix(line.split_ascii_whitespace().nth(at)?, 16).ok();
             softnet.lines().filter_map(field).sum()
         };
-        let host =
-            Place { name: "softnet", folder: "", receives: Direction::Unknown, sends: Direction::Unknown };
-        self.add(host, "dropped", "of the host: dropped", Direction::Unknown, column(1));
-        self.note(host, "squeezed", "of the host: times NAPI's budget ended", Direction::Unknown, column(2));
+        let (way, whose) = (Direction::Unknown, Whose::Others);
+        let host = Place { name: "softnet", folder: "", receives: way, sends: way, whose };
+        self.add(host, "dropped", "of the host: dropped", way, column(1), whose);
+        self.note(host, "squeezed", "of the host: times NAPI's budget ended", way, column(2));
     }
 
     /// What a ring drops its interface counts as dropped, too: these say why.
     fn add_rings(&mut self, rings: RingStatistics) {
-        let own =
-            Place { name: "harness_xdp", folder: "", receives: Direction::Back, sends: Direction::There };
+        let own = Place {
+            name: "harness_xdp",
+            folder: "",
+            receives: Direction::Back,
+            sends: Direction::There,
+            whose: Whose::Others,
+        };
         let RingStatistics {
             receive_dropped,
             receive_ring_full,
@@ -190,55 +230,81 @@ impl Counters {
         self.note(own, "tx_invalid", "rings: tx_invalid_descs", own.sends, transmit_invalid);
     }
 
-    fn add(&mut self, place: Place<'_>, name: &str, words: &str, way: Direction, value: u64) {
+    fn add(&mut self, place: Place<'_>, name: &str, words: &str, way: Direction, value: u64, whose: Whose) {
         self.note(place, name, words, way, value);
-        self.0.iter_mut().next_back().expect("one was added just now").is_loss = true;
+        self.0.iter_mut().next_back().expect("one was added just now").loss = Some(whose);
     }
 
     fn note(&mut self, place: Place<'_>, name: &str, words: &str, way: Direction, value: u64) {
         let (name, words) = (format!("{}_{name}", place.name), format!("{} {words}", place.name));
-        self.0.push(Counter { name, words, way, is_loss: false, value });
+        self.0.push(Counter { name, words, way, loss: None, value });
     }
 }
 
-/// What the protocols count of what they drop, and whether of what is received.
-const PROTOCOLS: [(&str, &str, bool); 8] = [
-    ("Ip:", "InDiscards", true),
-    ("Ip:", "OutDiscards", false),
-    ("Ip:", "OutNoRoutes", false),
-    ("Udp:", "NoPorts", true),
-    ("Udp:", "RcvbufErrors", true),
-    ("Udp:", "SndbufErrors", false),
-    ("Udp:", "InCsumErrors", true),
-    ("Udp:", "MemErrors", true),
+/// What the protocols count of what they drop, whether of what is received, and whether for want of room in
+/// the sockets or of the sockets themselves.
+const PROTOCOLS: [(&str, &str, bool, bool); 8] = [
+    ("Ip:", "InDiscards", true, false),
+    ("Ip:", "OutDiscards", false, false),
+    ("Ip:", "OutNoRoutes", false, false),
+    ("Udp:", "NoPorts", true, true),
+    ("Udp:", "RcvbufErrors", true, true),
+    ("Udp:", "SndbufErrors", false, true),
+    ("Udp:", "InCsumErrors", true, false),
+    ("Udp:", "MemErrors", true, true),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GATEWAY: Place<'_> =
-        Place { name: "gateway", folder: "", receives: Direction::There, sends: Direction::Back };
+    const GATEWAY: Place<'_> = Place {
+        name: "gateway",
+        folder: "",
+        receives: Direction::There,
+        sends: Direction::Back,
+        whose: Whose::Gateway,
+    };
+    const HARNESS: Place<'_> = Place {
+        name: "harness",
+        folder: "",
+        receives: Direction::Back,
+        sends: Direction::There,
+        whose: Whose::Others,
+    };
 
-    fn counters(dev: &str, snmp: &str) -> Counters {
+    fn counters(place: Place<'_>, dev: &str, snmp: &str) -> Counters {
         let mut counters = Counters::default();
-        counters.add_interfaces(GATEWAY, dev);
-        counters.add_protocols(GATEWAY, snmp);
+        counters.add_interfaces(place, dev);
+        counters.add_protocols(place, snmp);
         counters
     }
 
     #[test]
     fn what_was_dropped_is_told_by_direction_and_by_the_kernels_own_name() {
         const HEAD: &str = "Inter-| Receive\n face |bytes\n";
-        let before = counters(&format!("{HEAD}veth0: 10 1 0 3 0 0 0 0 20 2 0 4 0 0 0 0\n"), "");
+        let before = counters(GATEWAY, &format!("{HEAD}veth0: 10 1 0 3 0 0 0 0 20 2 0 4 0 0 0 0\n"), "");
         let dev =
             format!("{HEAD}lo: 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 0\nveth0: 90 9 0 5 0 0 0 0 70 7 0 9 0 0 0 0\n");
         let snmp = "Ip: InDiscards OutNoRoutes\nIp: 0 2\nUdp: NoPorts RcvbufErrors\nUdp: 0 40\n";
-        let since = counters(&dev, snmp).since(&before);
-        assert_eq!(since.lost(Direction::There), 3 + 40);
-        assert_eq!(since.lost(Direction::Back), 5 + 2);
-        assert_eq!(since.named(Direction::There), ["gateway_rx_drop 3", "gateway_rcvbuferrors 40"]);
-        assert_eq!(since.named(Direction::Back), ["gateway_tx_drop 5", "gateway_outnoroutes 2"]);
+        let since = counters(GATEWAY, &dev, snmp).since(&before);
+        let (own, others) = (Whose::Gateway, Whose::Others);
+        assert_eq!(since.lost(Direction::There, own), 3 + 40);
+        assert_eq!(since.lost(Direction::Back, others), 5 + 2);
+        assert_eq!(since.named(Direction::There, own), ["gateway_rx_drop 3", "gateway_rcvbuferrors 40"]);
+        assert_eq!(since.named(Direction::Back, others), ["gateway_tx_drop 5", "gateway_outnoroutes 2"]);
+    }
+
+    #[test]
+    fn what_the_gateway_does_not_take_at_its_end_is_its_own_loss_and_nobody_else_s() {
+        let dev = " | Receive\n |bytes\nveth0: 0 0 1 2 0 0 0 0 0 0 0 0 0 0 0 0\n";
+        let snmp =
+            "Ip: InDiscards\nIp: 4\nUdp: NoPorts RcvbufErrors InCsumErrors MemErrors\nUdp: 8 16 32 64\n";
+        let at = |place| counters(place, dev, snmp);
+        assert_eq!(at(GATEWAY).lost(Direction::There, Whose::Gateway), 2 + 8 + 16 + 64);
+        assert_eq!(at(GATEWAY).lost(Direction::There, Whose::Others), 1 + 4 + 32);
+        assert_eq!(at(HARNESS).lost(Direction::Back, Whose::Gateway), 0);
+        assert_eq!(at(HARNESS).lost(Direction::Back, Whose::Others), 127);
     }
 
     #[test]
@@ -246,8 +312,9 @@ mod tests {
         let mut counters = Counters::default();
         counters.add_softnet("00000009 00000002 0000000a 0\n00000009 00000003 00000001 0\n");
         counters.add_rings(RingStatistics { receive_ring_full: 9, ..RingStatistics::default() });
-        assert_eq!((counters.lost(Direction::There), counters.lost(Direction::Back)), (0, 0));
-        assert_eq!(counters.named(Direction::Unknown), ["softnet_dropped 5"]);
+        let whose = Whose::Others;
+        assert_eq!((counters.lost(Direction::There, whose), counters.lost(Direction::Back, whose)), (0, 0));
+        assert_eq!(counters.named(Direction::Unknown, whose), ["softnet_dropped 5"]);
         assert_eq!(counters.0[1].value, 11);
         assert!(counters.0.iter().any(|it| it.name == "harness_xdp_rx_ring_full" && it.value == 9));
     }

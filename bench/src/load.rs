@@ -343,7 +343,8 @@ impl Stream {
 }
 
 impl Figures {
-    fn new() -> Self {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
         Self {
             delay: histogram(),
             delays: Series::new(),

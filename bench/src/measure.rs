@@ -163,7 +163,7 @@ pub(crate) fn harness(cost: &Cost, figures: &Figures, refused: u64) -> Section {
     let waited = cost.harness.waited.as_secs_f64() * 1e3;
     section.number("harness_waited", "time it waited for its CPU, others having it", waited, "ms");
     section.times("harness_late", "packets sent after they were due", &figures.late);
-    section.count("harness_unsent", "packets it could not send", figures.unsent + refused, "packets");
+    section.fault("harness_unsent", "packets it could not send", figures.unsent + refused, "packets");
     section
 }
 

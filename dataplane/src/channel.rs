@@ -73,7 +73,14 @@ impl Channel {
     }
 
     /// Works out the mix anew from what mode each pair is in.
-    pub(crate) fn remix(&mut self, mode_of: impl Fn(u32) -> Mode) {
+    ///
+    /// A card may be late to take a block that has been played: who is heard from now on, but was not in that
+    /// block, is silent in it. Its row holds what was said there long before, of another call maybe.
+    pub(crate) fn remix(&mut self, mode_of: impl Fn(u32) -> Mode, rows: &mut Rows) {
+        let had_row = if self.line_alone().is_some() { Places::NONE } else { self.mix.inputs() };
+        for (_, pair) in self.connections().filter(|(place, _)| !had_row.has(*place)) {
+            rows.silence(pair, self.law);
+        }
         self.mix = Mix::of(&self.pairs.map(|pair| pair.map(&mode_of)), self.test);
     }
 
@@ -180,8 +187,7 @@ impl Channel {
         stats: &Stats,
         reports: &mut Reports,
     ) {
-        let forwarded = self.mix.forwarded();
-        if let (Some(place), true) = (self.mix.to_circuit.only(), forwarded.is_empty()) {
+        if let Some(place) = self.line_alone() {
             connections[self.pair(place)].play(now, tx, stats, reports);
             return;
         }
@@ -251,6 +257,11 @@ impl Channel {
                 ready(pair as u32);
             }
         }
+    }
+
+    /// The place of the only connection that is heard, if the line alone hears it: it needs no row.
+    fn line_alone(&self) -> Option<usize> {
+        self.mix.to_circuit.only().filter(|_| self.mix.forwarded().is_empty())
     }
 
     /// The sum of the line, if given, and of what some connections were heard to say.
@@ -342,6 +353,10 @@ impl Rows {
     /// Room for blocks of any length.
     pub(crate) fn new(pairs: usize) -> Self {
         Self { octets: vec![0; pairs * Self::ROW].into() }
+    }
+
+    fn silence(&mut self, pair: usize, law: Law) {
+        self.row_mut(pair, Self::ROW).fill(law.silence());
     }
 
     fn row(&self, pair: usize, frames: usize) -> &[u8] {

@@ -437,9 +437,9 @@ impl Engine {
 
     /// Works out anew who hears whom on a channel, after an order that concerns it.
     fn remix(&mut self, index: usize) {
-        let Self { channels, connections, .. } = self;
+        let Self { channels, connections, rows, .. } = self;
         let channel = &mut channels[index];
-        channel.remix(|pair| connections[pair as usize].leg.mode);
+        channel.remix(|pair| connections[pair as usize].leg.mode, rows);
         let inputs = channel.mix.inputs();
         for (place, pair) in channel.connections() {
             connections[pair].set_heard(inputs.has(place));

@@ -313,8 +313,10 @@ impl JitterBuffer {
     fn await_line(&mut self, timestamp: u32) {
         let ahead = self.margin(timestamp) - self.margins.target() as i32;
         if (1..self.reach() as i32).contains(&ahead) {
-            // What is passed over is not played: it must not look as if it had come when its place is used again.
-            self.come.clear(self.next, ahead as usize);
+            // What is passed over is not played, nor what came behind it: it must not look as if it had come when
+            // its place is used again.
+            let history = history(self.octets.len());
+            self.come.clear(self.next.wrapping_sub(history as u32), history + ahead as usize);
             self.next = self.next.wrapping_add(ahead as u32);
             self.lead = self.lead.saturating_sub(ahead as u32);
         }

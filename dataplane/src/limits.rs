@@ -3,10 +3,14 @@
 use drivers::net::Ports;
 
 use crate::channel::Rows;
-use crate::connection::Connection;
+use crate::connection::{Aside, Connection};
+use crate::gear::Gear;
 use crate::jitter_buffer::JitterBuffer;
-use crate::link::{JitterBounds, Order, Report};
+use crate::link::{self, JitterBounds, Report};
+use crate::outbox::Outbox;
 use crate::relay::Relays;
+use crate::reporting::Reporting;
+use crate::station::Station;
 use crate::supervision::Supervisors;
 
 /// Connections one endpoint can have at a time (RFC 3435 §2.1.3 sets no number).
@@ -55,14 +59,23 @@ impl Limits {
         ports.slots().max(4_096)
     }
 
-    /// Octets of memory that they take, all of it allocated at start. Channels, 32 KiB a span, are not
-    /// among them.
+    /// Octets of memory that they take, all of it allocated at start.
+    ///
+    /// Not among them are what a span has, its channels (2 KiB), a block each way (5 KiB at most) and its echo
+    /// cancellers, and what comes [with orders](Self::gear).
     pub const fn memory(&self) -> usize {
-        let rings =
-            self.orders * size_of::<Order>() + (self.orders + self.observations) * size_of::<Report>();
-        let tick = (ORDERS_PER_TICK + self.observations) * size_of::<Report>();
-        let pair = Connection::memory(self) + Rows::ROW + Supervisors::MEMORY;
-        self.pairs * pair + Relays::memory(self) + rings + tick
+        let reports = (ORDERS_PER_TICK + self.observations) * size_of::<Report>();
+        let tick = reports + ORDERS_PER_TICK * size_of::<Gear>() + Outbox::memory(self.pairs);
+        let pair = Connection::memory(self) + Rows::ROW + Reporting::MEMORY + Supervisors::MEMORY;
+        self.pairs * pair + Relays::memory(self) + link::memory(self) + tick
+    }
+
+    /// Octets of memory that come on demand, with the orders that want something listened for, played or
+    /// dialled: if it is wanted on the lines of `ds0s` timeslots, and on all connections.
+    ///
+    /// A connection has its part until it ends, a line for good.
+    pub const fn gear(&self, ds0s: usize) -> usize {
+        ds0s * size_of::<Station>() + self.pairs * size_of::<Aside>()
     }
 }
 
@@ -83,5 +96,20 @@ mod tests {
             let one = memory(1_001, max_ms) - memory(1_000, max_ms);
             assert!((most / 2..most).contains(&one), "{one} with {max_ms} ms");
         }
+    }
+
+    #[test]
+    fn an_order_has_room_for_what_comes_with_it_and_for_what_goes_back() {
+        let limits = Limits::new(&Ports::default(), 0, &JITTER, 40);
+        let one = Limits { orders: limits.orders + 1, ..limits }.memory() - limits.memory();
+        assert!(one >= size_of::<link::Order>() + 2 * size_of::<Gear>() + size_of::<Report>(), "{one}");
+    }
+
+    #[test]
+    fn what_is_listened_for_or_played_takes_2_kib_a_side_at_most_and_only_on_demand() {
+        let limits = Limits { pairs: 100, ..Limits::new(&Ports::default(), 0, &JITTER, 40) };
+        let (lines, all) = (limits.gear(100) - limits.gear(0), limits.gear(100));
+        assert!((100 << 10..200 << 10).contains(&lines), "{lines}");
+        assert!((2 * lines..=400 << 10).contains(&all), "{all}");
     }
 }

@@ -17,6 +17,7 @@ pub use self::leg::{
     ClockRates, EventFormat, Format, Formats, Identity, JitterBounds, Leg, PayloadType, PayloadTypes, Peer,
     RelayId, RelayLeg, Remote,
 };
+pub(crate) use self::ring::memory;
 pub use self::ring::{ControlEnd, CoreEnd, pair};
 pub use crate::codec::Codec;
 pub use crate::dsp::echo_canceller::EchoSettings;

@@ -36,6 +36,13 @@ impl Outbox {
         }
     }
 
+    /// Octets of memory that one takes.
+    pub(crate) const fn memory(pairs: usize) -> usize {
+        pairs * (size_of::<u32>() + size_of::<Option<Dscp>>())
+            + LETTERS_MAX * size_of::<Letter>()
+            + ORDERS_PER_TICK * size_of::<(PortSlot, Dscp)>()
+    }
+
     /// Notes that a pair has a whole packet; once a tick for each pair.
     pub(crate) fn ready(&mut self, pair: u32) {
         debug_assert!(self.ready.len() < self.marked.len(), "each pair is ready once a tick at most");

@@ -69,6 +69,9 @@ impl Reporting {
         }
     }
 
+    /// Octets of memory that a pair takes.
+    pub(crate) const MEMORY: usize = size_of::<Rtcp>() + size_of::<Instant>();
+
     /// A leg begins.
     pub(crate) fn open(&mut self, now: Instant, pair: usize, identity: &Identity, rng: &mut impl Rng) {
         let schedule = Schedule::start(now, rng);

@@ -1,7 +1,7 @@
 //! What listens and what plays at one side of a DS0, beside the media that pass there.
 //!
-//! Each channel has one for its line and each connection one for its peer, from the start; they are
-//! looked at only where something was ordered.
+//! A channel has one for its line, and a connection one for its peer, once an order has wanted it: see
+//! [`Gear`](crate::gear::Gear).
 
 use drivers::line::Law;
 use drivers::span::Block;

@@ -2,9 +2,8 @@
 
 use super::DensityArgs;
 use super::carry::Run;
-use super::judge::{Losses, limit, own_faults, verdict};
+use super::judge::{Losses, dropped_by_wire, limit, own_faults, verdict};
 use crate::floor::Floor;
-use crate::kernel::Direction;
 use crate::load::{Account, sum};
 use crate::measure;
 use crate::report::{Report, Section, Verdict};
@@ -37,7 +36,7 @@ impl DensityArgs {
         let mut bad: Vec<_> = run.accounts.iter().filter(|account| faults(account) > 0).collect();
         bad.sort_by_key(|account| std::cmp::Reverse(faults(account)));
         let mut section = Section::new("DS0s with octets missing or wrong");
-        section.count("ds0_bad", "all of them", bad.len() as u64, "DS0s");
+        section.fault("ds0_bad", "all of them", bad.len() as u64, "DS0s");
         for (place, account) in bad.iter().take(WORST).enumerate() {
             let Account { ds0, back, .. } = account;
             let text = format!("{} missing, {} wrong, {} shifts", back.missing, back.wrong(), back.shifts);
@@ -61,7 +60,7 @@ fn calls(run: &Run) -> Section {
     let mut section = Section::new("calls");
     section.count("ds0_up", "DS0s up", run.accounts.len() as u64, "DS0s");
     let refused = u64::from(run.asked) - run.accounts.len() as u64;
-    section.count("ds0_refused", "DS0s refused", refused, "DS0s");
+    section.fault("ds0_refused", "DS0s refused", refused, "DS0s");
     section.number("setup", "time to set all up", run.setup.as_secs_f64() * 1e3, "ms");
     section.count("mgcp_repeated", "MGCP commands repeated", run.messages.repeated, "commands");
     section
@@ -72,54 +71,53 @@ fn packets(run: &Run, losses: Losses) -> Section {
     let mut section = Section::new("packets");
     section.count("packets_sent", "sent to the gateway", run.figures.sent, "packets");
     section.count("packets_received", "come back", tally.packets, "packets");
-    section.count(
+    section.fault(
         "packets_lost_towards",
         "lost on the way there, by the gateway's counters",
         losses.towards,
         "packets",
     );
-    section.count(
+    section.fault(
         "packets_lost_back",
         "lost on the way back, by the gateway's counters",
         losses.back,
         "packets",
     );
-    section.count(
+    section.fault(
         "packets_lost_sequence",
         "lost on the way back, by sequence numbers",
         tally.packets_lost,
         "packets",
     );
-    section.count(
+    section.fault(
         "dropped_gateway",
         "dropped by the host, the gateway's queues being full",
         run.dropped[1],
         "packets",
     );
-    section.count(
+    section.fault(
         "dropped_harness",
         "dropped by the host, the harness's queues being full",
         run.dropped[0],
         "packets",
     );
-    let by_kernel = run.kernel.lost(Direction::There) + run.kernel.lost(Direction::Back);
     if run.is_wire {
-        section.count(
+        section.fault(
             "dropped_wire",
-            "dropped by the kernel at either end of the wire",
-            by_kernel,
+            "dropped by the kernel at either end of the wire, the gateway's own queues left out",
+            dropped_by_wire(run),
             "packets",
         );
     }
-    section.count(
+    section.fault(
         "packets_lost_gateway",
-        "lost, and dropped by no queue between: by the gateway",
+        "lost, and dropped by no queue but its own: by the gateway",
         losses.uncounted(run),
         "packets",
     );
     section.count("packets_out_of_order", "out of order", tally.packets_out_of_order, "packets");
-    section.count("packets_doubled", "come twice", tally.packets_doubled, "packets");
-    section.count("counters_differ", "DS0s whose DLCX counters differ from ours", losses.differ, "DS0s");
+    section.fault("packets_doubled", "come twice", tally.packets_doubled, "packets");
+    section.fault("counters_differ", "DS0s whose DLCX counters differ from ours", losses.differ, "DS0s");
     section.count("rtcp_received", "RTCP come", run.figures.rtcp, "packets");
     section.count("strays", "of nobody's", run.figures.strays, "packets");
     section
@@ -129,11 +127,11 @@ fn octets(run: &Run) -> Section {
     let tally = sum(&run.accounts);
     let mut section = Section::new("octets");
     section.count("octets_verified", "come back right and in their turn", tally.verified, "octets");
-    section.count("octets_missing", "missing", tally.missing, "octets");
-    section.count("octets_inserted", "wrong: nobody sent them", tally.inserted, "octets");
-    section.count("octets_repeated", "wrong: they had come before", tally.repeated, "octets");
-    section.count("octets_crossed", "wrong: of another DS0", tally.crossed, "octets");
-    section.count("shifts", "changes of delay in mid-call", tally.shifts, "times");
+    section.fault("octets_missing", "missing", tally.missing, "octets");
+    section.fault("octets_inserted", "wrong: nobody sent them", tally.inserted, "octets");
+    section.fault("octets_repeated", "wrong: they had come before", tally.repeated, "octets");
+    section.fault("octets_crossed", "wrong: of another DS0", tally.crossed, "octets");
+    section.fault("shifts", "changes of delay in mid-call", tally.shifts, "times");
     section
 }
 
@@ -166,15 +164,16 @@ fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
     section
 }
 
-/// What memory it takes.
+/// What memory it takes: its pages, and its sockets in the kernel. What io_uring keeps there of requests that
+/// are under way the kernel tells of no process.
 fn memory(run: &Run) -> Option<Section> {
     let [idle, busy] = run.memory?;
     let ds0s = run.accounts.len().max(1) as f64;
     let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
     let each = |octets: u64| octets as f64 / 1024.0 / ds0s;
     let mut section = Section::new("memory of the gateway");
-    section.number("memory_idle", "all of it, idle", mib(idle), "MiB");
-    section.number("memory_busy", "all of it, with all calls", mib(busy), "MiB");
+    section.number("memory_idle", "all that is resident, idle", mib(idle), "MiB");
+    section.number("memory_busy", "all that is resident, with all calls", mib(busy), "MiB");
     section.number(
         "memory_per_call",
         "what came with the calls, a DS0",
@@ -184,8 +183,13 @@ fn memory(run: &Run) -> Option<Section> {
     if let Some(sockets) = run.sockets {
         section.number("memory_sockets", "the kernel's own for its sockets, a DS0", each(sockets), "KiB");
     }
-    let all = busy + run.sockets.unwrap_or_default();
-    section.number("memory_per_ds0", "all of that, a DS0", each(all), "KiB");
+    let (all, words) = match run.sockets {
+        Some(sockets) => {
+            (busy + sockets, "resident and the kernel's for sockets, but not for io_uring, a DS0")
+        }
+        None => (busy, "resident, without the kernel's for sockets and io_uring, a DS0"),
+    };
+    section.number("memory_per_ds0", words, each(all), "KiB");
     Some(section)
 }
 

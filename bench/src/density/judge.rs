@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::carry::Run;
-use crate::kernel::Direction;
+use crate::kernel::{Direction, Whose};
 use crate::load::sum;
 use crate::report::Verdict;
 
@@ -36,7 +36,7 @@ impl Losses {
     }
 
     /// Packets that are lost, and that nothing between the gateway and the harness has counted as dropped:
-    /// the gateway's own.
+    /// the gateway's own, those for which its own queues had no room among them.
     pub(super) fn uncounted(self, run: &Run) -> u64 {
         let each = [(self.towards, Direction::There), (self.back, Direction::Back)];
         each.into_iter().map(|(lost, direction)| lost.saturating_sub(dropped(run, direction))).sum()
@@ -45,12 +45,16 @@ impl Losses {
     /// Where it was lost, by the kernel's own counters.
     fn places(self, run: &Run) -> Vec<String> {
         let told = |(lost, direction, words): (u64, Direction, &str)| {
-            let places = places(run, direction).join(", ");
-            let places = if places.is_empty() { "none".to_owned() } else { places };
+            let places = |whose| match places(run, direction, whose) {
+                places if places.is_empty() => "none".to_owned(),
+                places => places.join(", "),
+            };
+            let (others, queues) = (places(Whose::Others), places(Whose::Gateway));
             let own = lost.saturating_sub(dropped(run, direction));
             (lost > 0).then(|| {
                 format!(
-                    "lost {words}: {lost} packets; dropped by the kernel: {places}; by the gateway: {own}"
+                    "lost {words}: {lost} packets; dropped by the kernel: {others}; by the gateway: {own}, in its \
+                     own queues: {queues}"
                 )
             })
         };
@@ -62,26 +66,27 @@ impl Losses {
     }
 }
 
-/// Packets of one direction that the host dropped. On loopback the network's counters are everybody's, and
-/// those of the sockets are what can be told apart.
+/// Packets of one direction that the host dropped, and not because the gateway was too slow to take them. On
+/// loopback the network's counters are everybody's, and those of the sockets are what can be told apart.
 fn dropped(run: &Run, direction: Direction) -> u64 {
     match direction {
-        Direction::There if !run.is_wire => run.dropped[1],
         Direction::Back if !run.is_wire => run.dropped[0],
-        direction => run.kernel.lost(direction),
+        _ if !run.is_wire => 0,
+        direction => run.kernel.lost(direction, Whose::Others),
     }
 }
 
-/// The counters that say so.
-fn places(run: &Run, direction: Direction) -> Vec<String> {
+/// The counters of what was dropped, in whose queues.
+fn places(run: &Run, direction: Direction, whose: Whose) -> Vec<String> {
     if run.is_wire {
-        return run.kernel.named(direction);
+        return run.kernel.named(direction, whose);
     }
-    let whose = if direction == Direction::There { "the gateway's" } else { "the harness's" };
-    match dropped(run, direction) {
-        0 => Vec::new(),
-        n => vec![format!("queues of {whose} sockets {n}")],
-    }
+    let (dropped, sockets) = match (direction, whose) {
+        (Direction::There, Whose::Gateway) => (run.dropped[1], "the gateway's"),
+        (Direction::Back, Whose::Others) => (run.dropped[0], "the harness's"),
+        _ => (0, ""),
+    };
+    if dropped > 0 { vec![format!("queues of {sockets} sockets {dropped}")] } else { Vec::new() }
 }
 
 /// Whether a run held, with this part of all octets missing or wrong at most, in percent.
@@ -129,7 +134,7 @@ pub(super) fn own_faults(run: &Run) -> Vec<String> {
     if run.dropped[0] > 0 {
         faults.push(format!("the harness was too slow to take {} packets", run.dropped[0]));
     }
-    let wire = run.kernel.lost(Direction::There) + run.kernel.lost(Direction::Back);
+    let wire = dropped_by_wire(run);
     if wire > 0 {
         faults.push(format!(
             "the kernel dropped {wire} packets at the ends of the wire, whose queues are short"
@@ -146,6 +151,13 @@ pub(super) fn own_faults(run: &Run) -> Vec<String> {
     faults
 }
 
+/// Packets that the kernel dropped at either end of the wire, the gateway's own queues left out; none where
+/// there is no wire.
+pub(super) fn dropped_by_wire(run: &Run) -> u64 {
+    let lost = |direction| run.kernel.lost(direction, Whose::Others);
+    lost(Direction::There) + lost(Direction::Back)
+}
+
 /// How late a packet may be sent without being to blame, in ms: what a jitter buffer is made for.
 const LATE_MAX_MS: f64 = 10.0;
 
@@ -159,5 +171,72 @@ pub(super) fn limit(run: &Run) -> &'static str {
         () if harness > 0.9 => "the harness's CPU: its figures are not the gateway's",
         () if late_ms > LATE_MAX_MS => "the machine: it let the harness wait",
         () => "nothing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::call_agent;
+    use control::mgcp::message::ConnectionParameters;
+
+    use super::*;
+    use crate::checker::Tally;
+    use crate::host::Usage;
+    use crate::kernel::Counters;
+    use crate::load::{Account, Figures};
+    use crate::measure::Cost;
+
+    /// A run of one DS0 that has sent a hundred packets, ten of which the gateway has not received.
+    fn run(is_wire: bool, kernel: Counters, queues: u64) -> Run {
+        let back = Tally { packets: 90, octets: 90 * 160, missing: 10 * 160, ..Tally::default() };
+        let counted = ConnectionParameters {
+            packets_sent: Some(90),
+            octets_sent: Some(90 * 160),
+            packets_received: Some(90),
+            octets_received: Some(90 * 160),
+            ..ConnectionParameters::default()
+        };
+        let carrier = Some(Usage { cpu: Duration::from_secs(1), waited: Duration::ZERO });
+        let elapsed = Duration::from_secs(1);
+        Run {
+            asked: 1,
+            ptime_octets: 160,
+            cost: Cost { elapsed, carrier, harness: Usage::default(), packets: 190 },
+            accounts: vec![Account { ds0: 0, sent: 100, back }],
+            figures: Figures::new(),
+            counted: vec![Some(counted)],
+            setup: Duration::ZERO,
+            messages: call_agent::Counters::default(),
+            refused: 0,
+            dropped: [0, queues],
+            kernel,
+            is_wire,
+            memory: None,
+            sockets: None,
+        }
+    }
+
+    #[test]
+    fn a_gateway_too_slow_to_empty_its_sockets_fails_and_is_blamed_on_a_wire_and_on_loopback() {
+        let (wire, loopback) =
+            (run(true, Counters::of_losses(10, 0), 10), run(false, Counters::default(), 10));
+        for (run, queues) in
+            [(wire, "gateway_rcvbuferrors 10"), (loopback, "queues of the gateway's sockets 10")]
+        {
+            let losses = Losses::of(&run);
+            assert_eq!(losses.uncounted(&run), 10);
+            assert_eq!(own_faults(&run), Vec::<String>::new());
+            let Verdict::Fail(reasons) = verdict(&run, losses, 0.0) else { panic!("it has failed") };
+            let told = format!("by the gateway: 10, in its own queues: {queues}");
+            assert!(reasons.iter().any(|reason| reason.contains(&told)), "{reasons:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_wire_had_no_room_for_says_nothing_of_the_gateway() {
+        let run = run(true, Counters::of_losses(0, 10), 0);
+        let losses = Losses::of(&run);
+        assert_eq!(losses.uncounted(&run), 0);
+        assert!(matches!(verdict(&run, losses, 0.0), Verdict::Inconclusive(_)));
     }
 }

@@ -1,7 +1,8 @@
 //! Several runs of the same: of each figure the median, and between what it was.
 //!
 //! A machine with other work on it is never twice the same. The median of an odd number of runs is a figure
-//! that was measured, and one hiccup does not move it.
+//! that was measured, and one hiccup does not move it. What there should be none of is no such figure: one run
+//! that loses something is not undone by two that do not, so there the worst counts.
 
 use super::section::{Course, Figure};
 use super::{Report, Section, Value, Verdict};
@@ -9,7 +10,8 @@ use super::{Report, Section, Value, Verdict};
 impl Report {
     /// The medians of these runs, in the order they were made in.
     ///
-    /// The verdict is the middle one, the worse of two; what the others had against it is told beside.
+    /// A run that has failed fails all: neither the harness nor the machine was to blame for it. Of the other
+    /// verdicts it is the middle one, the worse of two; what each run came to is told beside.
     ///
     /// # Panics
     /// If there are none.
@@ -19,7 +21,7 @@ impl Report {
         report.settings.push(("run", Value::Text(format!("median of {}", runs.len()))));
         report.sections = sections(&runs);
         report.sections.push(verdicts(&runs));
-        report.verdict = middle(&runs);
+        report.verdict = verdict(&runs);
         report.faults = named(&runs, |run| run.faults.clone());
         report.last_words = named(&runs, |run| vec![run.last_words.clone()]).join("\n");
         for (n, run) in (1..).zip(&mut runs) {
@@ -59,7 +61,7 @@ fn merged(title: &'static str, runs: &[Report]) -> Section {
     section
 }
 
-/// The median of a figure; of words, all that differ.
+/// The median of a figure; of words, all that differ; of what there should be none of, the most.
 fn median(same: &[&Figure]) -> Figure {
     let figure = same[0].clone();
     let mut numbers: Vec<f64> = same.iter().filter_map(|figure| figure.value.number()).collect();
@@ -73,21 +75,24 @@ fn median(same: &[&Figure]) -> Figure {
     };
     let [below, above] = [(numbers.len() - 1) / 2, numbers.len() / 2].map(|place| numbers[place]);
     let value = match figure.value {
+        Value::Count(_) if figure.is_fault => Value::Count(*most as u64),
         Value::Count(_) if below == above => Value::Count(below as u64),
         _ => Value::Number(below.midpoint(above)),
     };
     Figure { value, between: Some([*least, *most]), ..figure }
 }
 
-/// The middle verdict, by how bad they are.
-fn middle(runs: &[Report]) -> Verdict {
-    let badness = |verdict: &Verdict| match verdict {
-        Verdict::Pass => 0,
-        Verdict::Inconclusive(_) => 1,
-        Verdict::Fail(_) => 2,
+/// The reasons of all runs that failed; if none did, the middle verdict.
+fn verdict(runs: &[Report]) -> Verdict {
+    let failed = |run: &Report| match &run.verdict {
+        Verdict::Fail(reasons) => reasons.clone(),
+        Verdict::Pass | Verdict::Inconclusive(_) => Vec::new(),
     };
+    if runs.iter().any(|run| matches!(run.verdict, Verdict::Fail(_))) {
+        return Verdict::Fail(named(runs, failed));
+    }
     let mut verdicts: Vec<_> = runs.iter().map(|run| &run.verdict).collect();
-    verdicts.sort_by_key(|verdict| badness(verdict));
+    verdicts.sort_by_key(|verdict| **verdict != Verdict::Pass);
     verdicts[verdicts.len() / 2].clone()
 }
 
@@ -126,7 +131,8 @@ mod tests {
     fn run(lost: u64, cpu: f64, verdict: Verdict) -> Report {
         let mut report = Report::new("density", vec![("ds0", Value::Count(480))]);
         let mut section = Section::new("packets");
-        section.count("lost", "lost", lost, "packets");
+        section.count("sent", "sent", 1_000 + lost, "packets");
+        section.fault("lost", "lost", lost, "packets");
         section.share("cpu", "its CPU", cpu);
         section.text("limit", "limit", if lost > 0 { "the machine" } else { "nothing" });
         let mut times = histogram();
@@ -144,7 +150,7 @@ mod tests {
             run(7, 0.5, Verdict::Fail(vec!["lost".to_owned()])),
             run(0, 0.75, Verdict::Pass),
         ]);
-        assert_eq!(report.figure("lost"), Some(&Value::Count(0)));
+        assert_eq!(report.figure("sent"), Some(&Value::Count(1_000)));
         assert_eq!(report.figure("cpu"), Some(&Value::Number(50.0)));
         assert_eq!(report.figure("limit"), Some(&Value::Text("nothing | the machine".to_owned())));
         assert_eq!(report.sections[0].distributions[0].1.len(), 3);
@@ -153,19 +159,31 @@ mod tests {
         let json = String::from_utf8(json).expect("it is text");
         let line = r#"{"bench":"density","ds0":480,"run":2,"figure":"lost","value":7,"unit":"packets"}"#;
         assert!(json.contains(line), "{json}");
-        let line = r#""run":"median of 3","figure":"lost","value":0,"min":0,"max":7,"unit":"packets"}"#;
+        let line =
+            r#""run":"median of 3","figure":"sent","value":1000,"min":1000,"max":1007,"unit":"packets"}"#;
         assert!(json.contains(line), "{json}");
     }
 
     #[test]
-    fn one_run_that_failed_is_told_and_two_of_three_decide() {
-        let lost = || Verdict::Fail(vec!["lost".to_owned()]);
-        let report = Report::median(vec![run(0, 0.2, Verdict::Pass), run(7, 0.2, lost())]);
-        assert_eq!(report.figure("lost"), Some(&Value::Number(3.5)));
-        assert_eq!(report.verdict, lost());
-        let runs = vec![run(7, 0.2, lost()), run(0, 0.2, Verdict::Pass), run(0, 0.2, Verdict::Pass)];
-        let report = Report::median(runs);
-        assert_eq!(report.verdict, Verdict::Pass);
-        assert_eq!(report.figure("run_1_verdict"), Some(&Value::Text("FAIL; lost".to_owned())));
+    fn one_run_that_failed_fails_all_and_what_it_lost_is_the_figure() {
+        let lost = Verdict::Fail(vec!["lost".to_owned()]);
+        let passed = || run(0, 0.2, Verdict::Pass);
+        let report = Report::median(vec![passed(), run(7, 0.2, lost), passed()]);
+        assert_eq!(report.verdict, Verdict::Fail(vec!["run 2: lost".to_owned()]));
+        assert_eq!(report.figure("lost"), Some(&Value::Count(7)));
+        assert_eq!(report.figure("run_2_verdict"), Some(&Value::Text("FAIL; lost".to_owned())));
+        assert_eq!(
+            Report::median(vec![passed(), run(9, 0.2, Verdict::Pass)]).figure("lost"),
+            Some(&Value::Count(9))
+        );
+    }
+
+    #[test]
+    fn of_runs_that_passed_and_runs_that_say_nothing_two_of_three_decide() {
+        let passed = || run(0, 0.2, Verdict::Pass);
+        let vague = || run(0, 0.2, Verdict::Inconclusive(vec!["late".to_owned()]));
+        assert_eq!(Report::median(vec![vague(), passed(), passed()]).verdict, Verdict::Pass);
+        assert_eq!(Report::median(vec![passed(), vague()]).verdict, vague().verdict);
+        assert_eq!(Report::median(vec![vague(), passed(), vague()]).verdict, vague().verdict);
     }
 }

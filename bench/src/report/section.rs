@@ -27,7 +27,9 @@ pub(super) struct Figure {
     pub(super) value: Value,
     /// Its unit; empty for words and ratios.
     pub(super) unit: &'static str,
-    /// The least and the most of several runs, if it is their median.
+    /// Whether it is to be zero: of several runs the worst counts, not the median.
+    pub(super) is_fault: bool,
+    /// The least and the most of several runs, if it is of all of them.
     pub(super) between: Option<[f64; 2]>,
 }
 
@@ -59,6 +61,11 @@ impl Section {
     /// How many.
     pub(crate) fn count(&mut self, name: &str, words: &str, value: u64, unit: &'static str) {
         self.push(name, words, Value::Count(value), unit);
+    }
+
+    /// How many of what there should be none of.
+    pub(crate) fn fault(&mut self, name: &str, words: &str, value: u64, unit: &'static str) {
+        self.figures.push(Figure { is_fault: true, ..Figure::new(name, words, Value::Count(value), unit) });
     }
 
     /// How much.
@@ -113,7 +120,7 @@ impl Section {
 
 impl Figure {
     pub(super) fn new(name: &str, words: &str, value: Value, unit: &'static str) -> Self {
-        Self { name: name.to_owned(), words: words.to_owned(), value, unit, between: None }
+        Self { name: name.to_owned(), words: words.to_owned(), value, unit, is_fault: false, between: None }
     }
 
     /// The least and the most of several runs, as values of its kind.

@@ -225,6 +225,25 @@ fn a_line_that_starts_late_waits_no_longer_than_others() {
 }
 
 #[test]
+fn what_came_behind_a_line_that_has_not_started_is_no_duplicate_a_ring_later() {
+    const LEN: u32 = 128;
+    let mut buffer = buffer(JitterBounds { nominal_ms: 5, ..BOUNDS }, Fill::Idle(HOLE));
+    let ring = buffer.octets.len() as u32;
+    let mut insert = |timestamp: u32| {
+        let octets = payload(timestamp, LEN as usize);
+        assert_eq!(buffer.insert(timestamp, &octets, None).duplicate, 0, "of the packet at {timestamp}");
+    };
+    let late = 1_000 * LEN;
+    insert(late + 2 * LEN);
+    insert(late);
+    (3..=ring / LEN).for_each(|n| insert(late + n * LEN));
+    // The line takes what has come last, not what lay in its place.
+    let mut heard = Vec::new();
+    (0..5).for_each(|_| heard.extend(play(&mut buffer, 40).0));
+    assert!(heard.windows(LEN as usize).any(|part| part == payload(late + ring, LEN as usize)), "{heard:?}");
+}
+
+#[test]
 fn octets_are_translated_on_the_way_in() {
     let mut buffer = buffer(JitterBounds { nominal_ms: 0, ..BOUNDS }, Fill::Idle(HOLE));
     let table: [u8; 256] = std::array::from_fn(|octet| (octet as u8).wrapping_add(1));

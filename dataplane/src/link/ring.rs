@@ -40,6 +40,13 @@ pub fn pair(limits: &Limits, wake: Box<dyn Fn() + Send>) -> (ControlEnd, CoreEnd
     (control, core)
 }
 
+/// Octets of memory that a ring pair takes: each ring counts beside each place who has been there.
+pub(crate) const fn memory(limits: &Limits) -> usize {
+    const TURN: usize = size_of::<usize>();
+    limits.orders * (size_of::<(Order, Gear)>() + size_of::<Gear>() + 2 * TURN)
+        + (limits.orders + limits.observations) * (size_of::<Report>() + TURN)
+}
+
 /// What both ends hold.
 #[derive(Debug)]
 struct Shared {

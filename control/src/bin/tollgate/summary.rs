@@ -60,7 +60,10 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
         ),
     ));
     let locked = if config.host.lock_memory { "locked" } else { "not locked" };
-    lines.push(("memory", format!("{} for media, {locked}", mebibytes(memory(&topology, config)))));
+    let (at_start, gear) = memory(&topology, config);
+    let (at_start, gear) = (mebibytes(at_start), mebibytes(gear));
+    let on_demand = format!("up to {gear} more as calls want tones and digits");
+    lines.push(("memory", format!("{at_start} for media at start, {locked}; {on_demand}")));
     let listen: Vec<_> = config.mgcp.listen.iter().map(ToString::to_string).collect();
     lines.push(("mgcp", format!("{} on {}", config.gateway.name, listen.join(" and "))));
     let allow: Vec<_> = config.mgcp.allow.iter().map(ToString::to_string).collect();
@@ -135,28 +138,30 @@ pub(crate) fn quantiles(histogram: &Histogram<u64>) -> String {
     )
 }
 
-/// Octets of memory that all cores' tables and rings take.
-fn memory(topology: &Topology, config: &Config) -> usize {
+/// Octets of memory that all cores' tables and rings and the lines' echo cancellers take, and that what is listened
+/// for and played may take besides.
+fn memory(topology: &Topology, config: &Config) -> (usize, usize) {
     let cores = topology
         .ports
         .iter()
         .zip(0..)
         .map(|(ports, core)| {
             let limits = topology.limits(CoreId(core), &config.media.jitter);
+            let gear = limits.gear(topology.ds0s(CoreId(core)));
             let (settings, slots) = (Settings::for_slots(ports.slots()), ports.slots());
             let sockets = match &config.media.driver {
                 MediaDriver::Uring => UringSockets::memory(&settings, slots),
                 MediaDriver::Mmsg => MmsgSockets::memory(&settings),
                 MediaDriver::Xdp { .. } => XdpSockets::memory(&settings, slots),
             };
-            limits.memory() + sockets
+            (limits.memory() + sockets, gear)
         })
-        .sum::<usize>();
+        .fold((0, 0), |sum, core| (sum.0 + core.0, sum.1 + core.1));
     let cancellers = config.spans.iter().enumerate().map(|(place, span)| {
         let one = config.echo(SpanId(place as u16)).map(|echo| EchoCanceller::memory(echo, span.frames()));
         one.unwrap_or(0) * usize::from(span.carrier.timeslot_max())
     });
-    cores + cancellers.sum::<usize>()
+    (cores.0 + cancellers.sum::<usize>(), cores.1)
 }
 
 fn mebibytes(octets: usize) -> String {
@@ -236,5 +241,13 @@ mod tests {
         let said = lines(&Config { call_agents: vec![agent], ..Config::default() });
         let line = "ca@192.0.2.1, from 192.0.2.1/32: ds/e1-1/*, without 100, RSIP";
         assert!(said.contains(&("agent", line.to_owned())), "{said:?}");
+    }
+
+    #[test]
+    fn memory_is_told_by_when_it_is_taken() {
+        let said = lines(&Config::default());
+        let memory = &said.iter().find(|(subject, _)| *subject == "memory").expect("it is told").1;
+        assert!(memory.contains(" MiB for media at start, "), "{memory}");
+        assert!(memory.contains("; up to ") && !memory.contains("up to 0.0 MiB"), "{memory}");
     }
 }

@@ -191,3 +191,33 @@ fn a_change_to_any_ptime_loses_no_octet() {
     assert!(octets.len() > 9 * 23 * BLOCK - 2 * 480);
     assert!(find(&core.said(5), &octets).is_some());
 }
+
+#[test]
+fn a_block_that_a_card_takes_late_has_nothing_of_a_pair_s_call_before() {
+    let silence = Law::A.silence();
+    for (mode, from) in [(Mode::NetworkLoopback, 0), (Mode::Conference, 1)] {
+        let mut core = Core::new();
+        core.connect(5, 0, leg(mode, peer(1)));
+        core.connect(5, 1, leg(Mode::Conference, peer(2)));
+        core.talk(&mut [Peer::new(1, 0)], 40);
+        core.disconnect(0);
+        core.disconnect(1);
+        core.ticks(4);
+        core.out.clear();
+        // The block is played, and not taken before the next calls are made.
+        let (tx, rx, _) = &mut core.lines[0];
+        core.engine.playout(0, rx, tx);
+        core.connect(5, 0, leg(mode, peer(1)));
+        core.connect(5, 1, leg(Mode::Conference, peer(2)));
+        let (_, rx, clock) = &mut core.lines[0];
+        rx.timeslot_mut(ds0(0, 5).timeslot).fill(silence);
+        *clock += BLOCK as u64;
+        core.engine.capture(core.now, 0, rx);
+        core.now += FRAME * BLOCK as u32;
+        core.scripts.insert(5, VecDeque::new());
+        core.ticks(12);
+        let sent = joined(&core.rtp_from(from));
+        let is_still = sent.iter().all(|&octet| Law::A.decode(octet).abs() <= 8);
+        assert!(!sent.is_empty() && is_still, "{mode}: {sent:?}");
+    }
+}
