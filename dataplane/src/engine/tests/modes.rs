@@ -195,14 +195,16 @@ fn a_change_to_any_ptime_loses_no_octet() {
 #[test]
 fn a_block_that_a_card_takes_late_has_nothing_of_a_pair_s_call_before() {
     let silence = Law::A.silence();
-    for (mode, from) in [(Mode::NetworkLoopback, 0), (Mode::Conference, 1)] {
+    // Where the new packets begin depends on the line's clock: one of four blocks is the first of a packet.
+    let phases = (4..8).flat_map(|idle| [(Mode::NetworkLoopback, 0, idle), (Mode::Conference, 1, idle)]);
+    for (mode, from, idle) in phases {
         let mut core = Core::new();
         core.connect(5, 0, leg(mode, peer(1)));
         core.connect(5, 1, leg(Mode::Conference, peer(2)));
         core.talk(&mut [Peer::new(1, 0)], 40);
         core.disconnect(0);
         core.disconnect(1);
-        core.ticks(4);
+        core.ticks(idle);
         core.out.clear();
         // The block is played, and not taken before the next calls are made.
         let (tx, rx, _) = &mut core.lines[0];
@@ -217,7 +219,7 @@ fn a_block_that_a_card_takes_late_has_nothing_of_a_pair_s_call_before() {
         core.scripts.insert(5, VecDeque::new());
         core.ticks(12);
         let sent = joined(&core.rtp_from(from));
-        let is_still = sent.iter().all(|&octet| Law::A.decode(octet).abs() <= 8);
+        let is_still = sent.iter().all(|&octet| Law::A.decode(octet).abs() <= 24);
         assert!(!sent.is_empty() && is_still, "{mode}: {sent:?}");
     }
 }
