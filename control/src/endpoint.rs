@@ -313,7 +313,7 @@ impl Endpoint {
     /// When the next of its connections has lasted for long, if someone wants to know.
     pub fn long_due(&self) -> Option<Instant> {
         let watches = |connection: &&Connection| {
-            connection.long_at.is_some() && self.is_watched(connection.id, Source::ConnectionAge)
+            connection.long_at.is_some() && self.is_watched(Some(connection.id), Source::ConnectionAge)
         };
         self.connections.iter().filter(watches).filter_map(|connection| connection.long_at).min()
     }
@@ -322,7 +322,7 @@ impl Endpoint {
     pub fn take_long(&mut self, now: Instant) -> Option<ConnectionId> {
         let is_long = |connection: &Connection| {
             connection.long_at.is_some_and(|at| at <= now)
-                && self.is_watched(connection.id, Source::ConnectionAge)
+                && self.is_watched(Some(connection.id), Source::ConnectionAge)
         };
         let index = self.connections.iter().position(is_long)?;
         let connection = &mut self.connections[index];
@@ -330,11 +330,11 @@ impl Endpoint {
         Some(connection.id)
     }
 
-    /// Whether it is asked of a connection what this source makes happen.
-    fn is_watched(&self, connection: ConnectionId, source: Source) -> bool {
+    /// Whether it is asked of a connection, or of the line if `None`, what this source makes happen.
+    pub fn is_watched(&self, connection: Option<ConnectionId>, source: Source) -> bool {
         let mut patterns = self.control.notify.watched();
         patterns.any(|pattern| {
-            pattern.scope.holds(Some(connection))
+            pattern.scope.holds(connection)
                 && pattern.events.iter().any(|event| event.source() == Some(source))
         })
     }

@@ -6,7 +6,7 @@
 //! A line is a time in nanoseconds, a kind, and what belongs to it, to be read by people too:
 //!
 //! ```text
-//! tollgate-journal 1 1000 42 1000 1795329134000000000
+//! tollgate-journal 2 1000 42 1000 1795329134000000000
 //! 2000 datagram 127.0.0.1:2727 127.0.0.1:2427 AUEP 1 *@gw MGCP 1.0\r\n
 //! 3000 done 0 17
 //! 3000 seen 0 18 50 8000 50 8000 0 125000 0 20000000
@@ -35,8 +35,9 @@ use crate::input::Input;
 use crate::mgcp::message::Path;
 use crate::topology::CoreId;
 
-/// What the first line begins with: the format's name and version.
-const HEADER: &str = "tollgate-journal 1";
+/// What the first line begins with: the format's name and version. The version changes with each word that
+/// a line may no longer have.
+const HEADER: &str = "tollgate-journal 2";
 
 /// The journal of one gateway.
 #[derive(Debug)]

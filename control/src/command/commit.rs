@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::limits::CONNECTIONS_PER_ENDPOINT;
-use dataplane::link::Action;
+use dataplane::link::{Action, DetectorSet};
 use drivers::line::Law;
 use drivers::net::PortSlot;
 use drivers::time::Instant;
@@ -217,12 +217,19 @@ impl Common {
     pub fn orders(&self, endpoint: &Endpoint) -> usize {
         let signals = self.asked.as_ref().map_or(0, |asked| {
             let starts = asked.signals.len() * CONNECTIONS_PER_ENDPOINT;
-            let watches = 1 + 2 * CONNECTIONS_PER_ENDPOINT;
-            starts + endpoint.control.playing.len() + watches
+            starts + endpoint.control.playing.len()
         });
         let ends = if self.resets { endpoint.connections.len() + endpoint.control.playing.len() } else { 0 };
         let encodes = self.resets || self.law.is_some_and(|law| law != endpoint.law);
-        usize::from(encodes) + usize::from(self.echo.is_some()) + signals + ends
+        let listening = endpoint.control.watching.iter();
+        let listening = listening.filter(|watching| watching.detectors != DetectorSet::NONE);
+        let watches = match (self.asked.is_some(), encodes) {
+            (true, _) => 1 + 2 * CONNECTIONS_PER_ENDPOINT,
+            // Tones are listened for by the law.
+            (false, true) => listening.count(),
+            (false, false) => 0,
+        };
+        usize::from(encodes) + usize::from(self.echo.is_some()) + signals + ends + watches
     }
 
     /// Checks that an endpoint, whose connections will be these, can grant the notification request.

@@ -98,14 +98,17 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     Ok(Plan { new, second, common })
 }
 
-/// Whether the rings have room for what is ordered: three orders at most for each connection, one for the echo
-/// of a second endpoint, and one for the half that the new one is joined to.
+/// Whether the rings have room for what is ordered: three orders at most for each connection, to make it, to
+/// listen and to look after it; one for each signal that begins there, and may end at once by what is asked;
+/// one for the echo of a second endpoint; and one for the half that the new one is joined to.
 fn has_room(state: &State, new: &New, second: Option<&New>, common: &Common) -> bool {
     let first = &state.endpoints[new.endpoint];
-    let mut orders = vec![(first.core, 3 + common.orders(first))];
+    let starts = first.control.signals.starts_when_connected();
+    let ends = if common.asked.is_some() { starts } else { 0 };
+    let mut orders = vec![(first.core, 3 + starts + ends + common.orders(first))];
     orders.extend(second.map(|second| {
         let endpoint = &state.endpoints[second.endpoint];
-        (endpoint.core, 4 + endpoint.control.playing.len())
+        (endpoint.core, 4 + endpoint.control.signals.starts_when_connected())
     }));
     orders.extend(new.agreed.half().map(|half| (state.endpoints[half.endpoint].core, 1)));
     let all_of = |core| orders.iter().filter(|(other, _)| *other == core).map(|(_, n)| n).sum();

@@ -37,9 +37,8 @@ impl State {
         if let Some(asked) = &execution.asked {
             for endpoint in &execution.endpoints {
                 let now = self.now;
-                let control = &mut self.endpoints[*endpoint].control;
-                control.notify.handle_request(now, asked.request.clone());
-                control.fax.asked();
+                let notify = &mut self.endpoints[*endpoint].control.notify;
+                notify.handle_request(now, asked.request.clone());
                 self.stirred.push(*endpoint);
             }
         }
@@ -131,9 +130,11 @@ impl State {
         let jitter = self.settings.jitter;
         let mut before = before;
         let endpoint = &mut self.endpoints[id];
-        let now = endpoint.connection(before.id).map(|connection| &connection.media);
+        let now = endpoint.connection(before.id).expect("what is under way is there");
+        // That it has lasted for long may have been told meanwhile.
+        before.long_at = now.long_at;
         // It may have lost its other half meanwhile; or the command has given it one, which it gives up.
-        if let (Media::Local(before), Some(Media::Local(now))) = (&mut before.media, now) {
+        if let (Media::Local(before), Media::Local(now)) = (&mut before.media, &now.media) {
             before.other = before.other.and(now.other);
         }
         let was_alone = matches!(&before.media, Media::Local(local) if local.other.is_none());

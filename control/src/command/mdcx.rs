@@ -99,7 +99,8 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
     }
     let other = joins.map(|half| state.endpoints[half.endpoint].core);
-    let orders = 1 + usize::from(moves) + usize::from(other == Some(core));
+    // To move takes one to end what was, and two to listen and to look after what comes at the new pair.
+    let orders = 1 + 3 * usize::from(moves) + usize::from(other == Some(core));
     let is_full = !state.orders.has_room(core, orders + common.orders(&state.endpoints[endpoint]));
     if is_full || other.is_some_and(|core| !state.orders.has_room(core, 1)) {
         return Err(ReturnCode::OVERLOAD);

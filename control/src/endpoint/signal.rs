@@ -243,16 +243,26 @@ impl Signals {
     }
 
     /// A connection has been made.
-    // RFC 3435 §2.1.7: a signal on all connections is also on those to come.
     pub fn handle_connected(&mut self, connection: ConnectionId) {
-        let on_all = |active: &&Active| {
-            active.signal.key.scope == Scope::AllConnections && active.signal.lasting != Lasting::Brief
-        };
-        self.effects.extend(self.active.iter().filter(on_all).map(|active| Effect::Start {
+        let starts = self.on_connections_to_come().map(|active| Effect::Start {
             play: active.play,
             signal: active.signal.clone(),
             scope: Scope::Connection(connection),
-        }));
+        });
+        let starts: Vec<_> = starts.collect();
+        self.effects.extend(starts);
+    }
+
+    /// How many signals begin on a connection when it is made.
+    pub fn starts_when_connected(&self) -> usize {
+        self.on_connections_to_come().count()
+    }
+
+    // RFC 3435 §2.1.7: a signal on all connections is also on those to come.
+    fn on_connections_to_come(&self) -> impl Iterator<Item = &Active> {
+        self.active.iter().filter(|active| {
+            active.signal.key.scope == Scope::AllConnections && active.signal.lasting != Lasting::Brief
+        })
     }
 
     /// A connection has been deleted, and what sounded on it with it: nothing need be stopped.

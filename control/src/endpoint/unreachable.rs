@@ -30,6 +30,13 @@ impl Unreachable {
         count.n
     }
 
+    /// How often that was since this request.
+    pub fn counted(&self, connection: ConnectionId, request: u32) -> u32 {
+        let mut counts =
+            self.0.iter().filter(|count| (count.connection, count.request) == (connection, request));
+        counts.next().map_or(0, |count| count.n)
+    }
+
     /// A connection has been deleted.
     pub fn forget(&mut self, connection: ConnectionId) {
         self.0.retain(|count| count.connection != connection);

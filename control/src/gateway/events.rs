@@ -64,8 +64,13 @@ impl Gateway {
             // RFC 3660 §2.1, RFC 5347 §2.1.5: by either.
             Sound::FaxCalling | Sound::FaxPreamble => {
                 let endpoint = &mut self.state.endpoints[id];
-                let call = endpoint.connections.first().map(|connection| connection.id);
-                let fax::News { is_heard_anew, is_new_call } = endpoint.control.fax.heard(at, call);
+                let sounded = fax::Sounded {
+                    at,
+                    call: endpoint.connections.first().map(|connection| connection.id),
+                    request: endpoint.control.notify.requests(),
+                    is_call_wanted: endpoint.is_watched(connection, Source::PlainFax),
+                };
+                let fax::News { is_heard_anew, is_new_call } = endpoint.control.fax.heard(sounded);
                 if is_heard_anew {
                     self.happened(id, connection, Source::FaxTone);
                 }
@@ -125,7 +130,10 @@ impl Gateway {
         parameters: &Parameters,
     ) {
         let now = self.state.now;
-        self.stir(now, id);
+        // RFC 3435 §4.4.7: what the network does is no activity of the user's.
+        if connection.is_none() {
+            self.stir(now, id);
+        }
         for event in self.state.packages.caused_by(source) {
             let observed = Observed { event, connection, parameters: parameters.clone() };
             self.state.endpoints[id].control.notify.handle_event(now, observed);

@@ -12,7 +12,7 @@ use crate::package::ability::Source;
 const USUAL: u32 = 3;
 
 impl Gateway {
-    /// Whose media go from `local` to `remote`, if that is to be told: and how many it takes.
+    /// Whose media go from `local` to `remote`, if that is to be told and has not been: and how many it takes.
     // What somebody has made up about other addresses than a connection's own concerns nobody.
     pub(super) fn unreachable_of(
         &self,
@@ -32,11 +32,14 @@ impl Gateway {
             pattern.scope.holds(Some(connection.id))
                 && pattern.events.iter().any(|event| event.source() == Some(Source::Unreachable))
         })?;
-        Some((id, connection.id, pattern.number().unwrap_or(USUAL)))
+        let enough = pattern.number().unwrap_or(USUAL);
+        // RFC 3660 §2.10: it is told once, when there are so many, and again only after a further request. What
+        // anybody can forge fills no journal beyond that.
+        let counted = endpoint.control.unreachable.counted(connection.id, endpoint.control.notify.requests());
+        (counted < enough).then_some((id, connection.id, enough))
     }
 
     /// One more has not been delivered.
-    // RFC 3660 §2.10: it is told once, when there are so many, and again only after a further request.
     pub(super) fn unreachable(&mut self, local: SocketAddr, remote: SocketAddr, code: u8) {
         let Some((id, connection, enough)) = self.unreachable_of(local, remote) else { return };
         let control = &mut self.state.endpoints[id].control;

@@ -26,6 +26,9 @@ const FORMATS_MAX: usize = PayloadTypes::MAX / 2;
 /// Octets that the parameters of a format may have; longer ones are left out.
 const PARAMETERS_MAX: usize = 256;
 
+/// What redundant data are called (RFC 2198).
+const REDUNDANT: &str = "red";
+
 /// A codec by its name: what `a=rtpmap` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Encoding {
@@ -97,8 +100,8 @@ pub fn relay(terms: &RelayTerms<'_>, codecs: &mut Codecs) -> Result<Relayed, Ref
         None => terms.current.map(|current| Arc::clone(&current.understood)).unwrap_or_default(),
     };
     let named = terms.options.map_or(&[][..], |options| &options.codecs[..]);
-    // RFC 3435 §3.2.2.10: `image/t38` and the like are no audio.
-    if !named.is_empty() && named.iter().all(|name| name.contains('/')) {
+    let is_understood = |name: &str| understood.iter().any(|format| format.encoding.is_called(name));
+    if !named.is_empty() && !named.iter().any(|name| can_be_offered(name) || is_understood(name)) {
         return Err(Refusal::NoCommonCodec);
     }
     let receive = receive(terms, peer.is_some(), &understood);
@@ -143,7 +146,7 @@ fn receive(terms: &RelayTerms<'_>, is_described: bool, understood: &[RelayFormat
     let mut wanted: Vec<RelayFormat> = match (is_described, named.is_empty()) {
         (true, _) => understood.to_vec(),
         (false, false) => {
-            let audio = named.iter().filter(|name| !name.contains('/'));
+            let audio = named.iter().filter(|name| can_be_offered(name));
             audio.take(FORMATS_MAX).map(|name| RelayFormat::named(name)).collect()
         }
         (false, true) => current.to_vec(),
@@ -223,7 +226,7 @@ impl RelayFormat {
         };
         // RFC 2198 §3: payload types stand in its packets, where no relay translates them; so it is left out
         // unless those mean the same to everyone.
-        if encoding.is_called("red") && !format.parameters.is_some_and(names_static_types) {
+        if encoding.is_called(REDUNDANT) && !format.parameters.is_some_and(names_static_types) {
             return None;
         }
         let parameters = format.parameters.filter(|words| (1..=PARAMETERS_MAX).contains(&words.len()));
@@ -247,6 +250,13 @@ impl Encoding {
     fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
+}
+
+/// Whether a codec can be offered by its name alone.
+// RFC 3435 §3.2.2.10: `image/t38` and the like are no audio. RFC 2198 §5: redundant data are offered with the
+// payload types that they are made of, which a name does not say.
+fn can_be_offered(name: &str) -> bool {
+    !name.contains('/') && !name.eq_ignore_ascii_case(REDUNDANT)
 }
 
 /// Whether the payload types of `a=fmtp:121 0/8` are all static ones.
@@ -435,7 +445,9 @@ mod tests {
     fn redundancy_passes_only_where_its_payload_types_mean_the_same_to_all() {
         let mut known = Codecs::default();
         let fixed = offer("121 0\na=rtpmap:121 red/8000\na=fmtp:121 0/0");
-        assert_eq!(list(&agree(None, Some(&fixed), None, &mut known)), [(121, "red"), (0, "PCMU")]);
+        let passed = [(121, "red"), (0, "PCMU")];
+        assert_eq!(list(&agree(None, Some(&fixed), None, &mut known)), passed);
+        assert_eq!(list(&agree(Some(&codecs(&["red"])), Some(&fixed), None, &mut known)), passed);
         for parameters in ["", "\na=fmtp:121 98/98", "\na=fmtp:121 0/", "\na=fmtp:121 0 0"] {
             let text = offer(&format!("98 121\na=rtpmap:98 AMR/8000\na=rtpmap:121 RED/8000{parameters}"));
             assert_eq!(list(&agree(None, Some(&text), None, &mut known)), [(98, "AMR")], "{parameters}");
@@ -458,5 +470,8 @@ mod tests {
         };
         assert_eq!(ask(&["image/t38"]), Err(Refusal::NoCommonCodec));
         assert_eq!(ask(&["image/t38", "AMR"]), Ok(1));
+        // RFC 2198 §5: nobody has said what it would be made of.
+        assert_eq!(ask(&["RED"]), Err(Refusal::NoCommonCodec));
+        assert_eq!(ask(&["red", "PCMU"]), Ok(1));
     }
 }

@@ -3,7 +3,7 @@
 use dataplane::link::{Codec, Peer};
 use dataplane::mode::Mode;
 use drivers::line::Law;
-use drivers::net::Dscp;
+use drivers::net::{Dscp, PortSlot};
 
 use super::*;
 
@@ -192,6 +192,55 @@ fn tos_marks_packets() {
     );
     let [Action::Connect { leg, .. }] = &bench.actions()[..] else { panic!("one connect") };
     assert_eq!(leg.dscp.tos(), 0x68);
+}
+
+/// What a core has been given beyond what its ring holds, when a command comes while `free` orders have room.
+fn beyond(bench: &mut Bench, free: usize, message: &str) -> (usize, String) {
+    let usage = |bench: &Bench| bench.gateway.state.orders.usage().next().expect("a core").1;
+    while usage(bench).capacity - usage(bench).used > free {
+        bench.gateway.state.orders.push(CoreId(0), Action::Survey { port: PortSlot(0) }, None);
+    }
+    let mut said = bench.say_only(message);
+    let beyond = usage(bench).used.saturating_sub(usage(bench).capacity);
+    said.extend(bench.carry_out());
+    (beyond, said.into_iter().find(|said| !said.starts_with("NTFY")).expect("an answer"))
+}
+
+// What is made is refused rather than begun without room for all its orders.
+#[test]
+fn a_command_begins_only_when_there_is_room_for_all_its_orders() {
+    let media = "R: D/1@*(N),R/ma@*(N)\n";
+    let v6 = REMOTE.replace("c=IN IP4 127.0.0.1", "c=IN IP6 ::1");
+    let cases = [
+        // What it moves is listened to and looked after anew.
+        ("MDCX", media, format!("C: A1\nI: ID\nM: sendrecv\n\n{v6}")),
+        // What is played on all connections begins on a new one.
+        ("CRCX", "S: G/rt@*\n", format!("C: A1\nM: sendrecv\n\n{REMOTE}")),
+        ("CRCX", &format!("{media}S: G/rt@*\n"), format!("C: A1\nM: sendrecv\nX: 2\n\n{REMOTE}")),
+        ("CRCX", &format!("{media}S: G/rt@*\n"), "C: A1\nM: sendrecv\nZ2: ds/e1-1/2@gw\n".to_owned()),
+        // Call tones are listened for by the law.
+        ("EPCF", "R: T/ro(N)\n", "B: e:mu\n".to_owned()),
+    ];
+    for (verb, request, parameters) in cases {
+        let mut is_accepted = false;
+        for free in 0..64 {
+            let mut bench = Bench::with(|config| {
+                config.media.addresses = vec!["127.0.0.1".parse().expect("v4"), "::1".parse().expect("v6")];
+            });
+            let id = bench.crcx("ds/e1-1/1@gw", "A1");
+            for timeslot in 1..=2 {
+                let rqnt = format!("RQNT ds/e1-1/{timeslot}@gw");
+                assert_code(&bench.ask(&rqnt, &format!("X: 1\n{request}")), 200);
+            }
+            let parameters = parameters.replace("ID", &id);
+            let message = format!("{verb} 900 ds/e1-1/1@gw MGCP 1.0\n{parameters}");
+            let (beyond, answer) = beyond(&mut bench, free, &message);
+            assert_eq!(beyond, 0, "{verb} with {free}: {answer}");
+            is_accepted = answer.starts_with("200 ");
+            assert!(is_accepted || answer.starts_with("409 "), "{answer}");
+        }
+        assert!(is_accepted, "{verb}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::events::{bench, one};
 use super::*;
 use crate::config::{MediaConfig, SpanConfig};
+use dataplane::link::{MediaEvent, Observation, Side};
 
 /// A gateway whose disconnected endpoints wait long, one of which has a request in force.
 fn patient() -> Bench {
@@ -33,6 +34,24 @@ fn what_happens_on_the_line_has_it_try_again_but_not_before_tdmin() {
     assert_eq!(bench.dial("5"), [""; 0]);
     bench.after(Duration::from_secs(16));
     assert_eq!(rsips(&bench.dial("6")).len(), 1);
+}
+
+// RFC 3435 §4.4.7: "local user activity" is none of the network's.
+#[test]
+fn what_happens_to_media_does_not_have_it_try_again() {
+    let mut bench = patient();
+    bench.crcx("ds/e1-1/1@gw", "A1");
+    let port = bench.actions().iter().find_map(|action| match action {
+        Action::Connect { port, .. } => Some(*port),
+        _ => None,
+    });
+    let side = Side::Network(port.expect("a connection"));
+    bench.dial("1");
+    bench.after(Duration::from_secs(60));
+    bench.after(Duration::from_secs(16));
+    let missing = Observation::Media(MediaEvent::Missing { after_s: 60 });
+    assert_eq!(bench.observe(side, missing), [""; 0]);
+    assert_eq!(rsips(&bench.dial("2")).len(), 1, "but what happens on the line does");
 }
 
 #[test]

@@ -46,6 +46,17 @@ fn drive(bench: &mut Bench, seed: u64) {
     }
 }
 
+// Its words had other meanings.
+#[test]
+fn a_journal_of_another_version_is_told_from_one_that_cannot_be_read() {
+    let bench = Bench::new();
+    let beginning = bench.gateway.journal().lines().next().expect("a beginning").to_owned();
+    let earlier = beginning.replacen(" 2 ", " 1 ", 1);
+    let replayed = |line: &str| replay(&bench.config, &bench.topology, [line]).err();
+    assert_eq!(replayed(&beginning), None);
+    assert_eq!(replayed(&earlier), Some(ReplayError::NoBeginning));
+}
+
 #[test]
 fn a_replayed_journal_makes_the_same_gateway() {
     for seed in 0..4 {

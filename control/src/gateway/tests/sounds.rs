@@ -157,6 +157,48 @@ fn that_nothing_is_done_for_a_fax_is_told_once_in_a_call() {
     assert_eq!(bench.told(Sound::FaxPreamble).as_deref(), Some("FXR/nopfax(start)"));
 }
 
+// RFC 5347 §2.2.2.
+#[test]
+fn that_nothing_is_done_for_a_fax_is_told_to_who_asks_after_it_was_heard() {
+    let mut bench = Bench::new();
+    bench.crcx("ds/e1-1/1@gw", "A1");
+    bench.rqnt("X: 1\nQ: loop\nR: G/ft(N)\n");
+    assert_eq!(bench.told(Sound::FaxCalling).as_deref(), Some("G/ft"));
+    bench.rqnt("X: 2\nQ: loop\nR: FXR/nopfax(N)\n");
+    bench.now += Duration::from_millis(3_500);
+    assert_eq!(bench.told(Sound::FaxCalling).as_deref(), Some("FXR/nopfax(start)"));
+    assert_eq!(bench.told(Sound::FaxPreamble), None);
+}
+
+#[test]
+fn a_request_that_was_embedded_is_told_of_the_fax_machine_that_still_calls() {
+    let mut bench = Bench::new();
+    bench.rqnt("X: 1\nQ: loop\nR: G/ft(N),D/1(E(R(G/ft(N))))\n");
+    assert_eq!(bench.told(Sound::FaxCalling).as_deref(), Some("G/ft"));
+    assert_eq!(bench.told(Sound::FaxCalling), None);
+    assert_eq!(bench.dial("1"), [""; 0]);
+    assert_eq!(bench.told(Sound::FaxCalling).as_deref(), Some("G/ft"));
+}
+
+// RFC 3435 §4.4.2: a command that fails changes nothing, and what was told stays told.
+#[test]
+fn a_long_connection_is_told_of_once_though_a_change_of_it_fails() {
+    let mut bench = Bench::new();
+    let id = bench.crcx("ds/e1-1/1@gw", "A1");
+    bench.rqnt("X: 1\nQ: loop\nR: G/ld@*(N)\n");
+    bench.after(Duration::from_millis(3_599_990));
+    let change = format!("MDCX 900 ds/e1-1/1@gw MGCP 1.0\nC: A1\nI: {id}\nM: recvonly\n");
+    assert_eq!(bench.say_only(&change), [""; 0]);
+    let told = one(bench.after(Duration::from_millis(20)));
+    assert_eq!(header(&told, "O"), Some(format!("G/ld@{id}")));
+    let notification = told.split(' ').nth(1).expect("a transaction");
+    assert_eq!(bench.say_only(&format!("200 {notification} OK\n")), [""; 0]);
+    // The core is never done.
+    let said = bench.after(Duration::from_secs(60));
+    assert!(said.iter().any(|message| message.starts_with("406 900 ")), "{said:?}");
+    assert!(said.iter().all(|message| !message.contains("NTFY ")), "{said:?}");
+}
+
 // RFC 3660 §2.2.
 #[test]
 fn digits_that_are_to_be_suppressed_are_withheld_from_connections() {
