@@ -209,6 +209,8 @@ struct Core {
     live: [Option<Place>; PAIRS],
     /// Tones that have not been stopped, nor told to have ended.
     plays: Vec<(Side, PlayId)>,
+    /// Lines that are looped or answer as transponders, whatever their connections.
+    tested: Vec<Ds0>,
     next_play: u32,
     /// Orders that have not been reported.
     ordered: VecDeque<(OrderId, bool)>,
@@ -252,6 +254,7 @@ impl Core {
             now,
             live: [None; PAIRS],
             plays: Vec::new(),
+            tested: Vec::new(),
             next_play: 0,
             ordered: VecDeque::new(),
             orders: 0,
@@ -404,6 +407,8 @@ impl Core {
                 Side::Line(ds0) if decide.once_in(4) => {
                     let tests = [CircuitTest::Loopback, CircuitTest::Transponder(CheckTone::Co1)];
                     let test = (!decide.once_in(3)).then(|| decide.pick(&tests));
+                    self.tested.retain(|other| *other != ds0);
+                    self.tested.extend(test.map(|_| ds0));
                     Action::Test { ds0, test }
                 }
                 _ => Action::Watch { side, detectors: decide.pick(DETECTORS) },
@@ -483,7 +488,8 @@ impl Core {
                 let ds0 = Ds0 { span: SpanId([3, 1][index]), timeslot };
                 let silence = line.law[timeslot.index()].silence();
                 let sounds = self.plays.iter().any(|(side, _)| *side == Side::Line(ds0));
-                if !self.live.contains(&Some(Place::Ds0(ds0))) && !sounds {
+                let is_idle = !self.live.contains(&Some(Place::Ds0(ds0))) && !self.tested.contains(&ds0);
+                if is_idle && !sounds {
                     let row = line.tx.timeslot(timeslot);
                     assert!(row.iter().all(|octet| *octet == silence), "{ds0:?} is idle: {row:x?}");
                 }
