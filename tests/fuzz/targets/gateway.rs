@@ -136,6 +136,9 @@ const SOURCES: [&str; 4] = ["127.0.0.1:2727", "127.0.0.2:2427", "[::1]:2727", "1
 /// An agent that says nothing but the last DLCX.
 const LAST: &str = "127.0.0.9:2427";
 
+/// How often the end of all connections is asked for: as long as an RSIP may take to be given up.
+const ENDINGS_MAX: usize = 8;
+
 /// Operations of one input, so that none takes long.
 const OPERATIONS_MAX: usize = 512;
 
@@ -640,8 +643,25 @@ impl Bench {
         self.wait(Duration::from_secs(20));
         self.report_all(&mut rest);
         let last: SocketAddr = LAST.parse().expect("an address");
-        self.hear_from(last, b"DLCX 1 *@tollgate MGCP 1.0\r\n");
-        self.report_all(&mut rest);
+        // RFC 3435 §4.4.6: until its restart could be told, an endpoint may answer 405, and is asked again.
+        // A resolver always answers in the end.
+        for transaction in 1..=ENDINGS_MAX {
+            while let Some(host) = self.names.pop() {
+                self.handle(Input::Resolved { host, addresses: Vec::new(), ttl: Duration::ZERO });
+            }
+            self.hear_from(last, format!("DLCX {transaction} *@tollgate MGCP 1.0\r\n").as_bytes());
+            self.report_all(&mut rest);
+            if self.gateway.ledger().is_empty() {
+                break;
+            }
+            self.wait(Duration::from_secs(20));
+            self.report_all(&mut rest);
+        }
+        // What nobody could be told of yet stays 405 (§4.4.6); a stop ends that, too.
+        if !self.gateway.ledger().is_empty() {
+            self.handle(Input::Shutdown);
+            self.report_all(&mut rest);
+        }
         assert!(self.gateway.ledger().is_empty(), "{:?}", self.gateway.ledger());
         assert!(self.live.is_empty(), "{:?}", self.live);
         for (core, usage) in self.gateway.rings() {
