@@ -160,59 +160,109 @@ pub struct Notice {
     pub outage: Option<Outage>,
 }
 
-/// The messages that are owed: one for the whole gateway if it can be, else one a span where that
-/// can be, else one a range of a span's endpoints if its receiver `takes_ranges`, else one an endpoint.
+/// The messages that are owed of the endpoints that are `meant`: one for the whole gateway if it can be, else
+/// one a span where that can be, else one a range of a span's endpoints if its receiver `takes_ranges`, else one
+/// an endpoint.
 // RFC 3435 §4.4.6: wildcards are used as far as they go, but only over endpoints of one call agent.
-pub fn owed(table: &Table, mut takes_ranges: impl FnMut(&Notice) -> bool) -> Vec<Notice> {
-    if let Some(notice) = notice(table, Named::Gateway, &table.ids()) {
+pub fn owed(
+    table: &Table,
+    meant: impl Fn(EndpointId) -> bool,
+    mut takes_ranges: impl FnMut(&Notice) -> bool,
+) -> Vec<Notice> {
+    let owing = Owing { table, meant };
+    if let Some(notice) = owing.notice(Named::Gateway, &table.ids()) {
         return vec![notice];
     }
     let mut notices = Vec::new();
     for (span, endpoints) in table.spans() {
-        match notice(table, Named::Span(span), &endpoints) {
+        match owing.notice(Named::Span(span), &endpoints) {
             Some(notice) => notices.push(notice),
-            None => notices.extend(in_part(table, span, endpoints, &mut takes_ranges)),
+            None => notices.extend(owing.in_part(span, endpoints, &mut takes_ranges)),
         }
     }
     let (relays, gateway) = table.without_line();
     // RFC 3435 §E.3: relays that come and go are told of with a wildcard.
-    match notice(table, Named::Relays, &relays) {
+    match owing.notice(Named::Relays, &relays) {
         Some(notice) => notices.push(notice),
-        None => notices.extend(relays.filter_map(|id| notice(table, Named::Endpoint(id), &iter::once(id)))),
+        None => notices.extend(relays.filter_map(|id| owing.alone(id))),
     }
-    notices.extend(gateway.and_then(|id| notice(table, Named::Endpoint(id), &iter::once(id))));
+    notices.extend(gateway.and_then(|id| owing.alone(id)));
     notices
 }
 
-/// The messages that are owed of a span whose endpoints do not all have the same to tell to the same.
-// RFC 3435 §E.5: a gateway does not take its call agent to know ranges.
-fn in_part(
-    table: &Table,
-    span: usize,
-    endpoints: impl Iterator<Item = EndpointId>,
-    takes_ranges: &mut impl FnMut(&Notice) -> bool,
-) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    // Those that others can join.
-    let mut open: Vec<Notice> = Vec::new();
-    for id in endpoints {
-        let Some(alone) = notice(table, Named::Endpoint(id), &iter::once(id)) else { continue };
-        // Each is asked for: a range has the name of whichever of its endpoints was called.
-        if table[id].control.breadth > Breadth::Any || !takes_ranges(&alone) {
-            notices.push(alone);
-            continue;
-        }
-        match open.iter_mut().find(|notice| notice.is_joined_by(table, Named::Span(span), &alone)) {
-            Some(notice) => notice.take_in(alone),
-            None => open.push(alone),
-        }
+/// Who is looked at for what is owed.
+struct Owing<'a, F> {
+    table: &'a Table,
+    meant: F,
+}
+
+impl<F: Fn(EndpointId) -> bool> Owing<'_, F> {
+    fn owes(&self, id: EndpointId) -> bool {
+        self.table[id].control.announcement == Announcement::Owed && (self.meant)(id)
     }
-    for notice in open.iter_mut().filter(|notice| notice.endpoints.len() > 1) {
-        let timeslots = notice.endpoints.iter().filter_map(|id| table[*id].ds0()).map(|ds0| ds0.timeslot);
-        notice.named = Named::Timeslots(span, timeslots.collect());
+
+    fn alone(&self, id: EndpointId) -> Option<Notice> {
+        self.notice(Named::Endpoint(id), &iter::once(id))
     }
-    open.append(&mut notices);
-    open
+
+    /// The messages that are owed of a span whose endpoints do not all have the same to tell to the same.
+    // RFC 3435 §E.5: a gateway does not take its call agent to know ranges.
+    fn in_part(
+        &self,
+        span: usize,
+        endpoints: impl Iterator<Item = EndpointId>,
+        takes_ranges: &mut impl FnMut(&Notice) -> bool,
+    ) -> Vec<Notice> {
+        let table = self.table;
+        let mut notices = Vec::new();
+        // Those that others can join.
+        let mut open: Vec<Notice> = Vec::new();
+        for id in endpoints {
+            let Some(alone) = self.alone(id) else { continue };
+            // Each is asked for: a range has the name of whichever of its endpoints was called.
+            if table[id].control.breadth > Breadth::Any || !takes_ranges(&alone) {
+                notices.push(alone);
+                continue;
+            }
+            match open.iter_mut().find(|notice| notice.is_joined_by(table, Named::Span(span), &alone)) {
+                Some(notice) => notice.take_in(alone),
+                None => open.push(alone),
+            }
+        }
+        for notice in open.iter_mut().filter(|notice| notice.endpoints.len() > 1) {
+            let timeslots = notice.endpoints.iter().filter_map(|id| table[*id].ds0()).map(|ds0| ds0.timeslot);
+            notice.named = Named::Timeslots(span, timeslots.collect());
+        }
+        open.append(&mut notices);
+        open
+    }
+
+    /// One message for these endpoints, if it is true of all of them and its receiver is that of all.
+    fn notice(&self, named: Named, endpoints: &(impl Iterator<Item = EndpointId> + Clone)) -> Option<Notice> {
+        let table = self.table;
+        let owing = endpoints.clone().filter(|id| self.owes(*id));
+        let first = &table[owing.clone().next()?];
+        let (target, outage) = (first.control.notified.target()?, first.outage);
+        let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
+        let called = called(table, owing.clone());
+        let is_wide_enough = |endpoint: &Endpoint| match named {
+            Named::Endpoint(_) => true,
+            Named::Timeslots(..) => endpoint.control.breadth == Breadth::Any,
+            Named::Span(_) | Named::Relays => endpoint.control.breadth < Breadth::Alone,
+            Named::Gateway => endpoint.control.breadth < Breadth::Span,
+        };
+        let same = |id: EndpointId| {
+            let endpoint = &table[id];
+            let notified = &endpoint.control.notified;
+            let says = endpoint.control.news.method() == news.method();
+            // An endpoint that nobody was named or heard for has never been anything to anybody.
+            let is_called = || is_alike(table, named, endpoint.control.called.as_deref(), called.as_deref());
+            let fits = self.owes(id) && says && notified.is_at(&target) && is_called();
+            (fits && is_wide_enough(endpoint) || notified.is_nobody()) && endpoint.outage == outage
+        };
+        let all = endpoints.clone().all(|id| same(id));
+        all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
+    }
 }
 
 impl Notice {
@@ -229,35 +279,6 @@ impl Notice {
         self.news = self.news.with(other.news);
         self.called = self.called.take().or(other.called);
     }
-}
-
-/// One message for these endpoints, if it is true of all of them and its receiver is that of all.
-fn notice(
-    table: &Table,
-    named: Named,
-    endpoints: &(impl Iterator<Item = EndpointId> + Clone),
-) -> Option<Notice> {
-    let owing = endpoints.clone().filter(|id| owes(&table[*id]));
-    let first = &table[owing.clone().next()?];
-    let (target, outage) = (first.control.notified.target()?, first.outage);
-    let news = owing.clone().map(|id| table[id].control.news).reduce(News::with)?;
-    let called = called(table, owing.clone());
-    let is_wide_enough = |endpoint: &Endpoint| match named {
-        Named::Endpoint(_) => true,
-        Named::Timeslots(..) => endpoint.control.breadth == Breadth::Any,
-        Named::Span(_) | Named::Relays => endpoint.control.breadth < Breadth::Alone,
-        Named::Gateway => endpoint.control.breadth < Breadth::Span,
-    };
-    let same = |endpoint: &Endpoint| {
-        let notified = &endpoint.control.notified;
-        let says = endpoint.control.news.method() == news.method();
-        // An endpoint that nobody was named or heard for has never been anything to anybody.
-        let is_called = || is_alike(table, named, endpoint.control.called.as_deref(), called.as_deref());
-        let fits = owes(endpoint) && says && notified.is_at(&target) && is_called();
-        (fits && is_wide_enough(endpoint) || notified.is_nobody()) && endpoint.outage == outage
-    };
-    let all = endpoints.clone().all(|id| same(&table[id]));
-    all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
 }
 
 /// Whether what was called so can be named with what was called otherwise.
@@ -278,10 +299,6 @@ fn called(table: &Table, mut endpoints: impl Iterator<Item = EndpointId> + Clone
     let mut own =
         all.filter_map(|id| table[id].control.called.as_ref()).filter(|called| called.form != Form::Usual);
     own.next().or_else(|| endpoints.find_map(|id| table[id].control.called.as_ref())).cloned()
-}
-
-fn owes(endpoint: &Endpoint) -> bool {
-    endpoint.control.announcement == Announcement::Owed
 }
 
 #[cfg(test)]
@@ -311,7 +328,7 @@ mod tests {
     }
 
     fn names(table: &Table) -> Vec<Named> {
-        owed(table, |_| false).iter().map(|notice| notice.named).collect()
+        owed(table, |_| true, |_| false).iter().map(|notice| notice.named).collect()
     }
 
     #[test]
@@ -353,7 +370,7 @@ mod tests {
         call(&mut table, 0..62, Form::Usual, "gw");
         // All but timeslot 16.
         call(&mut table, (0..31).filter(|id| *id != 15), Form::Ds1, "GW");
-        let notices = owed(&table, |_| false);
+        let notices = owed(&table, |_| true, |_| false);
         assert_eq!(notices[0].named, Named::Span(0));
         assert_eq!(notices[0].called.as_ref().expect("it was called").form, Form::Ds1);
     }
@@ -387,7 +404,7 @@ mod tests {
         for id in table.ids() {
             table[id].control.news = News::Disconnected { since: at(100 - u64::from(id.0)) };
         }
-        let notices = owed(&table, |_| false);
+        let notices = owed(&table, |_| true, |_| false);
         assert_eq!(notices.len(), 1);
         assert_eq!(notices[0].news.delay_s(at(101)), Some(62));
     }

@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::config::{CallAgentConfig, Config, Network};
 use crate::endpoint::naming::Pattern;
 use crate::endpoint::table::Table;
+use crate::mgcp::message::Path;
 use crate::mgcp::name::Term;
 
 /// Sources whose rate is known at a time.
@@ -95,6 +96,17 @@ impl Agents {
         }
         *used_up = next;
         Source::Known
+    }
+
+    /// Those of these ways that lead to who understands RSIP, as everyone does who is not known not to.
+    pub(super) fn taking_rsip(&self, mut ways: Vec<Path>) -> Vec<Path> {
+        ways.retain(|way| self.takes_rsip(*way));
+        ways
+    }
+
+    /// Whether RSIP is understood there.
+    pub(super) fn takes_rsip(&self, way: Path) -> bool {
+        self.of(way.remote.ip()).is_none_or(|agent| agent.rsip)
     }
 
     /// The call agent that is there, if it is one in particular.

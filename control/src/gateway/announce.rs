@@ -72,6 +72,16 @@ fn take_ranges(agents: &Agents, ways: &[Path]) -> bool {
     ways.iter().all(|way| agents.of(way.remote.ip()).is_some_and(|agent| agent.ranges))
 }
 
+/// What is left of all that is owed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Rest {
+    Nothing,
+    /// What waits for an address that is being looked up.
+    Asked,
+    /// What has to be tried again.
+    Later,
+}
+
 impl Announcer {
     pub(super) fn new(wait_max: Duration) -> Self {
         Self {
@@ -242,10 +252,12 @@ impl Gateway {
         if !deaf.is_empty() {
             self.owe_again(&deaf);
         }
+        // Who understands no RSIP is told none, and waits for none.
+        let understands = self.agents.takes_rsip(path);
         if owed || !deaf.is_empty() {
-            self.announce(now, Some(path));
+            self.announce(now, understands.then_some(path));
         }
-        self.ahead_of(&meant)
+        if understands { self.ahead_of(&meant) } else { Ok(Vec::new()) }
     }
 
     /// All that an RSIP told is to be told again.
@@ -306,39 +318,20 @@ impl Gateway {
     }
 
     /// Tells what is owed, as far as those it is owed to can be reached. A call agent that has just
-    /// spoken can do instead of one that nobody knows the address of.
+    /// spoken can do `instead` of one that nobody knows the address of, for what it controls.
     pub(super) fn announce(&mut self, now: Instant, instead: Option<Path>) {
         if let Some(timer) = self.announcer.timer.take() {
             self.timers.cancel(timer);
         }
         self.announcer.has_begun = true;
-        let mut again = false;
-        for notice in self.owed(now) {
-            // RSIP of endpoints that are another call agent's does not go to this one.
-            let is_its = notice.endpoints.iter().all(|id| self.state.may_control(*id));
-            let instead = instead.filter(|_| is_its);
-            let heard = self.state.endpoints[notice.endpoints[0]].control.notified.heard_by();
-            let ways = match (self.directory.route(now, &notice.target, heard), instead) {
-                (Route::Ways(ways), _) => ways,
-                (Route::Asked | Route::Nowhere, Some(instead)) => vec![instead],
-                (Route::Asked, None) => continue,
-                (Route::Nowhere, None) => {
-                    again = true;
-                    continue;
-                }
-            };
-            if self.agents.of(ways[0].remote.ip()).is_some_and(|agent| !agent.rsip) {
-                for id in notice.endpoints {
-                    self.state.endpoints[id].control.announcement = Announcement::Settled;
-                }
-                continue;
-            }
-            if !self.tell(now, ways, notice) {
-                again = true;
-                break;
-            }
+        self.forgive();
+        let mut rest = self.tell_owed(now, None);
+        // RSIP of endpoints that are another call agent's does not go to this one. So where one message for both
+        // has no way, it is told in one of its own.
+        if rest > Rest::Nothing && instead.is_some() {
+            rest = rest.max(self.tell_owed(now, instead));
         }
-        if again {
+        if rest == Rest::Later && self.owes() {
             self.announce_later(now);
         }
         // What was kept while its endpoint was disconnected goes behind that.
@@ -346,19 +339,66 @@ impl Gateway {
         self.look_around();
     }
 
-    /// The messages that are owed.
-    fn owed(&mut self, now: Instant) -> Vec<Notice> {
+    /// Where there is nobody to tell any more, nothing is owed.
+    // Whoever was named may have been so by a command that came to nothing, or by a list that is empty now.
+    fn forgive(&mut self) {
+        for id in self.state.endpoints.ids() {
+            let control = &mut self.state.endpoints[id].control;
+            if control.notified.is_nobody() && !matches!(control.announcement, Announcement::Sent(_)) {
+                control.announcement = Announcement::Settled;
+            }
+        }
+    }
+
+    /// Tells what is owed to those who can be reached; or, of what someone controls who speaks `instead` of
+    /// those who cannot be, all of it. What is left.
+    fn tell_owed(&mut self, now: Instant, instead: Option<Path>) -> Rest {
+        let mut rest = Rest::Nothing;
+        for notice in self.owed(now, instead.is_some()) {
+            let heard = self.state.endpoints[notice.endpoints[0]].control.notified.heard_by();
+            let ways = match (self.directory.route(now, &notice.target, heard), instead) {
+                (Route::Ways(ways), _) => ways,
+                (Route::Asked | Route::Nowhere, Some(instead)) => vec![instead],
+                (Route::Asked, None) => {
+                    rest = rest.max(Rest::Asked);
+                    continue;
+                }
+                (Route::Nowhere, None) => {
+                    rest = Rest::Later;
+                    continue;
+                }
+            };
+            let ways = self.agents.taking_rsip(ways);
+            if ways.is_empty() {
+                for id in notice.endpoints {
+                    self.state.endpoints[id].control.announcement = Announcement::Settled;
+                }
+            } else if !self.tell(now, ways, notice) {
+                return Rest::Later;
+            }
+        }
+        rest
+    }
+
+    /// The messages that are owed; of those endpoints alone that whoever speaks may control, if `its` are meant.
+    fn owed(&mut self, now: Instant, its: bool) -> Vec<Notice> {
         let Self { state, directory, agents, .. } = self;
         // RFC 3435 §E.5: a bracket in names with ranges is none but a range's.
         let is_plain = |notice: &Notice| {
             let domain = notice.called.as_ref().map_or(&state.settings.name, |called| &called.domain);
             !domain.contains('[')
         };
-        owed(&state.endpoints, |notice| {
+        let is_meant = |id| !its || state.may_control(id);
+        owed(&state.endpoints, is_meant, |notice| {
             let heard = state.endpoints[notice.endpoints[0]].control.notified.heard_by();
             let Route::Ways(ways) = directory.route(now, &notice.target, heard) else { return false };
-            is_plain(notice) && take_ranges(agents, &ways)
+            is_plain(notice) && take_ranges(agents, &agents.taking_rsip(ways))
         })
+    }
+
+    fn owes(&self) -> bool {
+        let mut all = self.state.endpoints.iter();
+        all.any(|(_, endpoint)| endpoint.control.announcement == Announcement::Owed)
     }
 
     /// What has been answered.
@@ -400,6 +440,8 @@ impl Gateway {
                 if then == Announcement::Settled {
                     if !outdated.contains(&id) && matches!(control.news, News::Disconnected { .. }) {
                         control.news = News::Restart;
+                        // Who is there again may be another than was there before.
+                        control.breadth = Breadth::Any;
                     }
                     control.notify.handle_reconnected(now);
                     self.state.stirred.push(id);

@@ -60,6 +60,16 @@ enum What {
     Farewell(Farewell, Box<ConnectionStats>),
 }
 
+impl What {
+    /// Whether who understands no RSIP does not understand it either, and finds it out by himself.
+    const fn is_like_rsip(&self) -> bool {
+        match self {
+            Self::Events(_) => false,
+            Self::Lockstep | Self::Farewell(..) => true,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Sent {
     item: Item,
@@ -113,9 +123,12 @@ impl Teller {
         self.sent.get(&transaction).map(|sent| &sent.target)
     }
 
-    /// The commands of these that are under way, and whom they are for.
-    pub(super) fn targets(&self) -> impl Iterator<Item = (TransactionId, &Target)> {
-        self.sent.iter().map(|(transaction, sent)| (*transaction, &sent.target))
+    /// The commands of these that are under way, whom they are for, and whether only who understands RSIP
+    /// understands them.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (TransactionId, &Target, bool)> {
+        self.sent
+            .iter()
+            .map(|(transaction, Sent { item, target })| (*transaction, target, item.what.is_like_rsip()))
     }
 
     fn wait(&mut self, item: Item) {
@@ -259,11 +272,9 @@ impl Gateway {
             Route::Asked => return Err(Obstacle::Later),
             Route::Nowhere => return Err(Obstacle::Never),
         };
+        let ways = if item.what.is_like_rsip() { self.agents.taking_rsip(ways) } else { ways };
         // RFC 3435 §4.4.1 f: who takes one message at a time, and what is too long, has to wait.
-        let agent = self.agents.of(ways[0].remote.ip());
-        if matches!(item.what, What::Lockstep) && agent.is_some_and(|agent| !agent.rsip) {
-            return Err(Obstacle::Pointless);
-        }
+        let agent = self.agents.of(ways.first().ok_or(Obstacle::Pointless)?.remote.ip());
         let is_alone = agent.is_some_and(|agent| !agent.piggyback) || !self.fits_behind(item, &behind);
         // RSIP may have taken the last place.
         if !self.outgoing.has_room() || is_alone && !behind.is_empty() {
@@ -306,8 +317,6 @@ impl Gateway {
         let counter = match &item.what {
             What::Events(_) => Counter::Notified,
             What::Lockstep => Counter::Announced,
-            // Who cannot take commands of the gateway's finds it out by itself.
-            What::Farewell(..) if self.agents.of(to.ip()).is_some_and(|agent| !agent.rsip) => return,
             What::Farewell(..) => Counter::Farewells,
         };
         let Self { state, outgoing, .. } = self;

@@ -80,6 +80,10 @@ impl Gateway {
         for id in endpoints {
             let control = &mut self.state.endpoints[*id].control;
             let was_told = control.announcement == Announcement::Settled;
+            let Some(target) = control.notified.target() else {
+                control.announcement = Announcement::Settled;
+                continue;
+            };
             control.announcement = Announcement::Unheard;
             // RFC 3435 §4.4.6: what has yet to be told of a restart is told instead.
             control.news = match control.news {
@@ -87,7 +91,9 @@ impl Gateway {
                 News::Restart if was_told => News::Disconnected { since: now },
                 News::Restart | News::Forced | News::Disconnected { .. } => control.news,
             };
-            silent.extend(control.notified.target().filter(|target| !silent.contains(target)));
+            if !silent.contains(&target) {
+                silent.push(target);
+            }
         }
         silent.into_iter().for_each(|target| self.keep_silence(now, target));
         self.look_around();
@@ -183,6 +189,7 @@ impl Gateway {
         let mut anew = Vec::new();
         for (transaction, told) in &self.announcer.sent {
             let Route::Ways(ways) = self.directory.route(now, &told.target, None) else { continue };
+            let ways = self.agents.taking_rsip(ways);
             if told.may_go(&self.agents, &ways) || self.outgoing.has_ways(*transaction, &ways) {
                 self.outgoing.add_ways(now, *transaction, &ways);
             } else {
@@ -190,8 +197,9 @@ impl Gateway {
             }
         }
         anew.into_iter().for_each(|transaction| self.owe_unheard(transaction));
-        for (transaction, target) in self.teller.targets() {
+        for (transaction, target, takes_rsip) in self.teller.targets() {
             if let Route::Ways(ways) = self.directory.route(now, target, None) {
+                let ways = if takes_rsip { self.agents.taking_rsip(ways) } else { ways };
                 self.outgoing.add_ways(now, transaction, &ways);
             }
         }
@@ -232,6 +240,8 @@ impl Gateway {
         if all
             && endpoints.iter().all(same)
             && let Route::Ways(ways) = self.directory.route(now, &target, heard)
+            && let ways = self.agents.taking_rsip(ways)
+            && !ways.is_empty()
             && told.may_go(&self.agents, &ways)
         {
             told.target = target;

@@ -657,11 +657,6 @@ impl Bench {
             self.wait(Duration::from_secs(20));
             self.report_all(&mut rest);
         }
-        // What nobody could be told of yet stays 405 (§4.4.6); a stop ends that, too.
-        if !self.gateway.ledger().is_empty() {
-            self.handle(Input::Shutdown);
-            self.report_all(&mut rest);
-        }
         assert!(self.gateway.ledger().is_empty(), "{:?}", self.gateway.ledger());
         assert!(self.live.is_empty(), "{:?}", self.live);
         for (core, usage) in self.gateway.rings() {

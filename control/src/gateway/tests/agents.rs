@@ -121,3 +121,83 @@ fn who_takes_circuits_for_telephone_lines_is_told_otherwise_or_left_in_its_belie
     assert_eq!(said(&mut bench, "192.0.2.2:2727", tones), "");
     assert!(matches!(bench.actions().last(), Some(Action::Play { .. })));
 }
+
+/// A gateway of two call agents whose notified entity is the same, and whose name has no address.
+fn nameless(change: impl FnOnce(&mut Config)) -> Bench {
+    let mut bench = shared(|config| {
+        config.mgcp.notified_entity = Some("ca@ca.example.net".to_owned());
+        config.call_agents.iter_mut().for_each(|agent| agent.name = None);
+        change(config);
+    });
+    bench.after(Duration::from_millis(1));
+    assert_eq!(bench.gateway.poll_resolve().as_deref(), Some("ca.example.net"));
+    let (host, ttl) = ("ca.example.net".to_owned(), Duration::ZERO);
+    bench.gateway.handle(bench.now, Input::Resolved { host, addresses: Vec::new(), ttl });
+    bench
+}
+
+/// What is sent, and where.
+fn sent_to(bench: &mut Bench) -> Vec<(String, String)> {
+    let mut octets = Vec::new();
+    let mut said = Vec::new();
+    while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
+        said.push((path.remote.ip().to_string(), String::from_utf8_lossy(&octets).into_owned()));
+    }
+    said
+}
+
+// RFC 3435 §4.4.6: the restart is told to each collection of endpoints by itself.
+#[test]
+fn whoever_speaks_is_told_of_its_own_endpoints_when_nobody_knows_where_their_notified_entity_is() {
+    let mut bench = nameless(|_| ());
+    let path = Path {
+        remote: "192.0.2.1:2427".parse().expect("an address"),
+        local: "127.0.0.1:2427".parse().expect("an address"),
+    };
+    let octets = b"DLCX 1 ds/e1-1/5@gw MGCP 1.0\r\n";
+    bench.gateway.handle(bench.now, Input::Datagram { path, octets });
+    let said = sent_to(&mut bench);
+    assert!(said.iter().all(|(to, _)| to == "192.0.2.1"), "{said:?}");
+    assert!(said[0].1.contains(" ds/e1-1/*@gw "), "{said:?}");
+    assert!(said.last().is_some_and(|(_, last)| last.contains(".\r\n250 1 OK")), "{said:?}");
+    assert!(said.iter().all(|(_, text)| !text.contains("e1-2")), "not of another's: {said:?}");
+    let answer = self::said(&mut bench, "192.0.2.2:2427", "DLCX 1 ds/e1-2/5@gw MGCP 1.0\n");
+    assert!(answer.starts_with("RSIP ") && answer.contains(" ds/e1-2/*@gw "), "{answer}");
+}
+
+#[test]
+fn who_understands_no_rsip_does_not_wait_for_one_that_goes_elsewhere() {
+    let mut bench = nameless(|config| config.call_agents[0].rsip = false);
+    let said = bench.hear("192.0.2.1:2427", b"DLCX 1 ds/e1-1/5@gw MGCP 1.0\r\n");
+    assert_eq!(said, ["250 1 OK\n"]);
+    // It is told all the same, when it is known who they are.
+    let (host, ttl) = ("ca.example.net".to_owned(), Duration::from_secs(60));
+    let addresses = vec!["192.0.2.2".parse().expect("an address")];
+    bench.gateway.handle(bench.now, Input::Resolved { host, addresses, ttl });
+    assert!(bench.sent()[0].contains(" *@gw "));
+}
+
+#[test]
+fn rsip_goes_to_those_of_a_names_addresses_that_understand_it() {
+    for (addresses, told) in [
+        (["192.0.2.1", "192.0.2.2"], Some("192.0.2.2")),
+        (["192.0.2.2", "192.0.2.1"], Some("192.0.2.2")),
+        (["192.0.2.1", "192.0.2.1"], None),
+    ] {
+        let mut bench = nameless(|config| config.call_agents[0].rsip = false);
+        bench.now += Duration::from_secs(10);
+        let host = "ca.example.net".to_owned();
+        let addresses = addresses.map(|address| address.parse().expect("one")).to_vec();
+        bench.gateway.handle(bench.now, Input::Timeout);
+        let ttl = Duration::from_secs(3_600);
+        bench.gateway.handle(bench.now, Input::Resolved { host, addresses, ttl });
+        let mut said = sent_to(&mut bench);
+        while let Some(at) = bench.gateway.poll_timeout().filter(|_| said.len() < 8) {
+            bench.now = at;
+            bench.gateway.handle(at, Input::Timeout);
+            said.extend(sent_to(&mut bench));
+        }
+        assert_eq!(said.is_empty(), told.is_none(), "{said:?}");
+        assert!(said.iter().all(|(to, _)| Some(&**to) == told), "{said:?}");
+    }
+}

@@ -264,3 +264,21 @@ fn the_gateway_itself_is_an_endpoint_like_any_other_if_it_is_one() {
     let any = bench.ask("CRCX $@gw", "C: 1\nM: recvonly\n");
     assert!(header(&any, "Z").is_some_and(|name| name.starts_with("ds/")), "{any}");
 }
+
+// RFC 3435 §4.4.6. Who controls relays is not taken for their notified entity.
+#[test]
+fn what_is_owed_of_a_relay_whose_notified_entity_is_gone_keeps_nobody_waiting() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@ca.example.net".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    bench.after(Duration::from_millis(1));
+    let call = "CRCX 1 rtpbridge/1@gw MGCP 1.0\nC: 1\nM: recvonly\nL: a:PCMA\nN: \n";
+    assert_code(bench.say(call).last().expect("an answer"), 200);
+    // So that one message for all is not true of all.
+    bench.say("EPCF 3 ds/e1-1/31@gw MGCP 1.0\nRED/N: other@[127.0.0.5]\n");
+    // Nobody answers, until it is no longer repeated.
+    bench.after(Duration::from_secs(25));
+    let said = bench.say("DLCX 2 *@gw MGCP 1.0\n");
+    assert!(said.last().is_some_and(|last| last.contains("\n250 2 ")), "{said:?}");
+}
