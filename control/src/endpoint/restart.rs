@@ -260,7 +260,7 @@ impl<F: Fn(EndpointId) -> bool> Owing<'_, F> {
             let fits = self.owes(id) && says && notified.is_at(&target) && is_called();
             (fits && is_wide_enough(endpoint) || notified.is_nobody()) && endpoint.outage == outage
         };
-        let all = endpoints.clone().all(|id| same(id));
+        let all = endpoints.clone().all(same);
         all.then(|| Notice { named, called, endpoints: owing.collect(), target, news, outage })
     }
 }
