@@ -91,10 +91,11 @@ pub(crate) fn resident(process: u32) -> io::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Octets of the kernel's that a UDP socket takes with an empty queue: itself and its descriptor, by the sizes
-/// the kernel says of them. Nothing if it does not say them, as to other users than root.
-pub(crate) fn socket_octets() -> Option<u64> {
-    socket_sizes(&fs::read_to_string("/proc/slabinfo").ok()?)
+/// Octets of the kernel's that a UDP socket takes with an empty queue: itself, its descriptor and, with io_uring, the
+/// one request at most that waits for it, by the sizes the kernel says of them. Nothing if it does not say them, as
+/// to other users than root.
+pub(crate) fn socket_octets(has_request: bool) -> Option<u64> {
+    socket_sizes(&fs::read_to_string("/proc/slabinfo").ok()?, has_request)
 }
 
 /// How many descriptors a process has open.
@@ -112,12 +113,13 @@ pub(crate) fn descriptors(process: u32) -> io::Result<u64> {
 }
 
 /// The fourth number of each line is the size of one.
-fn socket_sizes(slabinfo: &str) -> Option<u64> {
+fn socket_sizes(slabinfo: &str, has_request: bool) -> Option<u64> {
     let size = |name| {
         let mut lines = slabinfo.lines().map(str::split_ascii_whitespace);
         lines.find_map(|mut line| (line.next()? == name).then(|| line.nth(2)?.parse::<u64>().ok()).flatten())
     };
-    ["UDP", "sock_inode_cache", "filp", "dentry"].into_iter().map(size).sum()
+    let request = has_request.then_some("io_kiocb");
+    ["UDP", "sock_inode_cache", "filp", "dentry"].into_iter().chain(request).map(size).sum()
 }
 
 /// Datagrams that the kernel dropped because the queue of the socket was full, over all UDP sockets of
@@ -198,9 +200,10 @@ mod tests {
     fn a_socket_is_what_the_kernel_keeps_of_it() {
         let slabinfo = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> <objperslab>\n\
                         UDPv6 1 2 9999 3\nUDP 24 24 1344 24 8\nsock_inode_cache 1 2 832 39\n\
-                        filp 1 2 192 21\ndentry 5 6 208 39\n";
-        assert_eq!(socket_sizes(slabinfo), Some(1_344 + 832 + 192 + 208));
-        assert_eq!(socket_sizes("UDP 24 24 1344 24 8"), None);
+                        filp 1 2 192 21\ndentry 5 6 208 39\nio_kiocb 64 64 256 16\n";
+        assert_eq!(socket_sizes(slabinfo, false), Some(1_344 + 832 + 192 + 208));
+        assert_eq!(socket_sizes(slabinfo, true), Some(1_344 + 832 + 192 + 208 + 256));
+        assert_eq!(socket_sizes("UDP 24 24 1344 24 8", false), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::agent::Agent;
 use crate::host::{self, Thread};
 use crate::kernel;
 use crate::load::{Account, Figures};
+use crate::load_args::Driver;
 use crate::measure::{self, Bench, Cost, refused, rtp_address};
 use crate::operator::Operator;
 
@@ -133,7 +134,9 @@ pub(crate) fn carry(
         is_wire: wire.is_some(),
         memory: idle.zip(busy).map(|(idle, busy)| [idle, busy]),
         // All but a dozen of a gateway's descriptors are sockets.
-        sockets: descriptors.zip(host::socket_octets()).map(|(n, octets)| n * octets),
+        sockets: descriptors
+            .zip(host::socket_octets(args.load.driver == Driver::Uring))
+            .map(|(n, octets)| n * octets),
     })
 }
 

@@ -164,8 +164,7 @@ fn carrier(run: &Run, floor: Option<&Floor>) -> Section {
     section
 }
 
-/// What memory it takes: its pages, and its sockets in the kernel. What io_uring keeps there of requests that
-/// are under way the kernel tells of no process.
+/// What memory it takes: its pages, and its sockets in the kernel, with what io_uring keeps for each.
 fn memory(run: &Run) -> Option<Section> {
     let [idle, busy] = run.memory?;
     let ds0s = run.accounts.len().max(1) as f64;
@@ -184,10 +183,8 @@ fn memory(run: &Run) -> Option<Section> {
         section.number("memory_sockets", "the kernel's own for its sockets, a DS0", each(sockets), "KiB");
     }
     let (all, words) = match run.sockets {
-        Some(sockets) => {
-            (busy + sockets, "resident and the kernel's for sockets, but not for io_uring, a DS0")
-        }
-        None => (busy, "resident, without the kernel's for sockets and io_uring, a DS0"),
+        Some(sockets) => (busy + sockets, "resident and the kernel's for sockets, a DS0"),
+        None => (busy, "resident, without the kernel's for sockets, a DS0"),
     };
     section.number("memory_per_ds0", words, each(all), "KiB");
     Some(section)
