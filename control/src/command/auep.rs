@@ -177,7 +177,11 @@ fn tell<'a>(
         }
         InfoCode::ReasonCode => to.reason = Some(reason(endpoint.outage)),
         InfoCode::QuarantineHandling => to.quarantine = text,
-        InfoCode::Other(name) => to.others.extend(text.map(|text| (name, text))),
+        InfoCode::Other(name) => {
+            // RFC 3435 §3.3: no parameter is there more than once, however often it is asked for.
+            let is_told = to.others.iter().any(|(told, _)| told.eq_ignore_ascii_case(name));
+            to.others.extend(text.filter(|_| !is_told).map(|text| (name, text)));
+        }
         InfoCode::MaxDatagram => to.max_datagram = u32::try_from(DATAGRAM_MAX).ok(),
         // Those of connections are AUCX's.
         InfoCode::CallId

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -259,13 +259,13 @@ impl FromStr for EntityName {
                 return Err(NameError("LocalName"));
             }
         }
-        check_domain(rest)?;
         let (domain, port) = split_port(rest);
         // A colon that is left is that of a bare IPv6 address.
         let is_port = port.map_or(!unbracketed(domain).contains(':') || is_address(domain), |port| port > 0);
         if !is_port {
             return Err(NameError("portNumber"));
         }
+        check_domain(rest)?;
         Ok(Self { local: local.map(Arc::from), domain: domain.into(), port })
     }
 }
@@ -289,8 +289,8 @@ fn unbracketed(domain: &str) -> &str {
 
 /// Whether it is an IPv6 address, with brackets and a zone or without.
 fn is_address(domain: &str) -> bool {
-    let (address, _) = unbracketed(domain).split_once('%').unwrap_or((unbracketed(domain), ""));
-    address.parse::<Ipv6Addr>().is_ok()
+    let (address, zone) = unbracketed(domain).split_once('%').unwrap_or((unbracketed(domain), ""));
+    address.parse::<Ipv6Addr>().is_ok() && zone.bytes().all(is_of_a_label)
 }
 
 /// `host:port` as host and port; a bare IPv6 address has no port.
@@ -308,11 +308,23 @@ fn split_port(domain: &str) -> (&str, Option<u16>) {
 ///
 /// Underscores and bare IPv6 addresses are not in the grammar, but are in use.
 fn check_domain(domain: &str) -> Result<(), NameError> {
-    let host = unbracketed(split_port(domain).0);
-    let is_domain = domain.len() <= NAME_OCTETS_MAX
-        && !host.is_empty()
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_#:%".contains(&b));
-    if is_domain { Ok(()) } else { Err(NameError("DomainName")) }
+    let host = split_port(domain).0;
+    let is_host = if host.starts_with('[') {
+        is_address(host) || unbracketed(host).parse::<Ipv4Addr>().is_ok()
+    } else if host.contains(':') {
+        is_address(host)
+    } else {
+        let (name, is_letter): (_, fn(u8) -> bool) = match host.strip_prefix('#') {
+            Some(number) => (number, |b| b.is_ascii_digit()),
+            None => (host, is_of_a_label),
+        };
+        !name.is_empty() && name.bytes().all(is_letter)
+    };
+    if is_host && domain.len() <= NAME_OCTETS_MAX { Ok(()) } else { Err(NameError("DomainName")) }
+}
+
+fn is_of_a_label(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b".-_".contains(&octet)
 }
 
 /// One to 32 hex digits, as they were spelt.
@@ -540,6 +552,32 @@ mod tests {
         assert_eq!("@host".parse::<EntityName>(), Err(NameError("LocalName")));
         assert_eq!("ca@".parse::<EntityName>(), Err(NameError("DomainName")));
         assert_eq!("".parse::<EntityName>(), Err(NameError("DomainName")));
+    }
+
+    // RFC 3435 Appendix A, DomainName: what is in brackets is an address, what is behind `#` a number.
+    #[test]
+    fn a_domain_is_a_name_an_address_or_a_number() {
+        for domain in [
+            "gw",
+            "gw-1.example.net",
+            "a_b",
+            "10.0.0.1",
+            "[10.0.0.1]",
+            "[::1]",
+            "[fe80::1%eth0]",
+            "::1",
+            "#17",
+        ] {
+            assert!(
+                check_domain(domain).is_ok() && check_domain(&format!("{domain}:2427")).is_ok(),
+                "{domain}"
+            );
+        }
+        for none in
+            ["", "g:w", "%sgw", "gw#", "[gw]", "[10.0.0.256]", "[::1", "::1]", "[]", "#", "#a", "fe80::1%<"]
+        {
+            assert_eq!(check_domain(none), Err(NameError("DomainName")), "{none}");
+        }
     }
 
     #[test]

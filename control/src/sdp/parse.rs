@@ -338,11 +338,14 @@ fn internet_address(family: &str, address: &str) -> Result<Option<IpAddr>, Fault
     Ok(numeric)
 }
 
+/// What an `m=` line is to be.
+const NOT_MEDIA: &str = "m= is not media, port, protocol and formats";
+
 fn media(value: &[u8]) -> Result<Media<'_>, Fault> {
     let text = str::from_utf8(value).map_err(|_| Fault::Wrong("m= is not UTF-8"))?;
     let mut words = text.split_ascii_whitespace();
     let (Some(kind), Some(ports), Some(protocol)) = (words.next(), words.next(), words.next()) else {
-        return Err(Fault::Wrong("m= is not media, port, protocol and formats"));
+        return Err(Fault::Wrong(NOT_MEDIA));
     };
     let (port, count) = ports.split_once('/').unwrap_or((ports, "1"));
     let port = match port {
@@ -370,6 +373,10 @@ fn media(value: &[u8]) -> Result<Media<'_>, Fault> {
                 Some(number) => media.list(number),
                 None => media.forgive(Fault::Wrong("a payload type is not 0 to 127"))?,
             }
+        }
+        // RFC 4566 §9, media-field: one format at least.
+        if media.formats.is_empty() {
+            media.forgive(Fault::Wrong(NOT_MEDIA))?;
         }
     }
     Ok(media)
@@ -587,7 +594,6 @@ mod tests {
     #[test]
     fn errors_name_line_and_reason() {
         let v0 = "a description begins with v=0";
-        let formats = "m= is not media, port, protocol and formats";
         let c = "c= is not network, address type and address";
         let rtpmap = "a=rtpmap is not payload type, name and clock rate";
         let rtcp = "a=rtcp is not a port, or port, network, address type and address";
@@ -604,7 +610,8 @@ mod tests {
             ("v=0\nc=IN IP4 2001:db8::1", wrong(2, "not an address of that type")),
             ("v=0\nc=IN IP6 192.0.2.1", wrong(2, "not an address of that type")),
             ("v=0\nm=audio 1 RTP/AVP 8", wrong(2, "audio without a c= line")),
-            ("v=0\nm=audio", wrong(2, formats)),
+            ("v=0\nm=audio", wrong(2, NOT_MEDIA)),
+            ("v=0\nm=audio 1 RTP/AVP", wrong(2, NOT_MEDIA)),
             ("v=0\nm=audio 65536 RTP/AVP 8", wrong(2, "the port is not 0 to 65535")),
             ("v=0\nm=audio +1 RTP/AVP 8", wrong(2, "the port is not 0 to 65535")),
             ("v=0\nm=audio 1/0 RTP/AVP 8", wrong(2, "not a count of ports")),

@@ -29,7 +29,9 @@ fn what_has_no_value_is_told_as_empty_and_what_is_unknown_not_at_all() {
     );
     assert_eq!(header(&answer, "B/NS").as_deref(), Some("o"));
     assert!(!answer.contains("xyz"), "{answer}");
-    assert_eq!(bench.ask("AUEP ds/e1-1/1@gw", ""), "200 2 OK\n");
+    let twice = bench.ask("AUEP ds/e1-1/1@gw", "F: I,B/NS,I,b/ns\n");
+    assert_eq!(twice.lines().skip(1).collect::<Vec<_>>(), ["I: ", "B/NS: o"]);
+    assert_eq!(bench.ask("AUEP ds/e1-1/1@gw", ""), "200 3 OK\n");
 }
 
 #[test]

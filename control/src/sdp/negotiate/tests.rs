@@ -95,7 +95,6 @@ fn remote_without_an_approved_codec_is_refused() {
         (&["PCMA"][..], "0"),
         (&["CLEARMODE"], "8 0"),
         (&[], "18 101"),
-        (&[], ""),
         (&[], "8\na=rtpmap:8 L16/8000"),
         (&[], "97\na=rtpmap:97 PCMA/16000"),
         (&[], "97\na=rtpmap:97 PCMA/8000/2"),
