@@ -8,8 +8,9 @@
 //!   `a=maxptime` bounds it, because the peer can take no more; among what is left, the nearest to
 //!   `a=ptime`, which is a wish (RFC 4566 §6), or else to what is in use, or else to the configured
 //!   default.
-//! * *Bandwidth* (`b:`, headers included, §2.3.5): a ceiling. Where `a:` names codecs it only makes
-//!   packets longer, and is never a reason to refuse; without `a:` it excludes codecs (§2.6).
+//! * *Bandwidth* (`b:`, headers included, §2.3.5): a ceiling. Where `a:` names codecs, or where the payload
+//!   alone stays below it, it only makes packets longer, and is never a reason to refuse; else it excludes
+//!   codecs (§2.6).
 //! * *Direction* (`a=sendonly`...): of no effect. The call agent's `M:` says who sends, and it has
 //!   seen the same description (§2.3.5, §3.2.2.6).
 //!

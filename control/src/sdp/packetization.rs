@@ -7,6 +7,9 @@ use super::peer::Peer;
 use super::refusal::Refusal;
 use crate::mgcp::message::{LocalConnectionOptions, Range};
 
+/// What G.711 and clear channel take without headers, in kbit/s.
+const G711_KBPS: u32 = 64;
+
 /// The packetization periods there are, in ms.
 pub const SUPPORTED_MS: [u8; 6] = [5, 10, 20, 30, 40, 60];
 
@@ -26,19 +29,19 @@ pub(super) fn ptime(
     let off = |ms: u8| asked.map_or(0, |range| distance(range, ms));
     let least = SUPPORTED_MS.into_iter().map(off).min();
     periods.retain(|&ms| Some(off(ms)) == least);
+    // RFC 4566 §6: no packet may hold more than maxptime.
+    let longest = peer.and_then(|peer| peer.maxptime_ms).unwrap_or(u16::MAX);
+    periods.retain(|&ms| u16::from(ms) <= longest);
     if periods.iter().any(|&ms| bandwidth.allows(ms)) {
         periods.retain(|&ms| bandwidth.allows(ms));
     } else if !bandwidth.yields() {
         return Err(Refusal::NoCommonCodec);
     }
-    // RFC 4566 §6: no packet may hold more than maxptime.
-    let longest = peer.and_then(|peer| peer.maxptime_ms).unwrap_or(u16::MAX);
-    periods.retain(|&ms| u16::from(ms) <= longest);
     let wish = peer.and_then(|peer| peer.ptime_ms).unwrap_or_else(|| usual.get().into());
     let nearest = periods.into_iter().min_by_key(|&ms| u16::from(ms).abs_diff(wish));
-    let nearest = nearest.ok_or(match (asked, bandwidth.range()) {
-        (None, None) => Refusal::Unsupported("maxptime is too short"),
-        _ => Refusal::Conflict,
+    let nearest = nearest.ok_or(match asked {
+        None => Refusal::Unsupported("maxptime is too short"),
+        Some(_) => Refusal::Conflict,
     })?;
     Ok(NonZeroU8::new(nearest).expect("no supported period is zero"))
 }
@@ -68,12 +71,14 @@ impl Bandwidth<'_> {
         // RFC 3435 §2.3.5: payload and the headers of IP, UDP and RTP. Milliseconds cancel kilobits.
         let headers = if self.v6 { 40 + 8 + 12 } else { 20 + 8 + 12 };
         let ms = u64::from(ms);
-        let bits = ms * 64 + headers * 8;
+        let bits = ms * u64::from(G711_KBPS) + headers * 8;
         self.range().is_none_or(|range| bits <= u64::from(range.to) * ms)
     }
 
     /// Whether it gives way: §2.3.5 lets a codec that is named need more.
+    // RFC 3435 §7.1: before, headers did not count, and the version is the same; `b:64` may mean G.711.
     fn yields(self) -> bool {
-        self.options.is_some_and(|options| !options.codecs.is_empty())
+        let is_named = self.options.is_some_and(|options| !options.codecs.is_empty());
+        is_named || self.range().is_none_or(|range| range.to >= G711_KBPS)
     }
 }

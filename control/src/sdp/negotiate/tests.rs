@@ -269,7 +269,6 @@ fn packetization_that_cannot_be_had_is_refused() {
         (period(20, 10), "8", Refusal::Inconsistent, 524),
         (bandwidth(96, 80), "8", Refusal::Inconsistent, 524),
         (period(30, 60), "8\na=maxptime:20", Refusal::Conflict, 506),
-        (bandwidth(70, 70), "8\na=maxptime:20", Refusal::Conflict, 506),
     ] {
         let refused = agree(Some(&asked), Some(&offer(remote)), None).expect_err("it cannot be had");
         assert_eq!((refused, refused.code()), (refusal, ReturnCode(code)), "{asked:?} {remote}");
@@ -287,16 +286,27 @@ fn bandwidth_makes_packets_longer_or_leaves_no_codec() {
         (100, 200, None, Some(20)),
         (88, 88, Some(v6), Some(20)),
         (80, 80, Some(v6), Some(30)),
-        (64, 64, None, None),
-        (0, 69, None, None),
+        (64, 64, None, Some(20)),
+        (0, 69, None, Some(20)),
+        (0, 63, None, None),
+        (8, 8, None, None),
     ] {
         let agreed = agree(Some(&bandwidth(from, to)), remote, None);
         assert_eq!(agreed.map(|agreed| agreed.ptime_ms), expected.map(ms).ok_or(Refusal::NoCommonCodec));
     }
-    let unworkable = Options { packetization_ms: Some(Range { from: 10, to: 20 }), ..bandwidth(64, 64) };
+    let unworkable = Options { packetization_ms: Some(Range { from: 10, to: 20 }), ..bandwidth(32, 32) };
     assert_eq!(agree(Some(&unworkable), None, None), Err(Refusal::NoCommonCodec));
     let named = Options { codecs: vec!["PCMA"], ..unworkable };
     assert_eq!(agree(Some(&named), None, None).map(|agreed| agreed.ptime_ms), Ok(ms(20)));
+}
+
+/// §2.3.5: what a codec needs beyond a bandwidth is no error, also where a peer wants packets short.
+#[test]
+fn a_bandwidth_never_makes_packets_longer_than_a_peer_takes() {
+    for options in [bandwidth(70, 70), Options { codecs: vec!["PCMA"], ..bandwidth(10, 10) }] {
+        let agreed = agree(Some(&options), Some(&offer("8\na=maxptime:20")), None);
+        assert_eq!(agreed.map(|agreed| agreed.ptime_ms), Ok(ms(20)), "{options:?}");
+    }
 }
 
 /// §2.3.6: what an MDCX does not mention stays; only its own options bear on its description.
