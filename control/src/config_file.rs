@@ -140,7 +140,7 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
         |value| value.parsed("a network: `192.0.2.0/24`, `2001:db8::/32` or a single address"),
         default.allow,
     );
-    if allow.is_empty() {
+    if section.has_empty_list("allow") {
         section.error("allow", "nobody could control the gateway; name at least one network");
     }
     let notified_entity = section.value("notified_entity").and_then(|value| notified_entity(&value));
@@ -223,7 +223,7 @@ fn call_agent(mut section: Section<'_>) -> CallAgentConfig {
     let network =
         |value: &Value<'_>| value.parsed("a network: `192.0.2.0/24`, `2001:db8::/32` or a single address");
     let networks = section.list("networks", network, Vec::new());
-    if networks.is_empty() {
+    if !section.has("networks") || section.has_empty_list("networks") {
         section.error("networks", "nobody would be known as this call agent; name at least one network");
     }
     let endpoints = section.list("endpoints", endpoints, Vec::new());
@@ -248,7 +248,7 @@ fn endpoints(value: &Value<'_>) -> Option<String> {
 }
 
 fn check_listen(section: &Section<'_>, listen: &[SocketAddr]) {
-    if listen.is_empty() {
+    if section.has_empty_list("listen") {
         section.error("listen", "nobody could reach the gateway; name at least one address");
     }
     for (i, one) in listen.iter().enumerate() {
@@ -386,7 +386,7 @@ fn interface(value: &Value<'_>) -> Option<String> {
 }
 
 fn check_addresses(section: &Section<'_>, addresses: &[IpAddr]) {
-    if addresses.is_empty() {
+    if section.has_empty_list("addresses") {
         section.error("addresses", "RTP needs at least one address");
     }
     let (v4, v6): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.iter().partition(|address| address.is_ipv4());

@@ -19,7 +19,8 @@
 //!
 //! **Adapting** (if the bounds say so) goes by margins. Packets that come *late*, all of those
 //! between two blocks, make the line step back over the octets it had to fill: the delay grows by
-//! the lateness, up to `max`, and what came late is played after all. When *every* packet of a
+//! the lateness, up to `max`, and what came late is played after all; so they do if they are late again
+//! and again beside others in time, as where a network lets go of several at once. When *every* packet of a
 //! second had a margin of more than twice `nominal`, the delay shrinks to `nominal` again, by cutting
 //! out a pitch period at most every 100 ms. A sender whose clock drifts makes both happen, a few
 //! times a minute and a few octets at a time. Without adaption the buffer is placed afresh when

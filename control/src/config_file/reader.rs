@@ -172,6 +172,13 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether a key is in the file as a list without items. One whose items are all wrong has been told
+    /// of already.
+    pub(super) fn has_empty_list(&self, key: &str) -> bool {
+        let array = self.table.and_then(|table| table.get(key)).and_then(|value| value.get_ref().as_array());
+        array.is_some_and(|array| array.is_empty())
+    }
+
     /// Notes that something is wrong with the value of a key, or with the table if it has no such key.
     pub(super) fn error(&self, key: &str, reason: impl Into<String>) {
         let value = self.table.and_then(|table| table.get(key));

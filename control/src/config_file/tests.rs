@@ -89,6 +89,25 @@ ptime_ms = 25
 }
 
 #[test]
+fn a_list_whose_items_are_wrong_is_not_told_to_be_empty_as_well() {
+    let wrong = [
+        ("mgcp", "listen"),
+        ("mgcp", "allow"),
+        ("media", "addresses"),
+        ("[call_agent]", "networks"),
+    ];
+    for (table, key) in wrong {
+        let told = errors(&format!("[{table}]\n{key} = [\"here\"]\n"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(&format!("{key}: `here` is not a")), "{told:?}");
+        let told = errors(&format!("[{table}]\n{key} = []\n"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("line 2: ") && told[0].contains("at least one"), "{told:?}");
+    }
+    assert_eq!(errors("[[call_agent]]\n").len(), 1, "a call agent is told from others by where it is");
+}
+
+#[test]
 fn a_syntax_error_has_its_line_and_hides_no_other_error() {
     let errors = errors("[media]\nptime_ms = = 20\n\n[log]\nlevel = \"loud\"\n");
     assert!(errors.iter().any(|error| error.starts_with("line 2: ")), "{errors:#?}");

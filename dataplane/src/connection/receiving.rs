@@ -74,14 +74,17 @@ impl Connection {
         let packet = Packet::new_checked(octets).map_err(|_| Counter::DroppedMalformed)?;
         self.heard_at = arrived;
         // RFC 3550 §5.1: packets with payload types that are not understood are ignored, so they
-        // have no say in the sequence either.
+        // begin no sequence either.
         let content = match self.leg.receive.codec(packet.payload_type()) {
             Some(codec) => Content::Audio(codec),
             None if self.leg.receive_events == Some(packet.payload_type()) => {
                 let event = TelephoneEvent::parse(packet.payload());
                 Content::Event(event.map_err(|_| Counter::DroppedMalformed)?)
             }
-            None => return Err(Counter::DroppedPayloadType),
+            None => {
+                self.source.pass_over(&packet);
+                return Err(Counter::DroppedPayloadType);
+            }
         };
         match self.source.receive(arrived, &packet) {
             Verdict::Accept => {}

@@ -26,14 +26,18 @@ pub(super) struct Margins {
     last: i32,
     /// The best margin since the last block; [`NONE`] if no packet has come.
     best: i32,
+    /// The worst margin since the last block; 0 if none was late.
+    worst: i16,
+    /// The worst margin when packets were last late in this window beside others that were not; 0 if none was.
+    witness: i16,
     /// The least and greatest margins in this window, and the greatest in the one before.
     window: Option<(i32, i32)>,
     high_before: i32,
-    elapsed: u32,
+    elapsed: u16,
     /// Octets that the delay is too long by.
     surplus: u32,
     /// Octets played since the last cut.
-    since_cut: u32,
+    since_cut: u16,
 }
 
 impl Margins {
@@ -58,6 +62,7 @@ impl Margins {
     pub(super) fn note(&mut self, margin: i32) {
         self.last = margin;
         self.best = self.best.max(margin);
+        self.worst = i32::from(self.worst).min(margin) as i16;
         let (low, high) = self.window.unwrap_or((margin, margin));
         self.window = Some((low.min(margin), high.max(margin)));
         self.surplus = self.surplus.min(self.above_target(margin));
@@ -66,14 +71,17 @@ impl Margins {
     /// What to do before a block of `len` octets.
     pub(super) fn step(&mut self, len: u32) -> Move {
         let best = std::mem::replace(&mut self.best, NONE);
-        if let Some(by) = self.growth(best) {
+        let worst = std::mem::take(&mut self.worst);
+        let late = if best < 0 { best } else { self.confirmed(worst).into() };
+        if let Some(by) = self.growth(late) {
             self.shift(by as i32);
             return Move::Grow(by);
         }
-        self.elapsed += len;
-        self.since_cut += len;
+        self.elapsed += len as u16;
+        self.since_cut = self.since_cut.saturating_add(len as u16);
         if self.elapsed >= WINDOW {
             self.elapsed = 0;
+            self.witness = 0;
             if let Some((low, high)) = self.window.take() {
                 self.high_before = high;
                 if self.must_replace(low, high) {
@@ -107,16 +115,30 @@ impl Margins {
         self.last
     }
 
-    /// By how much to step back, if all packets since the last block were late: by as much as the
-    /// least late, and a little so that the next is not late again by a trifle, but not so far that
-    /// one as early as the earliest of late would wait longer than allowed.
-    fn growth(&self, best: i32) -> Option<u32> {
-        if !self.is_adaptive || best >= 0 || best == NONE {
+    /// How late packets are again and again that come together with others that are in time, as the first
+    /// of each bunch do where a network lets go of several at once; 0 if they are not.
+    ///
+    /// Once is no reason to step back: that is a packet that others overtook, or what was held up while a
+    /// link was down.
+    fn confirmed(&mut self, worst: i16) -> i16 {
+        if worst >= 0 {
+            return 0;
+        }
+        let before = std::mem::replace(&mut self.witness, worst);
+        worst.max(before)
+    }
+
+    /// By how much to step back where packets are `late`, all of those since the last block, or some of
+    /// them again and again: by as much as the least late, and a little so that the next is not late
+    /// again by a trifle, but not so far that one as early as the earliest of late would wait longer than
+    /// allowed.
+    fn growth(&self, late: i32) -> Option<u32> {
+        if !self.is_adaptive || late >= 0 || late == NONE {
             return None;
         }
-        let high = self.window.map_or(best, |(_, high)| high).max(self.high_before);
+        let high = self.window.map_or(late, |(_, high)| high).max(self.high_before);
         let room = (self.max as i32).saturating_sub(high);
-        let by = (GUARD - best).min(room);
+        let by = (GUARD - late).min(room);
         (by > 0).then_some(by as u32)
     }
 
@@ -137,14 +159,15 @@ impl Margins {
         self.last += by;
         self.window = self.window.map(|(low, high)| (low + by, high + by));
         self.high_before = self.high_before.saturating_add(by);
+        self.witness = (i32::from(self.witness) + by).min(0) as i16;
     }
 }
 
 /// Less than any margin.
 const NONE: i32 = i32::MIN;
 /// Octets played while margins are gathered: 1 s.
-const WINDOW: u32 = 8_000;
+const WINDOW: u16 = 8_000;
 /// Octets beyond the lateness to step back: 2 ms.
 const GUARD: i32 = 16;
 /// Octets played between two cuts, 100 ms: the sound is never more than 15 % faster.
-const CUT_SPACING: u32 = 800;
+const CUT_SPACING: u16 = 800;

@@ -382,6 +382,32 @@ fn jitter_beyond_nominal_is_learned() {
 }
 
 #[test]
+fn a_network_that_begins_to_let_go_of_packets_in_bunches_loses_none_for_long() {
+    for bunch_ms in [40, 60, 80, 100, 120] {
+        let mut run = Run::new(BOUNDS, 40, 160);
+        run.run(500, |_| Some(0.0));
+        let bunch = f64::from(bunch_ms * 8);
+        let held = |at: f64| Some((at / bunch).ceil() * bunch - at);
+        run.run(2_000, held);
+        let _ = run.take_counts();
+        run.run(60_000, held);
+        assert_eq!(run.take_counts(), (0, 0, 0), "bunches of {bunch_ms} ms");
+        run.run(5_000, |_| Some(0.0));
+        assert!(run.delay_ms() <= 40, "{} ms after bunches of {bunch_ms}", run.delay_ms());
+    }
+}
+
+#[test]
+fn a_packet_now_and_then_that_others_overtook_costs_itself_and_no_delay() {
+    let mut run = Run::new(BOUNDS, 40, 160);
+    // One in two seconds is 65 ms late, and comes together with one that is in time.
+    let overtaken = |at: f64| Some(if ((at / 160.0) as u32) % 100 == 50 { 480.0 } else { 0.0 });
+    run.run(60_000, overtaken);
+    assert_eq!(run.adjusted, 0);
+    assert_eq!(run.delay_ms(), 20);
+}
+
+#[test]
 fn a_drifting_clock_is_followed_for_an_hour_a_few_octets_at_a_time() {
     for ppm in [-100.0, 100.0] {
         let mut run = Run::new(BOUNDS, 40, 160);

@@ -98,6 +98,17 @@ impl Source {
         Verdict::Drop
     }
 
+    /// Takes note of a packet that is not understood: of the stream that runs, it is not lost.
+    // RFC 3550 §5.1 has it ignored; but §6.4.1 tells as lost what was expected and has not come. Comfort
+    // noise that a peer sends unasked (RFC 3389) is no reason to tell it of a bad network.
+    pub fn pass_over(&mut self, packet: &Packet<'_>) {
+        if let Some(stream) = &mut self.current
+            && stream.ssrc == packet.ssrc()
+        {
+            stream.count(packet.sequence());
+        }
+    }
+
     /// Timestamps count another clock from now on.
     pub fn change_clock(&mut self, from_hz: u32, to_hz: u32) {
         if let Some(stream) = &mut self.current {
@@ -122,9 +133,12 @@ impl Source {
         }
     }
 
-    /// The report block about this source, if there is one; the interval that it covers ends here.
+    /// The report block about this source, if it has been heard since the last; the interval that it covers
+    /// ends here.
+    // RFC 3550 §6.4: there is a block for each source that was heard since the last report.
     pub fn report(&mut self, now: Instant) -> Option<ReportBlock> {
-        self.current.as_mut().map(|stream| stream.report(now))
+        let stream = self.current.as_mut().filter(|stream| stream.received != stream.received_prior)?;
+        Some(stream.report(now))
     }
 
     /// The SSRC of the source that is heard.
@@ -173,13 +187,7 @@ impl Stream {
     // reordering; anything else must be confirmed by the next number, and is a restart then.
     fn receive(&mut self, clock_hz: u32, arrived: Instant, packet: &Packet<'_>) -> Verdict {
         let sequence = packet.sequence();
-        let ahead = sequence.wrapping_sub(self.highest);
-        if ahead < MAX_DROPOUT {
-            if sequence < self.highest {
-                self.cycles = self.cycles.wrapping_add(1 << 16);
-            }
-            self.highest = sequence;
-        } else if ahead <= u16::MAX - MAX_MISORDER + 1 {
+        if !self.count(sequence) {
             if self.after_jump != Some(sequence) {
                 self.after_jump = Some(sequence.wrapping_add(1));
                 return Verdict::Drop;
@@ -188,10 +196,24 @@ impl Stream {
             *self = Self { last_sr: self.last_sr, ..Self::begin(clock_hz, arrived, packet) };
             return Verdict::AcceptRestarted;
         }
-        self.received = self.received.wrapping_add(1);
         self.heard_at = arrived;
         self.update_jitter(clock_hz, arrived, packet);
         Verdict::Accept
+    }
+
+    /// Counts a packet, unless its number is none that is to be expected.
+    fn count(&mut self, sequence: u16) -> bool {
+        let ahead = sequence.wrapping_sub(self.highest);
+        if ahead < MAX_DROPOUT {
+            if sequence < self.highest {
+                self.cycles = self.cycles.wrapping_add(1 << 16);
+            }
+            self.highest = sequence;
+        } else if ahead <= u16::MAX - MAX_MISORDER + 1 {
+            return false;
+        }
+        self.received = self.received.wrapping_add(1);
+        true
     }
 
     // RFC 3550 A.8, in whole numbers.
@@ -317,7 +339,30 @@ mod tests {
         assert_eq!(source.report(at_ms(1)).expect("a source").fraction_lost, 42);
         let _ = hear(&mut source, 0, OURS, 16, 0);
         assert_eq!(source.report(at_ms(2)).expect("a source").fraction_lost, 0, "of the interval only");
-        assert_eq!(source.report(at_ms(3)).expect("a source").fraction_lost, 0, "of nothing expected");
+        assert_eq!(source.report(at_ms(3)), None, "of who has not been heard");
+        let _ = hear(&mut source, 0, OURS, 16, 0);
+        assert_eq!(source.report(at_ms(4)).expect("a source").fraction_lost, 0, "of nothing expected");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_lost_and_begins_nothing() {
+        let mut source = Source::new();
+        let pass = |source: &mut Source, ssrc: u32, sequence: u16| {
+            let mut octets = [0; Header::LEN];
+            Header { marker: false, payload_type: 13, sequence, timestamp: 0, ssrc }.emit(&mut octets);
+            source.pass_over(&Packet::new_checked(&octets).expect("our own packet"));
+        };
+        pass(&mut source, OURS, 9);
+        assert_eq!((source.ssrc(), source.report(at_ms(0))), (None, None));
+        let _ = hear(&mut source, 0, OURS, 10, 0);
+        pass(&mut source, OURS, 11);
+        // Neither another source's nor one from far away says anything about this one.
+        (12..20).for_each(|sequence| pass(&mut source, OTHER, sequence));
+        (40_000..40_010).for_each(|sequence| pass(&mut source, OURS, sequence));
+        assert_eq!(hear(&mut source, 40, OURS, 12, 0), Verdict::Accept);
+        assert_eq!(source.lost(), 0);
+        let block = source.report(at_ms(40)).expect("a source");
+        assert_eq!((block.highest_sequence, block.cumulative_lost, block.fraction_lost), (12, 0, 0));
     }
 
     #[test]
@@ -397,6 +442,7 @@ mod tests {
         let _ = hear(&mut source, 0, OURS, 1, 0);
         source.sender_report(at_ms(0), OTHER, 7);
         assert_eq!(source.report(at_ms(1)).expect("a source").last_sr, 0);
+        let _ = hear(&mut source, 0, OURS, 2, 160);
         // RFC 3550 §6.4.1, figure 2: n's SR is taken at 0xb44db705:20000000, reported 5.25 s later.
         source.sender_report(at_ms(10), OURS, 0xB44D_B705_2000_0000);
         let block = source.report(at_ms(5_260)).expect("a source");
