@@ -300,6 +300,8 @@ pub(super) fn file_to_write(value: &Value<'_>, base: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         value.error(format!("there is no folder {}", folder.display()));
+    } else if path.is_dir() {
+        value.error(format!("{} is a folder, not a file", path.display()));
     }
     Some(path)
 }

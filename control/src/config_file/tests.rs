@@ -267,6 +267,18 @@ fn a_wav_file_that_cannot_be_played_is_refused() {
 }
 
 #[test]
+fn what_is_written_must_be_a_file_in_a_folder_that_is_there() {
+    let folder = std::env::temp_dir();
+    let folder = folder.to_str().expect("the folder for temporary files has a name in text");
+    for (table, key) in [("journal", "file"), ("metrics", "file"), ("[span]", "far_end.record")] {
+        let far_end = if key == "file" { "" } else { "far_end.kind = \"file\"\n" };
+        let told = |path: &str| errors(&format!("[{table}]\n{far_end}{key} = \"{path}\"\n")).join("; ");
+        assert!(told(folder).contains("is a folder, not a file"), "{}", told(folder));
+        assert!(told("/there/is/none/x").contains("there is no folder /there/is/none"));
+    }
+}
+
+#[test]
 fn two_spans_of_one_number_and_two_addresses_of_one_family_are_refused() {
     let errors =
         errors("[media]\naddresses = [\"127.0.0.1\", \"127.0.0.2\"]\n[[span]]\n[[span]]\nnumber = 1\n");
