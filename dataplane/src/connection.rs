@@ -140,8 +140,8 @@ pub(crate) struct Heard {
 pub(crate) struct Tally {
     /// Packets.
     pub packets: u32,
-    /// Payload octets.
-    pub octets: u32,
+    /// Payload octets: 32 bits would turn over after six days, and circuits are nailed up for longer.
+    pub octets: u64,
 }
 
 /// A peer uses our SSRC: ours must change.
@@ -521,7 +521,7 @@ impl Connection {
     pub(crate) fn seen(&self) -> ConnectionStats {
         let sent = ConnectionStats {
             packets_sent: self.sent.packets,
-            octets_sent: self.sent.octets,
+            octets_sent: self.sent.octets_seen(),
             ..ConnectionStats::default()
         };
         if !self.has_received {
@@ -529,7 +529,7 @@ impl Connection {
         }
         ConnectionStats {
             packets_received: self.received.packets,
-            octets_received: self.received.octets,
+            octets_received: self.received.octets_seen(),
             packets_lost: self.source.lost(),
             jitter: self.source.jitter(),
             playout_delay: self.playout_delay(),
@@ -550,7 +550,12 @@ impl Tally {
     /// Counts one packet.
     pub(crate) fn add(&mut self, octets: usize) {
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(octets as u32);
+        self.octets += octets as u64;
+    }
+
+    /// Its octets as they are told to a call agent: what is more than can be told does not begin anew.
+    pub(crate) fn octets_seen(&self) -> u32 {
+        u32::try_from(self.octets).unwrap_or(u32::MAX)
     }
 }
 
@@ -594,3 +599,21 @@ const IDLE: Leg = Leg {
     has_echo: false,
     dscp: Dscp::EF,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_of_a_circuit_that_is_up_for_weeks_do_not_begin_anew() {
+        let limits = Limits { pairs: 1, relays: 0, jitter_buffer_octets: 2_048, orders: 4, observations: 2 };
+        let mut connection = Connection::new(PortSlot(0), &limits);
+        connection.has_received = true;
+        for tally in [&mut connection.sent, &mut connection.received] {
+            tally.octets = u32::MAX.into();
+            tally.add(160);
+        }
+        let seen = connection.seen();
+        assert_eq!((seen.octets_sent, seen.octets_received), (u32::MAX, u32::MAX));
+    }
+}

@@ -295,7 +295,7 @@ impl Leg {
     fn seen(&self) -> ConnectionStats {
         let sent = ConnectionStats {
             packets_sent: self.sent.packets,
-            octets_sent: self.sent.octets,
+            octets_sent: self.sent.octets_seen(),
             ..ConnectionStats::default()
         };
         if !self.has_received {
@@ -303,7 +303,7 @@ impl Leg {
         }
         ConnectionStats {
             packets_received: self.received.packets,
-            octets_received: self.received.octets,
+            octets_received: self.received.octets_seen(),
             packets_lost: self.source.lost(),
             jitter: self.source.jitter_at(self.clock_hz),
             ..sent

@@ -181,7 +181,8 @@ impl Reporting {
             ntp: self.epoch.ntp(now),
             timestamp,
             packets: connection.sent.packets.wrapping_sub(rtcp.sent_before.packets),
-            octets: connection.sent.octets.wrapping_sub(rtcp.sent_before.octets),
+            // RFC 3550 §6.4.1: 32 bits, which turn over.
+            octets: (connection.sent.octets - rtcp.sent_before.octets) as u32,
         });
         Some(Letter {
             from: PortSlot(pair as u32 * 2).rtcp(),

@@ -90,12 +90,7 @@ ptime_ms = 25
 
 #[test]
 fn a_list_whose_items_are_wrong_is_not_told_to_be_empty_as_well() {
-    let wrong = [
-        ("mgcp", "listen"),
-        ("mgcp", "allow"),
-        ("media", "addresses"),
-        ("[call_agent]", "networks"),
-    ];
+    let wrong = [("mgcp", "listen"), ("mgcp", "allow"), ("media", "addresses"), ("[call_agent]", "networks")];
     for (table, key) in wrong {
         let told = errors(&format!("[{table}]\n{key} = [\"here\"]\n"));
         assert_eq!(told.len(), 1, "{told:?}");
