@@ -35,8 +35,9 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::DemoArgs;
 use crate::compose::{self, Assembly, Started};
+use crate::log::Log;
 use crate::recorder::WavFile;
-use crate::{Failure, counted, log_to_stderr, say, spans, summary};
+use crate::{Failure, counted, say, spans, summary};
 
 use caller::Caller;
 use ear::{Ear, FramesApart};
@@ -60,8 +61,8 @@ const CLEARING_MAX: Duration = Duration::from_secs(5);
 
 /// Runs a demo to its verdict.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
-    log_to_stderr(LevelFilter::WARN);
     let signals = Signals::catch()?;
+    let _log = Log::start(LevelFilter::WARN)?;
     let seed = args.seed.map_or_else(compose::seed, Ok)?;
     let plan = Plan::new(args)?;
     let begin = spans::first_block(plan.config.spans.len());

@@ -6,6 +6,7 @@
 mod cli;
 mod compose;
 mod demo;
+mod log;
 mod recorder;
 mod spans;
 mod summary;
@@ -19,12 +20,11 @@ use clap::Parser;
 use control::config::Config;
 use control::config_file::ConfigError;
 use control::run::Signals;
-use tracing::level_filters::LevelFilter;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
 
 use cli::{CheckArgs, Cli, Command, RunArgs};
 use compose::Assembly;
+use log::Log;
 use recorder::Recorder;
 
 fn main() -> ExitCode {
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tollgate: {error}");
+            // For whoever still reads it.
+            let _ = writeln!(std::io::stderr(), "tollgate: {error}");
             ExitCode::FAILURE
         }
     }
@@ -52,9 +53,9 @@ fn run(args: &RunArgs) -> Result<(), Failure> {
         Some(file) => read(file)?,
         None => Config::default(),
     };
-    log_to_stderr(config.log.level);
     // Before any other thread: they inherit that these signals wait to be read.
     let signals = Signals::catch()?;
+    let _log = Log::start(config.log.level)?;
     let lines = spans::build(&config)?;
     let mut assembly = Assembly::new(&config, lines.spans, Some(signals))?;
     if let Some(file) = &args.config {
@@ -122,20 +123,6 @@ fn counted(n: usize, noun: &str) -> String {
 /// A line on standard output, for whoever still reads it.
 fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Logs what is at least as grave as `level`, or what RUST_LOG says.
-fn log_to_stderr(level: LevelFilter) {
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // no-color.org: set, and not empty.
-    let wants_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(is_terminal && !wants_plain)
-        .init();
 }
 
 /// Whether the terminal says of itself that it understands no commands.
