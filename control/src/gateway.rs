@@ -139,12 +139,13 @@ impl Gateway {
             provisional_after: Some(PROVISIONAL_AFTER),
             secret: seed,
         };
+        let endpoints = state.endpoints.ids().count();
         let outgoing = OutgoingSettings {
             transaction_max: mgcp.transaction_max,
             response_history: mgcp.response_history,
             suspicion: mgcp.suspicion_repetitions,
             disconnection: mgcp.disconnection_repetitions,
-            transactions_max: state.endpoints.ids().count() * 2 + OUTGOING_MORE,
+            transactions_max: endpoints * 2 + OUTGOING_MORE,
             pace: PaceSettings {
                 window_max: mgcp.outstanding_max,
                 window_min: mgcp.outstanding_min,
@@ -166,7 +167,7 @@ impl Gateway {
             refusals: VecDeque::new(),
             directory: Directory::new(&mgcp.listen),
             announcer: Announcer::new(mgcp.restart_wait_max),
-            teller: Teller::default(),
+            teller: Teller::new(endpoints),
             farewells: BTreeMap::new(),
             endpoint_timers: BTreeMap::new(),
             silences: Vec::new(),
@@ -309,6 +310,8 @@ impl Gateway {
         counters.set(Counter::Resent, outgoing.repeated);
         counters.set(Counter::Unanswered, outgoing.lost);
         counters.set(Counter::PutOff, outgoing.refused);
+        counters.set(Counter::NamesFull, self.directory.refused());
+        counters.set(Counter::FarewellsLost, self.teller.dropped());
         counters
     }
 
@@ -320,6 +323,11 @@ impl Gateway {
     /// The cores' rings, and how many orders are waiting or under way.
     pub fn rings(&self) -> impl Iterator<Item = (CoreId, Usage)> + '_ {
         self.state.orders.usage()
+    }
+
+    /// How many commands are under way.
+    pub fn executing(&self) -> usize {
+        self.state.executions.len()
     }
 
     /// How many endpoints are of a kind.

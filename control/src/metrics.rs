@@ -83,6 +83,12 @@ counters! {
     Unanswered = "mgcp_unanswered",
     /// Commands of ours put off because as many were under way as can be.
     PutOff = "mgcp_commands_put_off",
+    /// How often a call agent did not answer and, there being too many such, waits together with others.
+    SilencesShared = "mgcp_silent_agents_shared",
+    /// Names of call agents not looked up because as many were known as can be.
+    NamesFull = "names_full",
+    /// DLCX and reports of lockstep dropped because too many of them waited.
+    FarewellsLost = "mgcp_dlcx_lost",
     /// Events that were asked for and forgotten, because their endpoint's lists were full.
     EventsLost = "events_lost",
     /// Connections made.

@@ -146,6 +146,8 @@ pub struct Directory {
     hosts: BTreeMap<String, Host>,
     /// Names that are to be looked up.
     wanted: VecDeque<String>,
+    /// How often a name was not looked up because there were too many.
+    refused: u64,
 }
 
 /// What is known of a host.
@@ -184,7 +186,7 @@ pub enum Route {
 impl Directory {
     /// Knows nobody. Messages leave from `listen`.
     pub fn new(listen: &[SocketAddr]) -> Self {
-        Self { listen: listen.to_vec(), hosts: BTreeMap::new(), wanted: VecDeque::new() }
+        Self { listen: listen.to_vec(), hosts: BTreeMap::new(), wanted: VecDeque::new(), refused: 0 }
     }
 
     /// How to reach someone; begins to look names up if need be. Of a name's addresses, the one that
@@ -252,6 +254,11 @@ impl Directory {
         self.hosts.values().any(|host| host.is_asked)
     }
 
+    /// How often a name was not looked up because as many were known as can be.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// A host name to look up.
     pub fn poll_resolve(&mut self) -> Option<String> {
         self.wanted.pop_front()
@@ -282,6 +289,7 @@ impl Directory {
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(name) {
             self.hosts.retain(|_, host| host.is_asked || host.holds(now).is_some());
             if self.hosts.len() >= HOSTS_MAX {
+                self.refused += 1;
                 return Route::Nowhere;
             }
         }

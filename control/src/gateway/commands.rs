@@ -156,7 +156,7 @@ impl Gateway {
             return None;
         };
         let committed = command::commit(&mut self.state, now, ticket, command, plan);
-        self.follow(now, command);
+        self.follow(now, path, command);
         self.follow_notifications(now, command);
         match committed {
             Committed::UnderWay(id) => {

@@ -11,9 +11,9 @@ use dataplane::link::ConnectionStats;
 use drivers::time::Instant;
 use tracing::{debug, warn};
 
-use super::Gateway;
 use super::announce::naming_in;
 use super::farewell::Farewell;
+use super::{Gateway, OUTGOING_MORE};
 use crate::command::reply::{DATAGRAM_MAX, parameters_of};
 use crate::command::state::State;
 use crate::command::{notification, redirect};
@@ -30,8 +30,14 @@ use crate::notified_entity::{Route, Target};
 const REDIRECTIONS_MAX: u8 = 4;
 
 /// What is on its way to call agents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Teller {
+    /// How many may be sent at a time: the rest of what the gateway may have under way is for RSIP.
+    sent_max: usize,
+    /// How many that are no notifications may wait. Of those, endpoints keep no more than a few each.
+    others_max: usize,
+    /// How many were dropped for that.
+    dropped: u64,
     /// To be sent, oldest first.
     waiting: VecDeque<Item>,
     /// What could not be sent yet, oldest first.
@@ -95,6 +101,29 @@ enum Obstacle {
 }
 
 impl Teller {
+    /// Nothing to tell of so many endpoints.
+    pub(super) fn new(endpoints: usize) -> Self {
+        Self {
+            sent_max: endpoints + OUTGOING_MORE,
+            others_max: 4 * endpoints + OUTGOING_MORE,
+            dropped: 0,
+            waiting: VecDeque::new(),
+            held: VecDeque::new(),
+            sent: BTreeMap::new(),
+            of_endpoints: BTreeMap::new(),
+        }
+    }
+
+    /// How many were dropped because too many waited.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether another may be sent.
+    fn has_room(&self) -> bool {
+        self.sent.len() < self.sent_max
+    }
+
     /// Takes a notification.
     pub(super) fn notify(&mut self, now: Instant, endpoint: EndpointId, notification: Notification) {
         self.wait(Item { endpoint, what: What::Events(notification), since: now, redirections: 0 });
@@ -132,6 +161,11 @@ impl Teller {
     }
 
     fn wait(&mut self, item: Item) {
+        let is_full = self.waiting.len() + self.held.len() >= self.others_max;
+        if is_full && !matches!(item.what, What::Events(_)) {
+            self.dropped += 1;
+            return;
+        }
         self.waiting.push_back(item);
     }
 
@@ -155,7 +189,8 @@ impl Gateway {
     pub(super) fn send_notifications(&mut self) {
         let now = self.state.now;
         // With all that may be under way, the rest stays where it is.
-        while self.outgoing.has_room()
+        while self.teller.has_room()
+            && self.outgoing.has_room()
             && let Some(item) = self.teller.waiting.pop_front()
         {
             let way = match self.way_for(now, &item) {

@@ -15,13 +15,18 @@ use super::{Due, Gateway};
 use crate::command::redirect;
 use crate::endpoint::EndpointId;
 use crate::endpoint::restart::{Announcement, News};
-use crate::mgcp::message::{Command, TransactionId};
+use crate::endpoint::table::Table;
+use crate::metrics::Counter;
+use crate::mgcp::message::{Command, Path, TransactionId};
 use crate::mgcp::transaction::Doubt;
-use crate::notified_entity::{Route, Target};
+use crate::notified_entity::{NotifiedEntity, Route, Target};
 use crate::timer::TimerId;
 
 /// The least random wait before the disconnected procedure (RFC 3435 §4.4.7).
 const WAIT_MIN: Duration = Duration::from_secs(1);
+
+/// Call agents that are waited for each by itself.
+const SILENCES_MAX: usize = 64;
 
 /// When names are looked up again, and how disconnected endpoints wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +46,8 @@ pub(super) struct ReconnectSettings {
 /// A call agent that some endpoints cannot reach.
 #[derive(Debug)]
 pub(super) struct Silence {
-    target: Target,
+    /// Which; all those that there are too many of if `None`.
+    target: Option<Target>,
     /// Which of the timers is its.
     number: u64,
     /// How long the endpoints wait this time.
@@ -102,26 +108,44 @@ impl Gateway {
     /// Has endpoints that cannot reach a call agent wait, each time twice as long as before.
     fn keep_silence(&mut self, now: Instant, target: Target) {
         let settings = self.reconnect;
-        let silence = self.silences.iter().position(|silence| silence.target == target);
-        let place = silence.unwrap_or_else(|| {
-            let first = settings.wait_first.max(WAIT_MIN);
-            let nanos = self.state.rng.random_range(WAIT_MIN.as_nanos()..=first.as_nanos());
-            // Half of it, because it doubles below like any other.
-            let wait = Duration::from_nanos(u64::try_from(nanos / 2).unwrap_or(u64::MAX));
-            self.silence_number += 1;
-            let number = self.silence_number;
-            self.silences.push(Silence { target, number, wait, timer: None, since: now });
-            self.silences.len() - 1
-        });
+        let place = self.silence_of(&target).unwrap_or_else(|| self.begin_silence(now, target));
         let silence = &mut self.silences[place];
+        if silence.target.is_none() {
+            self.counters.count(Counter::SilencesShared);
+        }
         silence.since = now;
         if silence.timer.is_some() || self.phase == Phase::Stopping {
             return;
         }
         silence.wait = (silence.wait * 2).min(settings.wait_max);
         let wait_s = silence.wait.as_secs();
-        warn!(call_agent = %silence.target.to_name(), wait_s, "endpoints are disconnected");
+        let call_agent = silence.target.as_ref().map(Target::to_name);
+        warn!(call_agent = call_agent.map(tracing::field::display), wait_s, "endpoints are disconnected");
         silence.timer = Some(self.timers.set(now + silence.wait, Due::Reconnect(silence.number)));
+    }
+
+    /// A call agent has become silent, which is waited for by itself if there are not too many of them.
+    // RFC 3435 §4.4.7: those that are tried again together are so no more often than one.
+    fn begin_silence(&mut self, now: Instant, target: Target) -> usize {
+        let first = self.reconnect.wait_first.max(WAIT_MIN);
+        let nanos = self.state.rng.random_range(WAIT_MIN.as_nanos()..=first.as_nanos());
+        // Half of it, because it doubles like any other.
+        let wait = Duration::from_nanos(u64::try_from(nanos / 2).unwrap_or(u64::MAX));
+        self.silence_number += 1;
+        let (target, number) =
+            (Some(target).filter(|_| self.silences.len() < SILENCES_MAX), self.silence_number);
+        self.silences.push(Silence { target, number, wait, timer: None, since: now });
+        self.silences.len() - 1
+    }
+
+    /// The place of a call agent that is waited for: its own, or while there is none left that of all others.
+    fn silence_of(&self, target: &Target) -> Option<usize> {
+        let others = || self.silence_at(None).filter(|_| self.silences.len() >= SILENCES_MAX);
+        self.silence_at(Some(target)).or_else(others)
+    }
+
+    fn silence_at(&self, target: Option<&Target>) -> Option<usize> {
+        self.silences.iter().position(|silence| silence.target.as_ref() == target)
     }
 
     /// The wait of some disconnected endpoints is over.
@@ -130,8 +154,11 @@ impl Gateway {
             return;
         };
         silence.timer = None;
-        let target = silence.target.clone();
-        if self.owe_again(&[target]) {
+        let is_any = match silence.target.clone() {
+            Some(target) => self.owe_again(&[target]),
+            None => self.owe_others_again(),
+        };
+        if is_any {
             self.announce(now, None);
         } else {
             self.silences.retain(|silence| silence.number != number);
@@ -146,7 +173,7 @@ impl Gateway {
             return;
         }
         let Some(target) = control.notified.target() else { return };
-        let silence = self.silences.iter().find(|silence| silence.target == target);
+        let silence = self.silence_of(&target).map(|place| &self.silences[place]);
         let may_try = silence.is_none_or(|silence| now.since(silence.since) >= self.reconnect.wait_min);
         if may_try && self.owe_again(&[target]) {
             self.announce(now, None);
@@ -156,29 +183,38 @@ impl Gateway {
     /// Who was deaf can hear now, or never will: one message for all that it has not heard, instead of
     /// one for each endpoint that a command comes for. Whether there is anything.
     pub(super) fn owe_again(&mut self, targets: &[Target]) -> bool {
-        let mut any = false;
-        for silence in self.silences.iter_mut().filter(|silence| targets.contains(&silence.target)) {
+        let is_one = |silence: &&mut Silence| silence.target.as_ref().is_some_and(|t| targets.contains(t));
+        for silence in self.silences.iter_mut().filter(is_one) {
             silence.timer.take().into_iter().for_each(|timer| self.timers.cancel(timer));
         }
-        for id in self.state.endpoints.ids() {
-            let control = &mut self.state.endpoints[id].control;
-            if control.announcement == Announcement::Unheard
-                && targets.iter().any(|target| control.notified.is_at(target))
-            {
-                control.announcement = Announcement::Owed;
-                any = true;
-            }
-        }
-        any
+        owe_those(&mut self.state.endpoints, |notified| targets.iter().any(|target| notified.is_at(target)))
+    }
+
+    /// The same for those that are waited for together.
+    fn owe_others_again(&mut self) -> bool {
+        let own: Vec<_> = self.silences.iter().filter_map(|silence| silence.target.as_ref()).collect();
+        owe_those(&mut self.state.endpoints, |notified| !own.iter().any(|target| notified.is_at(target)))
+    }
+
+    /// Whether anything is left to be heard by those that are waited for together.
+    fn has_others(&self) -> bool {
+        let own: Vec<_> = self.silences.iter().filter_map(|silence| silence.target.as_ref()).collect();
+        self.state.endpoints.iter().any(|(_, endpoint)| {
+            let control = &endpoint.control;
+            let is_own = || own.iter().any(|target| control.notified.is_at(target));
+            !matches!(control.announcement, Announcement::Settled | Announcement::Refused) && !is_own()
+        })
     }
 
     /// A call agent has answered: others that wait for it need not wait any longer. Whether there are any.
     pub(super) fn end_silence(&mut self, target: &Target) -> bool {
-        let Some(place) = self.silences.iter().position(|silence| silence.target == *target) else {
+        let Some(place) = self.silence_at(Some(target)).or_else(|| self.silence_at(None)) else {
             return false;
         };
-        let Silence { timer, .. } = self.silences.remove(place);
-        timer.into_iter().for_each(|timer| self.timers.cancel(timer));
+        if self.silences[place].target.is_some() || !self.has_others() {
+            let Silence { timer, .. } = self.silences.remove(place);
+            timer.into_iter().for_each(|timer| self.timers.cancel(timer));
+        }
         info!(call_agent = %target.to_name(), "a call agent answers again");
         self.owe_again(std::slice::from_ref(target))
     }
@@ -207,8 +243,9 @@ impl Gateway {
 
     /// A command may have given its endpoints another notified entity: what is under way for them goes there.
     // RFC 3435 §4.3: outstanding commands follow endpoints that are redirected. What tells of others, too,
-    // stays where it is, and the redirected ones are told of anew.
-    pub(super) fn follow(&mut self, now: Instant, command: &Command<'_>) {
+    // stays where it is, and the redirected ones are told of anew. §4.4.6: who has redirected them is told before
+    // it gets its response, also if it is not known yet where they have been redirected to.
+    pub(super) fn follow(&mut self, now: Instant, path: Path, command: &Command<'_>) {
         let mut moved: Vec<(TransactionId, Vec<EndpointId>)> = Vec::new();
         if self.announcer.is_settled() {
             return;
@@ -226,11 +263,11 @@ impl Gateway {
             }
         }
         for (transaction, endpoints) in moved {
-            self.redirect(now, transaction, &endpoints);
+            self.redirect(now, path, transaction, &endpoints);
         }
     }
 
-    fn redirect(&mut self, now: Instant, transaction: TransactionId, endpoints: &[EndpointId]) {
+    fn redirect(&mut self, now: Instant, by: Path, transaction: TransactionId, endpoints: &[EndpointId]) {
         let notified = &self.state.endpoints[endpoints[0]].control.notified;
         let (target, heard) = (notified.target(), notified.heard_by());
         let told = self.announcer.sent.get_mut(&transaction);
@@ -251,7 +288,7 @@ impl Gateway {
             self.state.endpoints[*id].control.announcement = Announcement::Owed;
         }
         self.forget_told(now, endpoints);
-        self.announce(now, None);
+        self.announce(now, Some(by).filter(|by| self.agents.takes_rsip(*by)));
     }
 
     fn doubt(&mut self, now: Instant, transaction: TransactionId, doubt: Doubt) {
@@ -265,4 +302,17 @@ impl Gateway {
             Doubt::Suspicion | Doubt::Disconnection => {}
         }
     }
+}
+
+/// Owes again what has not been heard of endpoints with such a notified entity. Whether there are any.
+fn owe_those(endpoints: &mut Table, is_meant: impl Fn(&NotifiedEntity) -> bool) -> bool {
+    let mut any = false;
+    for id in endpoints.ids() {
+        let control = &mut endpoints[id].control;
+        if control.announcement == Announcement::Unheard && is_meant(&control.notified) {
+            control.announcement = Announcement::Owed;
+            any = true;
+        }
+    }
+    any
 }

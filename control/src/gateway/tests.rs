@@ -9,6 +9,7 @@ mod failover;
 mod hostile;
 mod journal;
 mod local;
+mod many_agents;
 mod media_events;
 mod names;
 mod notifications;

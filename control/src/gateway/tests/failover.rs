@@ -457,3 +457,48 @@ fn an_address_that_the_network_cannot_reach_is_left_at_once() {
     bench.hear("192.0.2.2:2727", format!("200 {} OK\r\n", transaction(&rsip)).as_bytes());
     assert_eq!(run(&mut bench, Duration::from_secs(100)), []);
 }
+
+// RFC 3435 §4.4.7: however many there are, each is tried again.
+#[test]
+fn more_call_agents_than_are_waited_for_one_by_one_are_tried_again_together() {
+    let mut bench = Bench::new();
+    for number in 0..100 {
+        let endpoint = format!("ds/e1-{}/{}@gw", number / 30 + 1, number % 30 + 1);
+        let named = format!("X: 1\nN: ca@[192.0.2.{}]\n", number + 1);
+        assert_code(&bench.ask(&format!("RQNT {endpoint}"), &named), 200);
+    }
+    (0..4).for_each(|span| drop(bench.span_event(span, down())));
+    run(&mut bench, Duration::from_secs(61));
+    assert_eq!(bench.count(Counter::Unanswered), 100);
+    assert_eq!(bench.count(Counter::SilencesShared), 100 - 64);
+    assert!(bench.gateway.silences.len() <= 64 + 1);
+    let said = run(&mut bench, Duration::from_secs(16));
+    let tried: BTreeSet<_> = said.iter().map(|(to, ..)| *to).collect();
+    assert_eq!(tried.len(), 100, "all are tried again in the time that one is");
+    // They answer at last, and nothing is left.
+    let mut said: VecDeque<_> = said.into_iter().map(|(to, rsip, _)| (to, rsip)).collect();
+    while let Some((_, rsip)) = said.pop_front() {
+        bench.say_only(&format!("200 {} OK\n", transaction(&rsip)));
+        said.extend(sent_to(&mut bench));
+    }
+    run(&mut bench, Duration::from_secs(1_200));
+    assert_eq!(bench.gateway.silences.len(), 0);
+}
+
+// RFC 3435 §4.4.6.
+#[test]
+fn who_names_someone_whose_address_is_not_known_yet_hears_of_the_restart_before_the_response() {
+    let mut bench = Bench::with(|config| {
+        config.mgcp.notified_entity = Some("ca@[127.0.0.1]:2727".to_owned());
+        config.mgcp.restart_wait_max = Duration::ZERO;
+    });
+    bench.after(Duration::from_millis(1));
+    let said = bench.say("EPCF 7 ds/e1-1/1@gw MGCP 1.0\nRED/N: ca@ca.example.net\n");
+    let answer = said.last().expect("an answer");
+    assert!(answer.starts_with("RSIP ") && answer.ends_with(".\n200 7 OK\n"), "{said:?}");
+    // It goes on to whom it is for when it is known where that is.
+    let to = resolve(&mut bench, &["192.0.2.1"]);
+    let later = run(&mut bench, Duration::from_secs(19));
+    let all = to.iter().map(|(to, _)| *to).chain(later.iter().map(|(to, ..)| *to));
+    assert!(all.into_iter().any(|to| to.ip().to_string() == "192.0.2.1"));
+}

@@ -56,9 +56,8 @@ const COMMANDS: &[(&str, &str, &str)] = &[
 /// For times that only matter when nobody answers.
 const STEPS_S: &[u64] = &[1, 15, 61, 130, 600];
 
-/// What a wide input has more of: relays, and call agents that each cannot take something.
+/// What a wide input has more of: call agents that each cannot take something.
 pub(super) fn widen(config: &mut Config) {
-    config.rtpbridge.endpoints = 4;
     let agent = |address: &str, name: Option<&str>| CallAgentConfig {
         name: name.map(str::to_owned),
         networks: vec![Network { address: address.parse().expect("an address"), prefix: 32 }],
