@@ -361,6 +361,8 @@ pub enum Named {
     Timeslots(usize, Timeslots),
     /// All endpoints of a span, by its place in the topology.
     Span(usize),
+    /// All endpoints of spans whose places and numbers follow each other, by the first and the last.
+    Spans(usize, usize),
     /// All relays.
     Relays,
     /// All endpoints.
@@ -403,24 +405,26 @@ pub enum Last {
     All,
 }
 
-/// The terms of the local name of a DS0, or of some or all of a span.
-pub fn local_name(form: Form, place: &SpanPlace, last: Last) -> Vec<Term> {
+/// The terms of the local name of a DS0, of some or all of a span, or of spans up to a number.
+pub fn local_name(form: Form, place: &SpanPlace, up_to: u32, last: Last) -> Vec<Term> {
     let word = |text: fmt::Arguments<'_>| Term::Word(text.to_string());
-    let number = place.number;
+    let range = |before: &str, numbers| {
+        Term::Range(RangeWildcard { before: before.to_owned(), numbers, after: String::new() })
+    };
     let ds = || word(format_args!("ds"));
-    let ds1 = || word(format_args!("ds1-{number}"));
+    let unit = |prefix: &str| match place.number {
+        only if only == up_to => word(format_args!("{prefix}{only}")),
+        first => range(prefix, vec![(first, up_to)]),
+    };
+    let ds1 = || unit("ds1-");
     let kind = || match place.carrier {
-        Carrier::E1 => word(format_args!("e1-{number}")),
+        Carrier::E1 => unit("e1-"),
         Carrier::T1 => ds1(),
     };
     let last = |prefix: &str| match last {
         Last::One(timeslot) => word(format_args!("{prefix}{timeslot}")),
         // RFC 3435 §E.5: a range should not be long; that of 31 timeslots has 38 letters at most.
-        Last::Some(timeslots) => Term::Range(RangeWildcard {
-            before: prefix.to_owned(),
-            numbers: timeslots.runs(),
-            after: String::new(),
-        }),
+        Last::Some(timeslots) => range(prefix, timeslots.runs()),
         Last::All => Term::All,
     };
     match (form, place.slot) {

@@ -134,7 +134,7 @@ impl Breadth {
                     | ReturnCode::PROTOCOL_ERROR
             );
         match named {
-            Named::Timeslots(..) => is_of_names.then_some(Self::Wildcards),
+            Named::Timeslots(..) | Named::Spans(..) => is_of_names.then_some(Self::Wildcards),
             _ if code != ReturnCode::WILDCARD_TOO_COMPLICATED => None,
             Named::Gateway => Some(Self::Span),
             Named::Span(_) | Named::Relays => Some(Self::Alone),
@@ -162,7 +162,7 @@ pub struct Notice {
 
 /// The messages that are owed of the endpoints that are `meant`: one for the whole gateway if it can be, else
 /// one a span where that can be, else one a range of a span's endpoints if its receiver `takes_ranges`, else one
-/// an endpoint.
+/// an endpoint. Spans that follow each other have one for all of them if its receiver takes ranges.
 // RFC 3435 §4.4.6: wildcards are used as far as they go, but only over endpoints of one call agent.
 pub fn owed(
     table: &Table,
@@ -176,7 +176,7 @@ pub fn owed(
     let mut notices = Vec::new();
     for (span, endpoints) in table.spans() {
         match owing.notice(Named::Span(span), &endpoints) {
-            Some(notice) => notices.push(notice),
+            Some(notice) => owing.add_span(&mut notices, notice, &mut takes_ranges),
             None => notices.extend(owing.in_part(span, endpoints, &mut takes_ranges)),
         }
     }
@@ -203,6 +203,31 @@ impl<F: Fn(EndpointId) -> bool> Owing<'_, F> {
 
     fn alone(&self, id: EndpointId) -> Option<Notice> {
         self.notice(Named::Endpoint(id), &iter::once(id))
+    }
+
+    /// Adds what is owed of all of a span, with what is owed of the one before it if that can be.
+    fn add_span(
+        &self,
+        notices: &mut Vec<Notice>,
+        notice: Notice,
+        takes_ranges: &mut impl FnMut(&Notice) -> bool,
+    ) {
+        let is_any = |notice: &Notice| {
+            notice.endpoints.iter().all(|id| self.table[*id].control.breadth == Breadth::Any)
+        };
+        if let Some(before) = notices.last_mut()
+            && let Some(named) = self.table.joined(before.named, notice.named)
+            && before.is_joined_by(self.table, named, &notice)
+            && is_any(before)
+            && is_any(&notice)
+            && takes_ranges(before)
+            && takes_ranges(&notice)
+        {
+            before.take_in(notice);
+            before.named = named;
+        } else {
+            notices.push(notice);
+        }
     }
 
     /// The messages that are owed of a span whose endpoints do not all have the same to tell to the same.
@@ -247,7 +272,7 @@ impl<F: Fn(EndpointId) -> bool> Owing<'_, F> {
         let called = called(table, owing.clone());
         let is_wide_enough = |endpoint: &Endpoint| match named {
             Named::Endpoint(_) => true,
-            Named::Timeslots(..) => endpoint.control.breadth == Breadth::Any,
+            Named::Timeslots(..) | Named::Spans(..) => endpoint.control.breadth == Breadth::Any,
             Named::Span(_) | Named::Relays => endpoint.control.breadth < Breadth::Alone,
             Named::Gateway => endpoint.control.breadth < Breadth::Span,
         };

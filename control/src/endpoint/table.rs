@@ -228,18 +228,33 @@ impl Table {
             Named::Endpoint(id) => match self[id].kind {
                 Kind::Ds0(ds0) => {
                     let row = &self.spans[usize::from(ds0.span.0)];
-                    local_name(form, &row.place, Last::One(ds0.timeslot))
+                    local_name(form, &row.place, row.place.number, Last::One(ds0.timeslot))
                 }
                 Kind::Relay(_) => relay_name(Some(self.number_of(id))),
                 Kind::Gateway => gateway_name(),
             },
             Named::Timeslots(index, timeslots) => {
-                local_name(form, &self.spans[index].place, Last::Some(timeslots))
+                let place = &self.spans[index].place;
+                local_name(form, place, place.number, Last::Some(timeslots))
             }
-            Named::Span(index) => local_name(form, &self.spans[index].place, Last::All),
+            Named::Span(index) => self.name(form, Named::Spans(index, index)),
+            Named::Spans(first, last) => {
+                local_name(form, &self.spans[first].place, self.spans[last].place.number, Last::All)
+            }
             Named::Relays => relay_name(None),
             Named::Gateway => vec![Term::All],
         }
+    }
+
+    /// One name for some spans and the next, if there is one with a range.
+    pub fn joined(&self, spans: Named, next: Named) -> Option<Named> {
+        let (Named::Span(first) | Named::Spans(first, _)) = spans else { return None };
+        let (Named::Span(last) | Named::Spans(_, last)) = spans else { return None };
+        let Named::Span(next) = next else { return None };
+        let (place, other) = (&self.spans[last].place, &self.spans[next].place);
+        let is_next = next == last + 1 && other.number == place.number + 1;
+        let is_alike = (other.carrier, other.slot) == (place.carrier, place.slot);
+        (is_next && is_alike).then_some(Named::Spans(first, next))
     }
 
     /// The spans that a pattern may mean: at most one if it says which.

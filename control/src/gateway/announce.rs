@@ -62,7 +62,8 @@ pub(super) struct Told {
 impl Told {
     /// Whether it may go on these ways as it is.
     pub(super) fn may_go(&self, agents: &Agents, ways: &[Path]) -> bool {
-        self.is_whole && (!matches!(self.named, Named::Timeslots(..)) || take_ranges(agents, ways))
+        let is_range = matches!(self.named, Named::Timeslots(..) | Named::Spans(..));
+        self.is_whole && (!is_range || take_ranges(agents, ways))
     }
 }
 

@@ -4,7 +4,7 @@ use super::restart::{acknowledge, announced};
 use drivers::line::{SpanId, Timeslot};
 
 use super::*;
-use crate::config::{Service, ServiceConfig};
+use crate::config::{Service, ServiceConfig, SpanConfig};
 
 /// Two call agents that share the first span, and take ranges or not.
 fn shared(ranges: bool) -> Bench {
@@ -249,4 +249,39 @@ fn what_one_call_agent_found_too_complicated_another_that_a_command_names_is_tol
         let said = bench.span_event(0, SpanEvent::Alarms(Alarms::NONE));
         acknowledge(&mut bench, &said, 200);
     }
+}
+
+// RFC 3435 §4.4.6, §E.5.
+#[test]
+fn spans_that_follow_each_other_are_told_by_a_range_to_who_takes_ranges() {
+    let whole = |ranges: bool, change: fn(&mut Config)| {
+        Bench::with(|config| {
+            config.mgcp.restart_wait_max = Duration::ZERO;
+            config.spans.push(SpanConfig::simulated_e1(7));
+            let all = ["ds/e1-1/*", "ds/e1-2/*", "ds/e1-3/*", "ds/e1-7/*"];
+            config.call_agents =
+                vec![agents::agent("192.0.2.1", &all), agents::agent("192.0.2.2", &["ds/e1-4/*"])];
+            config.call_agents.iter_mut().for_each(|agent| agent.ranges = ranges);
+            config.media = crate::config::MediaConfig::with_ports_for(5 * 31);
+            change(config);
+        })
+    };
+    let each = ["ds/e1-1/*@gw", "ds/e1-2/*@gw", "ds/e1-3/*@gw", "ds/e1-7/*@gw"];
+    let first = told(&mut whole(false, |_| ()), Duration::from_millis(1));
+    assert_eq!(names(&first, "192.0.2.1"), each);
+    let first =
+        told(&mut whole(true, |config| config.gateway.name = "[192.0.2.9]".into()), Duration::from_millis(1));
+    assert_eq!(names(&first, "192.0.2.1").len(), 4);
+
+    let mut bench = whole(true, |_| ());
+    let first = told(&mut bench, Duration::from_millis(1));
+    assert_eq!(names(&first, "192.0.2.1"), ["ds/e1-[1-3]/*@gw", each[3]]);
+    // It is understood by who says it.
+    let audit = bench.hear("192.0.2.1:2727", b"AUEP 1 ds/e1-[1-3]/*@gw MGCP 1.0\r\n");
+    assert_eq!(audit[0].matches("Z: ").count(), 3 * 31);
+    // Who does not take it after all is told of each.
+    bench.hear("192.0.2.1:2727", format!("500 {} What?\r\n", first[0].1).as_bytes());
+    let again = told(&mut bench, Duration::from_millis(1_001));
+    let again: Vec<_> = names(&again, "192.0.2.1").into_iter().filter(|name| *name != each[3]).collect();
+    assert_eq!(again, each[..3]);
 }
