@@ -193,8 +193,11 @@ impl<'a> Section<'a> {
             if self.asked.contains(&name) {
                 continue;
             }
+            // What has only lost its unit (`ptime` of `ptime_ms`) is nearer than what is as short.
+            let whole = self.asked.iter().find(|known| known.starts_with(&format!("{name}_")));
             let near = self.asked.iter().min_by_key(|known| distance(name, known));
-            let reason = match near.filter(|known| distance(name, known) <= 2.max(name.len() / 4)) {
+            let near = near.filter(|known| distance(name, known) <= 2.max(name.len() / 4));
+            let reason = match whole.or(near) {
                 Some(near) => format!("no such setting; did you mean `{near}`?"),
                 None => format!("no such setting; there are {}", self.asked.join(", ")),
             };

@@ -103,6 +103,14 @@ fn a_list_whose_items_are_wrong_is_not_told_to_be_empty_as_well() {
 }
 
 #[test]
+fn a_setting_without_its_unit_is_told_with_it() {
+    assert_eq!(
+        errors("[media]\nptime = 20\n"),
+        ["line 2: media.ptime: no such setting; did you mean `ptime_ms`?"]
+    );
+}
+
+#[test]
 fn a_syntax_error_has_its_line_and_hides_no_other_error() {
     let errors = errors("[media]\nptime_ms = = 20\n\n[log]\nlevel = \"loud\"\n");
     assert!(errors.iter().any(|error| error.starts_with("line 2: ")), "{errors:#?}");

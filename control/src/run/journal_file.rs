@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 use tracing::error;
 
@@ -16,10 +17,15 @@ use super::BindError;
 /// Writes that can wait at a time.
 const QUEUE: usize = 4_096;
 
-/// An open journal file. What was written is on its way to the disk when this is dropped.
+/// How long the end waits for a disk to take what is still to be written.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// An open journal file. What was written is on its way to the disk when this is dropped, unless the disk
+/// has stalled: a gateway that is told to end ends all the same.
 pub(super) struct JournalFile {
     lines: Option<SyncSender<String>>,
-    thread: Option<JoinHandle<()>>,
+    /// Nothing ever comes here: it is closed when the thread ends.
+    ended: Receiver<()>,
 }
 
 impl JournalFile {
@@ -39,7 +45,9 @@ impl JournalFile {
         let mut part = Part { file: open(path).map_err(failed)?, octets: 0 };
         let (lines, waiting) = sync_channel::<String>(QUEUE);
         let current = path.to_owned();
+        let (end, ended) = sync_channel(0);
         let write = move || {
+            let _end: SyncSender<()> = end;
             for text in waiting {
                 let written = part.turn(&current, &older, octets_max / 2).and_then(|()| part.write(&text));
                 if let Err(error) = written {
@@ -48,8 +56,8 @@ impl JournalFile {
                 }
             }
         };
-        let thread = thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(failed)?;
-        Ok(Self { lines: Some(lines), thread: Some(thread) })
+        thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(failed)?;
+        Ok(Self { lines: Some(lines), ended })
     }
 
     /// Writes lines; `false` if too much waits and they are dropped.
@@ -62,10 +70,8 @@ impl Drop for JournalFile {
     fn drop(&mut self) {
         // Without a sender the thread writes what waits, and ends.
         self.lines = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            error!("the journal's thread has panicked");
+        if self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            error!("the disk has stalled: the end of the journal is not in its file");
         }
     }
 }
@@ -124,6 +130,18 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&before).unwrap(), "one\ntwo\n");
         std::fs::remove_file(&path).unwrap();
         std::fs::remove_file(&before).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_has_stalled_holds_up_no_end() {
+        let path = std::env::temp_dir().join(format!("tollgate-journal-stalled-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // It is open, and nobody reads.
+        let _reader = File::options().read(true).write(true).open(&path).unwrap();
+        let mut journal = JournalFile::create(&path, 1 << 20).unwrap();
+        assert!(journal.write("x".repeat(1 << 20)));
+        drop(journal);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

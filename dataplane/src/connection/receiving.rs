@@ -96,7 +96,10 @@ impl Connection {
         }
         self.heard_from = Some(from);
         self.received.add(packet.payload().len());
-        if let Content::Audio(_) = content {
+        // A packet without a payload keeps the way through a NAT open, and shows nothing.
+        if let Content::Audio(_) = content
+            && !packet.payload().is_empty()
+        {
             let octets = packet.payload().len() as u16;
             self.heard = Heard { payload_type: packet.payload_type(), octets };
         }

@@ -14,6 +14,8 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::Failure;
+
 /// Lines that can wait at a time: what a start or a stop with thousands of endpoints logs at once.
 const QUEUE: usize = 4_096;
 
@@ -43,7 +45,10 @@ impl Log {
     /// Logs what is at least as grave as `level`, or what RUST_LOG says, from now on.
     ///
     /// To be called after signals are kept from threads.
-    pub(crate) fn start(level: LevelFilter) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// That there is no thread for it.
+    pub(crate) fn start(level: LevelFilter) -> Result<Self, Failure> {
         let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
         let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
         // no-color.org: set, and not empty.
@@ -53,7 +58,8 @@ impl Log {
         let dropped = Arc::clone(&lines.dropped);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(&waiting, &dropped, &mut io::stderr()))?;
+            .spawn(move || write_all(&waiting, &dropped, &mut io::stderr()))
+            .map_err(|error| format!("the host refuses what the log needs: {error}"))?;
         let log = Self(lines.clone());
         tracing_subscriber::fmt()
             .with_env_filter(filter)

@@ -173,6 +173,13 @@ fn changes_of_codec_packet_time_and_delay_are_looked_after() {
     let mut peers = [Peer::new(1, 3)];
     core.talk(&mut peers, 2 * SECOND);
     assert_eq!(core.looked_after(), [], "what is heard first is no change");
+    let [peer] = &mut peers;
+    let empty = peer.packet(0);
+    core.coming.push((peer.to, peer.from, empty));
+    core.ticks(SECOND + SECOND / 2);
+    assert_eq!(core.looked_after(), [], "a packet that keeps the way open is none of a length");
+    core.talk(&mut peers, 2 * SECOND);
+    core.looked_after();
     peers[0].payload_type = 0;
     core.talk(&mut peers, LATER);
     assert_eq!(core.looked_after(), [MediaEvent::Codec { payload_type: 0 }]);
