@@ -64,9 +64,9 @@ pub struct Endpoint {
     pub law: Law,
     /// Its law unless a call agent says otherwise.
     pub line_law: Law,
-    /// Where its echo is cancelled, if anywhere.
+    /// Who cancels the echo of its line, if anyone.
     pub echo: EchoCancellation,
-    /// Whether it is, if that is by the gateway: what `L: e:` has said last.
+    /// Whether echo is to be cancelled: what `L: e:` has said last. It matters where `echo` is internal.
     pub cancels_echo: bool,
     /// Why it is out of service; in service if `None`. Out of service it has no connections.
     pub outage: Option<Outage>,
@@ -74,7 +74,7 @@ pub struct Endpoint {
     pub connections: Vec<Connection>,
     /// What payload types are called among its connections, if it is a relay.
     pub codecs: Codecs,
-    /// The transactions that change it or its connections just now.
+    /// The commands under way that change it or its connections.
     pub executing: Vec<ExecutionId>,
     /// What MGCP keeps of it.
     pub control: Control,
@@ -115,29 +115,29 @@ pub struct Control {
     pub set_by: [Option<ExecutionId>; Part::N],
     /// How it was called by the last command that was carried out, other than an audit.
     pub called: Option<Arc<naming::Called>>,
-    /// What is told of what happens here.
+    /// Its events: which are requested, observed, quarantined, told.
     pub notify: notify::Notify,
-    /// What is to be heard here.
+    /// Its signals: those that sound, and those that wait.
     pub signals: signal::Signals,
     /// The digit that is being dialled.
     pub pressed: pressed::Pressed,
-    /// The continuity tests among them.
+    /// The continuity tests among its signals.
     pub continuity: continuity::Continuity,
-    /// How often media were not delivered.
+    /// How often the network said that its connections' media were not delivered.
     pub unreachable: unreachable::Unreachable,
-    /// The fax machine that is heard.
+    /// The fax machine that is heard on its line.
     pub fax: fax::Fax,
-    /// The one of them for which the circuit is a loop or a transponder, if it is.
+    /// The signal that has made the circuit a loop or a transponder, if one has.
     pub tested: Option<PlayId>,
-    /// What of them the core plays or does, and where.
+    /// The signals that the core plays or carries out, and on which side.
     pub playing: Vec<(PlayId, Side)>,
-    /// What the core listens for and looks after, and where.
+    /// What the core listens for and looks after, on each side.
     pub watching: Vec<Watching>,
-    /// What there is to tell of the service state, or was told last.
+    /// The news of its service state that is to be told, or was told last.
     pub news: restart::News,
-    /// Whether the call agent knows that.
+    /// Whether the call agent has been told of `news`.
     pub announcement: restart::Announcement,
-    /// How many others may be told of in one message with it.
+    /// How many endpoints one message about it may name.
     pub breadth: restart::Breadth,
 }
 
@@ -269,14 +269,6 @@ impl Media {
 }
 
 impl Endpoint {
-    /// Notes whether its echo is to be cancelled; the order for that, if it is new and the gateway's to do.
-    pub fn set_cancels_echo(&mut self, is_wanted: bool) -> Option<(CoreId, Action)> {
-        let before = std::mem::replace(&mut self.cancels_echo, is_wanted);
-        let is_ours = self.echo == EchoCancellation::Internal && before != is_wanted;
-        let ds0 = self.ds0().filter(|_| is_ours)?;
-        Some((self.core, Action::CancelEcho { ds0, is_wanted }))
-    }
-
     /// An endpoint in service, without connections.
     pub fn new(kind: Kind, core: CoreId, law: Law, echo: EchoCancellation) -> Self {
         Self {
@@ -308,6 +300,14 @@ impl Endpoint {
                 breadth: restart::Breadth::Any,
             },
         }
+    }
+
+    /// Notes whether its echo is to be cancelled; the order for that, if it is new and the gateway's to do.
+    pub fn set_cancels_echo(&mut self, is_wanted: bool) -> Option<(CoreId, Action)> {
+        let before = std::mem::replace(&mut self.cancels_echo, is_wanted);
+        let is_ours = self.echo == EchoCancellation::Internal && before != is_wanted;
+        let ds0 = self.ds0().filter(|_| is_ours)?;
+        Some((self.core, Action::CancelEcho { ds0, is_wanted }))
     }
 
     /// When the next of its connections has lasted for long, if someone wants to know.

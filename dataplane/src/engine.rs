@@ -517,8 +517,8 @@ impl Engine {
     }
 
     fn send_reports(&mut self, now: Instant, sockets: &mut impl RtpSockets) {
-        for pair in self.reporting.turn() {
-            if !self.reporting.is_due(now, pair) {
+        for pair in self.reporting.rota.turn() {
+            if !self.reporting.rota.is_due(now, pair) {
                 continue;
             }
             let timestamp = self.media_timestamp(now, pair);
@@ -532,8 +532,8 @@ impl Engine {
 
     fn look_after_media(&mut self, at: Instant) {
         let Self { connections, reporting, supervisors, reports, .. } = self;
-        for pair in supervisors.turn() {
-            if !supervisors.is_due(at, pair) {
+        for pair in supervisors.rota.turn() {
+            if !supervisors.rota.is_due(at, pair) {
                 continue;
             }
             let (rtcp_heard_at, latency) = (reporting.heard_at(pair), reporting.latency(pair));

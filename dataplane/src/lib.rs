@@ -75,6 +75,7 @@ pub mod packetizer;
 mod relay;
 mod reporting;
 mod reports;
+mod rota;
 pub mod rtp;
 mod station;
 pub mod stats;

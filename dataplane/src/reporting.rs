@@ -1,11 +1,8 @@
 //! RTCP of each leg: when to report, what of, and what the peer's reports tell.
 //!
-//! Kept apart from the connections, because it is looked at every five seconds and they in every
-//! tick. When each is due stands in one dense row; a tick looks at a sixteenth of it, so that no
-//! report is more than sixteen ticks late, which is nothing beside the seconds it is drawn over.
+//! Kept apart from the connections, because it is looked at every five seconds and they in every tick.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Duration;
 
 use drivers::net::PortSlot;
@@ -14,6 +11,7 @@ use rand::Rng;
 
 use crate::connection::{Connection, Tally};
 use crate::link::Identity;
+use crate::rota::Rota;
 use crate::rtp::Malformed;
 use crate::rtp::rtcp::{Compound, Heard, ReportBlock, Role, Schedule, SenderInfo};
 
@@ -22,9 +20,7 @@ use crate::rtp::rtcp::{Compound, Heard, ReportBlock, Role, Schedule, SenderInfo}
 pub(crate) struct Reporting {
     legs: Box<[Rtcp]>,
     /// When each pair has something to consider; never for an idle one.
-    due_at: Box<[Instant]>,
-    /// Where the next tick goes on looking.
-    cursor: usize,
+    pub(crate) rota: Rota,
     epoch: Epoch,
 }
 
@@ -61,27 +57,22 @@ impl Reporting {
     /// Room for all pairs, all idle.
     pub(crate) fn new(pairs: usize, epoch: Epoch, rng: &mut impl Rng) -> Self {
         let idle = Rtcp::new([0; 16], Schedule::start(Instant::ZERO, rng));
-        Self {
-            legs: vec![idle; pairs].into(),
-            due_at: vec![Instant::FAR_FUTURE; pairs].into(),
-            cursor: 0,
-            epoch,
-        }
+        Self { legs: vec![idle; pairs].into(), rota: Rota::new(pairs), epoch }
     }
 
     /// Octets of memory that a pair takes.
-    pub(crate) const MEMORY: usize = size_of::<Rtcp>() + size_of::<Instant>();
+    pub(crate) const MEMORY: usize = size_of::<Rtcp>() + Rota::MEMORY;
 
     /// A leg begins.
     pub(crate) fn open(&mut self, now: Instant, pair: usize, identity: &Identity, rng: &mut impl Rng) {
         let schedule = Schedule::start(now, rng);
         self.legs[pair] = Rtcp::new(identity.cname, schedule);
-        self.due_at[pair] = schedule.next_at();
+        self.rota.set(pair, schedule.next_at());
     }
 
     /// A leg ends.
     pub(crate) fn close(&mut self, pair: usize) {
-        self.due_at[pair] = Instant::FAR_FUTURE;
+        self.rota.set(pair, Instant::FAR_FUTURE);
     }
 
     /// A leg has a new SSRC: what it has sent counts from zero again.
@@ -116,19 +107,6 @@ impl Reporting {
         Ok(())
     }
 
-    /// The pairs that this tick has to look at.
-    pub(crate) fn turn(&mut self) -> Range<usize> {
-        let end = (self.cursor + self.due_at.len().div_ceil(TURNS)).min(self.due_at.len());
-        let turn = self.cursor..end;
-        self.cursor = if end == self.due_at.len() { 0 } else { end };
-        turn
-    }
-
-    /// Whether a pair has something to consider.
-    pub(crate) fn is_due(&self, now: Instant, pair: usize) -> bool {
-        self.due_at[pair] <= now
-    }
-
     /// The report that a leg owes its peer now, if any; `timestamp` is its media clock's time.
     pub(crate) fn poll(
         &mut self,
@@ -140,7 +118,7 @@ impl Reporting {
     ) -> Option<Letter> {
         let rtcp = &mut self.legs[pair];
         let role = rtcp.schedule.poll(now, connection.sent.packets, rng);
-        self.due_at[pair] = rtcp.schedule.next_at();
+        self.rota.set(pair, rtcp.schedule.next_at());
         let letter = self.compose(now, pair, connection, timestamp, role?)?;
         let rtcp = &mut self.legs[pair];
         rtcp.schedule.passed(letter.len());
@@ -230,9 +208,6 @@ impl Letter {
         Compound { ssrc, sender, block, cname, bye }
     }
 }
-
-/// Ticks in which each pair is looked at once.
-const TURNS: usize = 16;
 
 /// Why an RTCP datagram was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,16 +2,15 @@
 //!
 //! What RFC 3660 §2.10 has call agents ask for, without its names. Packets pay nothing for it: they are
 //! counted anyway, and here the counts are looked at, once a second and only of connections for which
-//! somebody asked. Where it is due stands in one dense row, as that of RTCP does, of which a tick looks at
-//! a sixteenth. Only the first packet of a connection is told where it is received.
+//! somebody asked. Only the first packet of a connection is told where it is received.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use drivers::time::Instant;
 
 use crate::connection::{Connection, Heard};
 use crate::observation::MediaEvent;
+use crate::rota::Rota;
 
 /// What is to be told of a connection's media.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -66,11 +65,7 @@ impl Supervision {
 pub(crate) struct Supervisors {
     watches: Box<[Watch]>,
     /// When each pair is to be looked at; never if nothing is asked.
-    due_at: Box<[Instant]>,
-    /// How many of them are to be looked at some time.
-    n: usize,
-    /// Where the next tick goes on looking.
-    cursor: usize,
+    pub(crate) rota: Rota,
 }
 
 /// What there is to know of a connection beside what it counts itself.
@@ -109,48 +104,21 @@ struct Window {
 impl Supervisors {
     /// Room for all pairs, of which nothing is asked.
     pub(crate) fn new(pairs: usize) -> Self {
-        Self {
-            watches: vec![Watch::NONE; pairs].into(),
-            due_at: vec![Instant::FAR_FUTURE; pairs].into(),
-            n: 0,
-            cursor: 0,
-        }
+        Self { watches: vec![Watch::NONE; pairs].into(), rota: Rota::new(pairs) }
     }
 
     /// Octets of memory that a pair takes.
-    pub(crate) const MEMORY: usize = size_of::<Watch>() + size_of::<Instant>();
+    pub(crate) const MEMORY: usize = size_of::<Watch>() + Rota::MEMORY;
 
     /// Begins anew with what is wanted of a connection.
     pub(crate) fn set(&mut self, now: Instant, pair: usize, wanted: Supervision, connection: &Connection) {
         self.watches[pair] = Watch::begin(now, wanted, connection);
-        self.schedule(pair, self.watches[pair].next_at(now, Instant::ZERO, connection));
+        self.rota.set(pair, self.watches[pair].next_at(now, Instant::ZERO, connection));
     }
 
     /// A connection ends, and what was asked with it.
     pub(crate) fn forget(&mut self, pair: usize) {
-        self.schedule(pair, Instant::FAR_FUTURE);
-    }
-
-    fn schedule(&mut self, pair: usize, at: Instant) {
-        let before = std::mem::replace(&mut self.due_at[pair], at);
-        self.n += usize::from(at != Instant::FAR_FUTURE);
-        self.n -= usize::from(before != Instant::FAR_FUTURE);
-    }
-
-    /// The pairs that this tick has to look at; none where nobody asks anything.
-    pub(crate) fn turn(&mut self) -> Range<usize> {
-        if self.n == 0 {
-            return 0..0;
-        }
-        let end = (self.cursor + self.due_at.len().div_ceil(TURNS)).min(self.due_at.len());
-        let turn = self.cursor..end;
-        self.cursor = if end == self.due_at.len() { 0 } else { end };
-        turn
-    }
-
-    /// Whether a pair is to be looked at.
-    pub(crate) fn is_due(&self, now: Instant, pair: usize) -> bool {
-        self.due_at[pair] <= now
+        self.rota.set(pair, Instant::FAR_FUTURE);
     }
 
     /// Looks at a connection.
@@ -164,7 +132,7 @@ impl Supervisors {
         let watch = &mut self.watches[pair];
         watch.look(now, connection, &mut tell);
         let next_at = watch.next_at(now.at, now.rtcp_heard_at, connection);
-        self.schedule(pair, next_at);
+        self.rota.set(pair, next_at);
     }
 }
 
@@ -314,9 +282,6 @@ fn delay_ms(connection: &Connection) -> u16 {
     // RFC 3660 §2.10, ji: 1 to 65,536.
     connection.seen().playout_delay.as_millis().clamp(1, u16::MAX.into()) as u16
 }
-
-/// Ticks in which each pair is looked at once.
-const TURNS: usize = 16;
 
 /// How often counts are looked at.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);

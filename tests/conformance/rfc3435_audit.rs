@@ -103,3 +103,23 @@ fn descriptions_come_last_and_the_local_one_first() {
     assert_eq!(parts[1].trim_end(), made.description().expect("a description").trim_end());
     assert_eq!(parts[2].trim_end(), sdp.trim_end());
 }
+
+// RFC 3435 §6.8; RFC 5347 §2.1: without a new value the old one stays.
+#[test]
+fn a_packages_option_is_told_like_the_others() {
+    let mut w = World::builder(49).build();
+    let made = w.ask("CRCX ds/e1-1/1@gw", "C: A1\r\nM: recvonly\r\nL: a:PCMU, fxr/fx:t38;gw\r\n");
+    let one = format!("I: {}\r\n", made.connection());
+    let options = |w: &mut World| {
+        let audit = w.ask("AUCX ds/e1-1/1@gw", &format!("{one}F: L\r\n"));
+        audit.parameter("L").expect("options").to_owned()
+    };
+    assert_eq!(options(&mut w), "a:PCMU, FXR/fx:t38;gw");
+    let modify = |w: &mut World, given: &str| {
+        let reply = w.ask("MDCX ds/e1-1/1@gw", &format!("C: A1\r\n{one}L: {given}\r\n"));
+        assert_eq!(reply.code, 200, "{}", reply.text);
+        options(w)
+    };
+    assert_eq!(modify(&mut w, "e:off"), "a:PCMU, e:off, FXR/fx:t38;gw");
+    assert_eq!(modify(&mut w, "fxr/fx:off"), "a:PCMU, e:off, FXR/fx:off");
+}

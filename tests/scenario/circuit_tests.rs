@@ -1,47 +1,13 @@
 //! Tests of circuits, tones that tell how a call goes, and long calls: from RQNT to the line and back to NTFY.
 
-use std::time::Duration;
-
 use drivers::line::Law;
-use drivers::span::sim::{FarEnd, Play};
+use tests::World;
 use tests::audio::{dialled, distinct, follows, tones};
-use tests::{World, WorldBuilder};
+
+use crate::requests::{begun, observed, request, saying, seconds};
 
 const CABLES: &str = "[[span]]\nfar_end = { kind = \"cable\", to = 2 }\n\
                       [[span]]\nfar_end = { kind = \"cable\", to = 1 }\n";
-
-/// A world whose restart is over.
-fn begun(builder: WorldBuilder) -> World {
-    let mut w = builder.build();
-    w.run_for(Duration::from_millis(100));
-    w.commands.clear();
-    w
-}
-
-/// One whose first DS0's far end says this, once.
-fn saying(seed: u64, spans: &str, octets: &[u8]) -> World {
-    let far_end = FarEnd::File { play: Play::Once(octets.into()), record: None };
-    begun(World::builder(seed).spans(spans).far_end(0, 1, far_end))
-}
-
-fn request(w: &mut World, endpoint: &str, rest: &str) {
-    let reply = w.ask(&format!("RQNT {endpoint}@gw"), rest);
-    assert_eq!(reply.code, 200, "{rest}: {}", reply.text);
-}
-
-/// What was observed, of each notification.
-fn observed(w: &mut World) -> Vec<String> {
-    let told = w.commands.drain(..).filter(|command| command.starts_with("NTFY "));
-    let value = |command: String| {
-        let line = command.lines().find_map(|line| line.strip_prefix("O: ")).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("no O: in {command}"))
-    };
-    told.map(value).collect()
-}
-
-fn seconds(w: &mut World, seconds: f64) {
-    w.run_for(Duration::from_secs_f64(seconds));
-}
 
 // RFC 3660 §2.3: by signals instead of connections, at both ends of a cable.
 #[test]

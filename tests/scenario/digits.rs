@@ -13,26 +13,21 @@ use drivers::span::sim::{FarEnd, Play, Recording};
 use tests::World;
 use tests::audio::dialled;
 
+use crate::requests::{begun, observed};
+
 /// A world where the first DS0 of the first span dials and the first of the second is recorded.
 fn dialling(seed: u64, octets: &[u8]) -> (World, Arc<Recording>) {
     let recording = Arc::new(Recording::new(8_000 * 60));
     let listens = FarEnd::File { play: Play::Nothing, record: Some(Arc::clone(&recording)) };
     let dials = FarEnd::File { play: Play::Once(octets.into()), record: None };
     let builder = World::builder(seed).spans("[[span]]\n[[span]]\n");
-    let mut w = builder.far_end(0, 1, dials).far_end(1, 1, listens).build();
-    w.run_for(Duration::from_millis(100));
-    w.commands.clear();
-    (w, recording)
+    (begun(builder.far_end(0, 1, dials).far_end(1, 1, listens)), recording)
 }
 
-/// What was observed, of each notification; one that is said again because the network lost it counts once.
-fn observed(w: &mut World) -> String {
-    let mut told: Vec<_> = w.commands.drain(..).filter(|command| command.starts_with("NTFY ")).collect();
-    told.dedup();
-    let value = |command: &String| {
-        command.lines().find_map(|line| line.strip_prefix("O: ")).unwrap_or_default().to_owned() + " "
-    };
-    told.iter().map(value).collect()
+/// All that was observed; what is said again because the network lost it counts once.
+fn told(w: &mut World) -> String {
+    w.commands.dedup();
+    observed(w).iter().map(|events| format!("{events} ")).collect()
 }
 
 /// Makes a call from the one to the other, and asks for the digits that come to the second's connection.
@@ -79,7 +74,7 @@ fn digits_go_from_line_to_line_as_events_or_as_tones() {
         let (mut w, recording) = dialling(901, &dialled(Law::A, 1_000, digits));
         let id = listen(&mut w, options);
         w.run_for(Duration::from_secs(5));
-        assert_eq!(observed(&mut w), expected(digits, &id), "{options:?}");
+        assert_eq!(told(&mut w), expected(digits, &id), "{options:?}");
         assert_eq!(heard(&recording.octets_from(0).expect("there is room")), digits, "{options:?}");
     }
 }
@@ -94,7 +89,7 @@ fn a_network_that_loses_a_fifth_doubles_no_digit() {
         w.run_for(Duration::from_secs(4));
         w.net().impair(Impairment::default());
         w.run_for(Duration::from_secs(20));
-        assert_eq!(observed(&mut w), expected(digits, &id), "seed {seed}");
+        assert_eq!(told(&mut w), expected(digits, &id), "seed {seed}");
         assert_eq!(heard(&recording.octets_from(0).expect("there is room")), digits, "seed {seed}");
     }
 }
@@ -114,7 +109,7 @@ fn digits_keep_number_and_length_over_loss_doubles_and_disorder() {
         w.run_for(Duration::from_secs(9));
         w.net().impair(Impairment::default());
         w.run_for(Duration::from_secs(20));
-        assert_eq!(observed(&mut w), expected(digits, &id), "seed {seed}");
+        assert_eq!(told(&mut w), expected(digits, &id), "seed {seed}");
         let pressed = pressed(&recording.octets_from(0).expect("there is room"));
         assert_eq!(pressed.iter().map(|(digit, _)| *digit).collect::<String>(), digits, "seed {seed}");
         // What holds the end of a digit up makes it longer.
@@ -135,5 +130,5 @@ fn a_digit_that_is_signalled_on_a_connection_reaches_a_peer_that_takes_only_even
     let back = w.ask("RQNT ds/e1-1/1@gw", "X: 9\r\nS: D/8@*\r\n");
     assert_eq!(back.code, 200, "{}", back.text);
     w.run_for(Duration::from_millis(600));
-    assert_eq!(observed(&mut w), expected("8", &id));
+    assert_eq!(told(&mut w), expected("8", &id));
 }

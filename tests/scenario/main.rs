@@ -16,6 +16,7 @@ mod media_events;
 mod mode_changes;
 mod modes;
 mod notifications;
+mod requests;
 mod rtcp;
 mod signals;
 mod span_alarm;

@@ -5,22 +5,10 @@ use std::time::Duration;
 
 use drivers::line::Law;
 use drivers::span::sim::{FarEnd, Play, Recording};
+use tests::World;
 use tests::audio::{bursts, dialled, share, tones};
-use tests::{World, WorldBuilder};
 
-/// A world whose restart is over.
-fn begun(builder: WorldBuilder) -> World {
-    let mut w = builder.build();
-    w.run_for(Duration::from_millis(100));
-    w.commands.clear();
-    w
-}
-
-/// One whose first DS0's far end says this, once.
-fn saying(seed: u64, octets: &[u8]) -> World {
-    let far_end = FarEnd::File { play: Play::Once(octets.into()), record: None };
-    begun(World::builder(seed).spans("[[span]]\n").far_end(0, 1, far_end))
-}
+use crate::requests::{begun, observed, request, saying, seconds};
 
 /// One whose first DS0's far end is silent and takes note of what it hears.
 fn hearing(seed: u64, spans: &str) -> (World, Arc<Recording>) {
@@ -29,28 +17,9 @@ fn hearing(seed: u64, spans: &str) -> (World, Arc<Recording>) {
     (begun(World::builder(seed).spans(spans).far_end(0, 1, far_end)), recording)
 }
 
-fn request(w: &mut World, endpoint: &str, rest: &str) {
-    let reply = w.ask(&format!("RQNT {endpoint}@gw"), rest);
-    assert_eq!(reply.code, 200, "{rest}: {}", reply.text);
-}
-
-/// What was observed, of each notification.
-fn observed(w: &mut World) -> Vec<String> {
-    let told = w.commands.drain(..).filter(|command| command.starts_with("NTFY "));
-    let value = |command: String| {
-        let line = command.lines().find_map(|line| line.strip_prefix("O: ")).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("no O: in {command}"))
-    };
-    told.map(value).collect()
-}
-
-fn seconds(w: &mut World, seconds: f64) {
-    w.run_for(Duration::from_secs_f64(seconds));
-}
-
 #[test]
 fn digits_on_the_line_are_matched_and_told() {
-    let mut w = saying(601, &dialled(Law::A, 1_000, "50017"));
+    let mut w = saying(601, "[[span]]\n", &dialled(Law::A, 1_000, "50017"));
     request(&mut w, "ds/e1-1/1", "X: 1\r\nR: D/[0-9#*T](D)\r\nD: (5xxx)\r\n");
     seconds(&mut w, 3.0);
     assert_eq!(observed(&mut w), ["D/5,D/0,D/0,D/1"]);
@@ -62,7 +31,7 @@ fn digits_on_the_line_are_matched_and_told() {
 
 #[test]
 fn who_dials_no_further_is_told_by_the_timer() {
-    let mut w = saying(602, &dialled(Law::A, 500, "12"));
+    let mut w = saying(602, "[[span]]\n", &dialled(Law::A, 500, "12"));
     request(&mut w, "ds/e1-1/1", "X: 1\r\nR: D/[0-9#*T](D)\r\nD: (xx.T)\r\n");
     seconds(&mut w, 4.5);
     assert_eq!(observed(&mut w), [""; 0], "T-critical is 4 s from the last digit");
@@ -75,7 +44,7 @@ fn who_dials_no_further_is_told_by_the_timer() {
 fn how_long_a_digit_lasts_is_told() {
     let (low, high) = (941.0, 1_477.0);
     let octets = tones(Law::A, &[(&[], 500), (&[low, high], 2_500), (&[], 500), (&[low, high], 300)]);
-    let mut w = saying(605, &octets);
+    let mut w = saying(605, "[[span]]\n", &octets);
     request(&mut w, "ds/e1-1/1", "X: 1\r\nQ: loop\r\nR: D/[0-9*#](N),D/L(N),D/dd(N)(dg=#,to=1000)\r\n");
     seconds(&mut w, 1.7);
     assert_eq!(observed(&mut w), ["D/#", "D/dd(dg=#,to=1000)"]);
@@ -225,7 +194,7 @@ fn fax_machines_and_modems_on_the_line_are_told() {
     let cng: &[(&[f64], usize)] = &[(&[], 500), (&[1_100.0], 500), (&[], 500)];
     let answer: &[(&[f64], usize)] = &[(&[], 500), (&[2_100.0], 3_000)];
     for (octets, expected) in [(cng, "G/ft"), (answer, "G/mt")] {
-        let mut w = saying(640, &tones(Law::A, octets));
+        let mut w = saying(640, "[[span]]\n", &tones(Law::A, octets));
         request(&mut w, "ds/e1-1/1", "X: 1\r\nQ: loop\r\nR: G/ft(N),G/mt(N),D/[0-9](N)\r\n");
         seconds(&mut w, 5.0);
         assert_eq!(observed(&mut w), [expected]);

@@ -1,9 +1,9 @@
 //! What all commands are checked for before they are planned.
 
+use std::sync::Arc;
+
 use dataplane::mode::Mode;
 use drivers::line::Law;
-
-use std::sync::Arc;
 
 use super::commit::Common;
 use super::selected::domain_of;

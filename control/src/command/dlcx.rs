@@ -100,15 +100,9 @@ impl Plan {
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
         for id in &self.endpoints {
             commit.apply(*id, &self.common);
-            let endpoint = &mut commit.state.endpoints[*id];
-            let core = endpoint.core;
-            let gone = endpoint.connections.extract_if(.., |connection| self.which.means(connection));
-            for connection in gone.collect::<Vec<_>>() {
-                let port = connection.port;
-                commit.state.ledger.give_pair(core, port);
-                commit.state.ledger.give_connection();
-                commit.order(core, Action::Disconnect { port });
-                commit.state.forget_connection(*id, connection.id, port);
+            let core = commit.state.endpoints[*id].core;
+            for connection in commit.state.end_connections(*id, |connection| self.which.means(connection)) {
+                commit.order(core, Action::Disconnect { port: connection.port });
                 // RFC 3435 §2.3.5: the other half is a connection of its own, and stays.
                 commit.state.part(&connection);
             }

@@ -21,13 +21,10 @@ impl State {
     /// Ends all that goes on at an endpoint, with `owner` waiting for it.
     // RFC 3435 §4.4.1, §2.1.7: nor do requests and signals outlive a restart.
     pub fn end_all(&mut self, id: EndpointId, owner: Option<ExecutionId>) -> Ended {
+        let gone = self.end_connections(id, |_| true);
         let core = self.endpoints[id].core;
-        let gone = std::mem::take(&mut self.endpoints[id].connections);
         for connection in &gone {
-            self.ledger.give_pair(core, connection.port);
-            self.ledger.give_connection();
             self.orders.push(core, Action::Disconnect { port: connection.port }, owner);
-            self.forget_connection(id, connection.id, connection.port);
         }
         let halves = gone.iter().filter_map(|connection| self.part(connection)).collect();
         self.endpoints[id].control.signals.handle_restart();
@@ -39,14 +36,24 @@ impl State {
 
     /// Takes one connection from its endpoint. Its core is yet to be told.
     pub fn end_one(&mut self, half: HalfId) -> Option<Connection> {
-        let endpoint = &mut self.endpoints[half.endpoint];
-        let place = endpoint.connections.iter().position(|other| other.id == half.connection)?;
-        let gone = endpoint.connections.remove(place);
-        endpoint.connections.shrink_to_fit();
+        self.end_connections(half.endpoint, |connection| connection.id == half.connection).pop()
+    }
+
+    /// Takes connections from their endpoint, and gives back what they had. Their core is yet to be told.
+    pub fn end_connections(
+        &mut self,
+        id: EndpointId,
+        is_to_end: impl Fn(&Connection) -> bool,
+    ) -> Vec<Connection> {
+        let endpoint = &mut self.endpoints[id];
         let core = endpoint.core;
-        self.ledger.give_pair(core, gone.port);
-        self.ledger.give_connection();
-        self.forget_connection(half.endpoint, gone.id, gone.port);
-        Some(gone)
+        let gone: Vec<_> = endpoint.connections.extract_if(.., |connection| is_to_end(connection)).collect();
+        endpoint.connections.shrink_to_fit();
+        for connection in &gone {
+            self.ledger.give_pair(core, connection.port);
+            self.ledger.give_connection();
+            self.forget_connection(id, connection.id, connection.port);
+        }
+        gone
     }
 }

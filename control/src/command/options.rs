@@ -10,7 +10,7 @@ use super::state::Settings;
 use crate::config::EchoCancellation;
 use crate::endpoint::{Endpoint, Kind};
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{GainControl, LocalConnectionOptions};
+use crate::mgcp::message::{FAX_OPTION, GainControl, LocalConnectionOptions};
 use crate::sdp::{Description, Negotiated, Refusal, Terms, negotiate, relay_packet_time};
 
 /// Checks the options that are not negotiated with such an endpoint, and returns the mark on packets if they give one.
@@ -53,7 +53,7 @@ pub fn check(endpoint: &Endpoint, options: &LocalConnectionOptions<'_>) -> Resul
 /// RFC 3435 §3.2.2.10: unknown `x-` are ignored, unknown `x+` are not.
 fn extension(name: &str, value: Option<&str>) -> Result<(), ReturnCode> {
     match name.get(..2) {
-        _ if name.eq_ignore_ascii_case("FXR/fx") => fax(value.unwrap_or_default()),
+        _ if name.eq_ignore_ascii_case(FAX_OPTION) => fax(value.unwrap_or_default()),
         Some(vendor) if vendor.eq_ignore_ascii_case("x-") => Ok(()),
         Some(vendor) if vendor.eq_ignore_ascii_case("x+") => Err(ReturnCode::UNKNOWN_OPTION_EXTENSION),
         _ if name.contains('/') => Err(ReturnCode::UNSUPPORTED_PACKAGE),

@@ -83,7 +83,7 @@ impl State {
     }
 
     /// A connection has been deleted, and what was played on it has ended with it.
-    pub fn forget_connection(&mut self, id: EndpointId, connection: ConnectionId, port: PortSlot) {
+    pub(super) fn forget_connection(&mut self, id: EndpointId, connection: ConnectionId, port: PortSlot) {
         let now = self.now;
         self.endpoints.counted(id);
         let control = &mut self.endpoints[id].control;

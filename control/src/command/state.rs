@@ -138,7 +138,7 @@ impl State {
         std::mem::replace(&mut self.next_connection, self.names.random::<u64>().into())
     }
 
-    /// A number for orders that are no command's.
+    /// A number for a command, or for other orders whose end is waited for.
     pub fn take_execution_id(&mut self) -> ExecutionId {
         let id = self.next_execution;
         self.next_execution.0 += 1;

@@ -1,6 +1,6 @@
 //! The options that a connection was given, kept to be told.
 
-use crate::mgcp::message::{GainControl, LocalConnectionOptions, Range};
+use crate::mgcp::message::{FAX_OPTION, GainControl, LocalConnectionOptions, Range};
 
 /// The options a connection was given, as AUCX tells them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Options {
     type_of_service: Option<u8>,
     reservation: Option<String>,
     network_types: Vec<String>,
+    /// `FXR/fx` (RFC 5347 §2.1).
+    fax: Option<String>,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
         self.gain_control = given.gain_control.or(self.gain_control);
         self.type_of_service = given.type_of_service.or(self.type_of_service);
         self.reservation = given.reservation.map(str::to_owned).or_else(|| self.reservation.take());
+        self.fax = given.fax().map(str::to_owned).or_else(|| self.fax.take());
     }
 
     /// As the value of L.
@@ -48,7 +51,8 @@ impl Options {
             reservation: self.reservation.as_deref(),
             key: None,
             network_types: self.network_types.iter().map(String::as_str).collect(),
-            others: Vec::new(),
+            // RFC 3435 §6.8: a package's option is told like the others.
+            others: self.fax.iter().map(|fax| (FAX_OPTION, Some(fax.as_str()))).collect(),
         }
     }
 }

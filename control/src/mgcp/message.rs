@@ -257,6 +257,17 @@ pub struct LocalConnectionOptions<'a> {
     pub others: Vec<(&'a str, Option<&'a str>)>,
 }
 
+/// The fax package's connection option (RFC 5347 §2.1).
+pub const FAX_OPTION: &str = "FXR/fx";
+
+impl<'a> LocalConnectionOptions<'a> {
+    /// The procedures for fax, in order of preference, if they are named (RFC 5347 §2.1).
+    pub fn fax(&self) -> Option<&'a str> {
+        let mut others = self.others.iter();
+        others.find(|(name, _)| name.eq_ignore_ascii_case(FAX_OPTION)).and_then(|(_, value)| *value)
+    }
+}
+
 /// One number, or from and to, neither above 9999; the same where there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {

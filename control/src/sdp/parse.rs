@@ -85,7 +85,7 @@ pub struct Media<'a> {
     pub direction: Option<Direction>,
     /// `a=rtcp` (RFC 3605 §2.1).
     pub rtcp: Option<Rtcp>,
-    /// `a=rtcp-mux-only` (RFC 8858 §4): there is no second port for RTCP.
+    /// `a=rtcp-mux-only` (RFC 8858 §3): there is no second port for RTCP.
     pub rtcp_mux_only: bool,
     /// Whether `k=` offers a key for this section.
     pub has_key: bool,

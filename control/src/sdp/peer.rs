@@ -62,7 +62,7 @@ impl<'d, 'a> Where<'d, 'a> {
         if description.has_key || media.has_key {
             return Err(Refusal::Unsupported("k= offers a key"));
         }
-        // RFC 8858 §4.2: who cannot do it rejects the stream. Plain a=rtcp-mux is an offer, which an answer
+        // RFC 8858 §4.3: who cannot do it rejects the stream. Plain a=rtcp-mux is an offer, which an answer
         // without it declines (RFC 5761 §5.1.1).
         if media.rtcp_mux_only {
             return Err(Refusal::Unsupported("RTCP on the port of RTP only"));

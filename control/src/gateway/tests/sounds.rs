@@ -140,7 +140,7 @@ fn a_connection_that_has_lasted_for_an_hour_is_told_of_once() {
     assert_eq!(header(&told, "O"), Some(format!("G/ld@{third}")));
 }
 
-// RFC 5347 §2.1.3, §2.2.2: what is detected is a fax call, not each sound of it.
+// RFC 5347 §2.1.5, §2.2.2: what is detected is a fax call, not each sound of it.
 #[test]
 fn that_nothing_is_done_for_a_fax_is_told_once_in_a_call() {
     let mut bench = Bench::new();
