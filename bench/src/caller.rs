@@ -179,7 +179,7 @@ impl Caller {
             }
         }
         while self.holding.front().is_some_and(|(until, _)| *until <= now) {
-            let (until, call) = self.holding.pop_front().expect("it has a first");
+            let (until, call) = self.holding.pop_front().expect("the loop has seen a first one");
             self.ask(now, until, Step::Delete, call);
         }
         for _ in 0..CALLS_A_TURN {

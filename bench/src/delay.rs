@@ -36,6 +36,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use crate::Failure;
+use crate::cpus::Cpus;
 use crate::floor::HARNESS;
 use crate::load::{histogram, record};
 use crate::load_args::LawName;
@@ -66,13 +67,8 @@ pub(crate) struct DelayArgs {
     #[arg(long, value_enum, default_value_t = LawName::A)]
     law: LawName,
 
-    /// The CPU of the RTP peer [default: any].
-    #[arg(long, value_name = "CPU")]
-    cpu: Option<usize>,
-
-    /// The CPU of the gateway's media core [default: any].
-    #[arg(long, value_name = "CPU")]
-    gateway_cpu: Option<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
 }
 
 /// The packetization periods, in ms; each has a DS0, timeslot 1 and so on.
@@ -124,8 +120,8 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
         link,
     };
     let make = move || UringSockets::new(sockets);
-    let worker = worker::spawn(Recipe { core: 0, cpu: args.gateway_cpu, parts, sockets: make })?;
-    let heard = run_on(HARNESS, args.cpu, || {
+    let worker = worker::spawn(Recipe { core: 0, cpu: args.cpus.gateway, parts, sockets: make })?;
+    let heard = run_on(HARNESS, args.cpus.harness, || {
         let mut peers = Peers::bind(local.into(), &ports, args, &calls)?;
         for (place, peer) in peers.0.iter().enumerate() {
             let order = Order { id: OrderId(place as u64), action: peer.connect(place, args)? };

@@ -168,8 +168,8 @@ fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
     };
     let target = args.target.open(args.size(), &network)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
-    let (run, witness) = witness::beside(args.load.gateway_cpu, || {
-        run_on(HARNESS, args.load.cpu, || {
+    let (run, witness) = witness::beside(args.load.cpus.gateway, || {
+        run_on(HARNESS, args.load.cpus.harness, || {
             network.enter(End::Harness)?;
             let (gateway, local, process) = (target.gateway, target.local, target.process());
             let way = Way { gateway, local, process, thread: HARNESS };
@@ -207,7 +207,7 @@ fn counted(args: &DensityArgs, operator: &Operator) -> Result<Calls, Failure> {
         let carrying = scope.spawn(move || {
             // Who waits for it may have given up.
             let up = || is_up.try_send(()).unwrap_or_default();
-            run_on(HARNESS, args.load.cpu, || {
+            run_on(HARNESS, args.load.cpus.harness, || {
                 network.enter(End::Harness)?;
                 carry(args, way, own, &mut || target.check(), &up, operator)
             })
@@ -231,7 +231,7 @@ impl DensityArgs {
             law: self.load.law.into(),
             jitter_ms: self.jitter,
             transactions_max: None,
-            cpu: self.load.gateway_cpu,
+            cpu: self.load.cpus.gateway,
             control_cpu: None,
             driver: self.load.driver,
         }

@@ -101,9 +101,9 @@ pub(crate) fn measure(
                 Driver::Mmsg => reflect(MmsgSockets::new(bound)?, stop, &started),
             }
         };
-        let reflecting = scope.spawn(|| run_on(REFLECTOR, args.gateway_cpu, reflect));
+        let reflecting = scope.spawn(|| run_on(REFLECTOR, args.cpus.gateway, reflect));
         let measured = match start.recv() {
-            Ok(()) => run_on(HARNESS, args.cpu, || {
+            Ok(()) => run_on(HARNESS, args.cpus.harness, || {
                 network.enter(End::Harness)?;
                 against((local, own.as_ref()), ports, shape, length, operator)
             }),

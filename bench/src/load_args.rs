@@ -9,6 +9,7 @@ use drivers::line::Law;
 
 use crate::Failure;
 use crate::agent::Terms;
+use crate::cpus::Cpus;
 use crate::load::Shape;
 use crate::measure::WARM_UP;
 use crate::report::Value;
@@ -41,13 +42,8 @@ pub(crate) struct LoadArgs {
     #[arg(long)]
     pub(crate) wire: bool,
 
-    /// The CPU this harness runs on [default: any].
-    #[arg(long, value_name = "CPU")]
-    pub(crate) cpu: Option<usize>,
-
-    /// The CPU of what is tested: the gateway's media core, or the bare loop [default: any].
-    #[arg(long, value_name = "CPU")]
-    pub(crate) gateway_cpu: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cpus: Cpus,
 }
 
 /// A law by name.
@@ -120,8 +116,7 @@ impl LoadArgs {
     /// What a report repeats of it.
     pub(crate) fn settings(&self) -> Vec<(&'static str, Value)> {
         let terms = self.terms();
-        let cpu = |cpu: Option<usize>| cpu.map_or(Value::Text("any".to_owned()), |n| Value::Count(n as u64));
-        vec![
+        let mut settings = vec![
             ("ds0", Value::Count(u64::from(self.ds0))),
             ("seconds", Value::Count(u64::from(self.seconds))),
             ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
@@ -131,9 +126,9 @@ impl LoadArgs {
                 "wire",
                 Value::Text(if self.wire || self.driver == Driver::Xdp { "veth" } else { "none" }.to_owned()),
             ),
-            ("cpu", cpu(self.cpu)),
-            ("gateway_cpu", cpu(self.gateway_cpu)),
-        ]
+        ];
+        settings.extend(self.cpus.settings());
+        settings
     }
 }
 

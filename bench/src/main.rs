@@ -10,6 +10,7 @@ mod agent;
 mod caller;
 mod checker;
 mod child;
+mod cpus;
 mod delay;
 mod density;
 mod floor;

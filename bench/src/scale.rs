@@ -21,6 +21,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::Failure;
 use crate::child::{self, DOMAIN, Gateway, Size, Wanted};
+use crate::cpus::Cpus;
 use crate::density::CARRIER;
 use crate::host::{self, Thread};
 use crate::load_args::Driver;
@@ -51,13 +52,8 @@ pub(crate) struct ScaleArgs {
     #[arg(long, value_name = "TIMES", default_value_t = 2.0)]
     require_growth: f64,
 
-    /// The CPU this harness runs on [default: any].
-    #[arg(long, value_name = "CPU")]
-    cpu: Option<usize>,
-
-    /// The CPU of the gateway's media core [default: any].
-    #[arg(long, value_name = "CPU")]
-    gateway_cpu: Option<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
 
     /// The `tollgate` to start [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
@@ -143,7 +139,7 @@ pub(crate) fn run(args: &ScaleArgs, operator: &Operator) -> Result<Report, Failu
 fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Failure> {
     let [address, ..] = own_addresses();
     let program = args.program.clone().map_or_else(child::sibling, Ok)?;
-    let cpu = args.gateway_cpu;
+    let cpu = args.cpus.gateway;
     let size = Size {
         ds0s,
         law: Law::A,
@@ -156,7 +152,7 @@ fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Fail
     let wanted = Wanted { program, address, size };
     let began = Clock.now();
     let gateway = Gateway::start(&wanted)?;
-    let found = run_on("harness", args.cpu, || {
+    let found = run_on("harness", args.cpus.harness, || {
         let spans = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         Guest::new(&wanted, gateway.id(), spans, operator)?.stay(began)
     })?;

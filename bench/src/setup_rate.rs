@@ -21,6 +21,7 @@ use crate::Failure;
 use crate::agent::{Agent, Terms};
 use crate::caller::{Caller, Plan};
 use crate::child::Size;
+use crate::cpus::{self, Cpus};
 use crate::density::{self, DensityArgs, Way};
 use crate::floor::HARNESS;
 use crate::load_args::{Driver, LawName, LoadArgs};
@@ -101,15 +102,10 @@ pub(crate) struct SetupRateArgs {
     #[arg(long, value_enum, default_value_t = LawName::A)]
     pub(crate) law: LawName,
 
-    /// The CPU this harness runs on [default: any].
-    #[arg(long, value_name = "CPU")]
-    pub(crate) cpu: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cpus: Cpus,
 
-    /// The CPU of the media core of a gateway that is started here [default: any].
-    #[arg(long, value_name = "CPU")]
-    pub(crate) gateway_cpu: Option<usize>,
-
-    /// The CPU of its other threads, control's among them [default: any].
+    /// The CPU of the gateway's other threads, control's among them [default: any].
     #[arg(long, value_name = "CPU")]
     pub(crate) control_cpu: Option<usize>,
 
@@ -187,7 +183,7 @@ impl SetupRateArgs {
             law: self.law.into(),
             jitter_ms: None,
             transactions_max: Some(commands.clamp(65_536, 1_048_576)),
-            cpu: self.gateway_cpu,
+            cpu: self.cpus.gateway,
             control_cpu: self.control_cpu,
             driver: Driver::Uring,
         }
@@ -217,8 +213,7 @@ impl SetupRateArgs {
             law: self.law,
             driver: Driver::Uring,
             wire: false,
-            cpu: self.cpu,
-            gateway_cpu: self.gateway_cpu,
+            cpus: self.cpus,
         };
         DensityArgs::beside(load, self.target.clone())
     }
@@ -236,7 +231,7 @@ impl SetupRateArgs {
         if self.beside > 0 {
             return self.trial_beside(target, rate, operator);
         }
-        run_on(HARNESS, self.cpu, || self.counted_trial(target, rate, operator))
+        run_on(HARNESS, self.cpus.harness, || self.counted_trial(target, rate, operator))
     }
 
     /// A trial while other calls stay up.
@@ -252,13 +247,13 @@ impl SetupRateArgs {
             let carrying = scope.spawn(move || {
                 // Who waits for it may have given up.
                 let up = || is_up.try_send(()).unwrap_or_default();
-                run_on(BESIDE, self.cpu, || {
+                run_on(BESIDE, self.cpus.harness, || {
                     density::carry(load, way, None, &mut || target.check(), &up, operator)
                 })
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
-                Ok(()) => run_on(HARNESS, self.cpu, || self.trial(target, rate, operator)),
+                Ok(()) => run_on(HARNESS, self.cpus.harness, || self.trial(target, rate, operator)),
                 Err(_) => Err("the calls beside did not come up".into()),
             };
             let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -373,20 +368,19 @@ impl SetupRateArgs {
     }
 
     fn settings(&self) -> Vec<(&'static str, Value)> {
-        let cpu = |cpu: Option<usize>| cpu.map_or(Value::Text("any".to_owned()), |n| Value::Count(n as u64));
         let rate =
             self.calls_per_second.map_or(Value::Text("max".to_owned()), |rate| Value::Count(rate.into()));
-        vec![
+        let mut settings = vec![
             ("calls_per_second", rate),
             ("seconds", Value::Count(self.seconds.into())),
             ("ds0", Value::Count(self.ds0.into())),
             ("hold_ms", Value::Count(self.hold.into())),
             ("agents", Value::Count(self.agents.into())),
             ("beside", Value::Count(self.beside.into())),
-            ("cpu", cpu(self.cpu)),
-            ("gateway_cpu", cpu(self.gateway_cpu)),
-            ("control_cpu", cpu(self.control_cpu)),
-        ]
+        ];
+        settings.extend(self.cpus.settings());
+        settings.push(("control_cpu", cpus::name(self.control_cpu)));
+        settings
     }
 
     fn report(&self, trials: &[Trial]) -> Report {

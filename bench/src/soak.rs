@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use clap::{ArgGroup, Args};
 
 use crate::Failure;
+use crate::cpus::Cpus;
 use crate::load_args::LawName;
 use crate::operator::Operator;
 use crate::report::{Report, Verdict};
@@ -49,15 +50,10 @@ pub(crate) struct SoakArgs {
     #[arg(long, value_enum, default_value_t = LawName::A)]
     law: LawName,
 
-    /// The CPU this harness runs on [default: any].
-    #[arg(long, value_name = "CPU")]
-    cpu: Option<usize>,
+    #[command(flatten)]
+    cpus: Cpus,
 
-    /// The CPU of the media core of a gateway that is started here [default: any].
-    #[arg(long, value_name = "CPU")]
-    gateway_cpu: Option<usize>,
-
-    /// The CPU of its other threads, control's among them [default: any].
+    /// The CPU of the gateway's other threads, control's among them [default: any].
     #[arg(long, value_name = "CPU")]
     control_cpu: Option<usize>,
 
@@ -101,8 +97,7 @@ impl SoakArgs {
             require_calls: None,
             require_failures: 0.0,
             law: self.law,
-            cpu: self.cpu,
-            gateway_cpu: self.gateway_cpu,
+            cpus: self.cpus,
             control_cpu: self.control_cpu,
             target: self.target.clone(),
         })

@@ -130,7 +130,7 @@ pub fn commit(
     if outstanding > 0 {
         return Committed::UnderWay(id);
     }
-    let (execution, result) = state.finish(id).expect("it was put there just now");
+    let (execution, result) = state.finish(id).expect("the execution was inserted above");
     match result.and_then(|()| execution.response(state, false)) {
         Ok(octets) => Committed::Done(ReturnCode::OK, octets),
         Err(code) => Committed::Done(code, execution.refusal(code, false)),

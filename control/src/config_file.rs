@@ -143,78 +143,72 @@ fn mgcp(mut section: Section<'_>) -> MgcpConfig {
     if section.has_empty_list("allow") {
         section.error("allow", "nobody could control the gateway; name at least one network");
     }
-    let notified_entity = section.value("notified_entity").and_then(|value| notified_entity(&value));
-    let seconds = Duration::from_secs;
-    let response_history =
-        seconds(section.integer("response_history_s", 1..=600, default.response_history.as_secs()));
-    let transaction_max =
-        seconds(section.integer("transaction_max_s", 1..=600, default.transaction_max.as_secs()));
+    let config = MgcpConfig {
+        listen,
+        allow,
+        notified_entity: section.value("notified_entity").and_then(|value| notified_entity(&value)),
+        response_history: section.seconds("response_history_s", 1..=600, default.response_history),
+        transaction_max: section.seconds("transaction_max_s", 1..=600, default.transaction_max),
+        suspicion_repetitions: section.integer(
+            "suspicion_repetitions",
+            1..=20,
+            default.suspicion_repetitions,
+        ),
+        disconnection_repetitions: section.integer(
+            "disconnection_repetitions",
+            2..=21,
+            default.disconnection_repetitions,
+        ),
+        suspicion_look_up: section.boolean("suspicion_look_up", default.suspicion_look_up),
+        disconnection_look_up: section.boolean("disconnection_look_up", default.disconnection_look_up),
+        disconnected_wait_min: section.seconds(
+            "disconnected_wait_min_s",
+            0..=3_600,
+            default.disconnected_wait_min,
+        ),
+        disconnected_wait_first: section.seconds(
+            "disconnected_wait_first_s",
+            1..=3_600,
+            default.disconnected_wait_first,
+        ),
+        disconnected_wait_max: section.seconds(
+            "disconnected_wait_max_s",
+            1..=86_400,
+            default.disconnected_wait_max,
+        ),
+        graceful_stop_max: Some(section.seconds("graceful_stop_max_s", 0..=999_999, Duration::ZERO))
+            .filter(|max| !max.is_zero()),
+        restart_wait_max: section.millis("restart_wait_max_ms", 0..=600_000, default.restart_wait_max),
+        transactions_max: section.integer("transactions_max", 1_024..=4_194_304, default.transactions_max),
+        executing_max: section.integer("executing_max", 16..=1_048_576, default.executing_max),
+        outstanding_max: section.integer("outstanding_max", 1..=65_536, default.outstanding_max),
+        outstanding_min: section.integer("outstanding_min", 1..=65_536, default.outstanding_min),
+        slow_answer: section.millis("slow_answer_ms", 10..=20_000, default.slow_answer),
+        source_rate_max: section.integer("source_rate_max", 0..=1_000_000, default.source_rate_max),
+        long_connection: section.seconds("long_connection_s", 1..=604_800, default.long_connection),
+    };
+    check_mgcp(&section, &config);
+    section.finish();
+    config
+}
+
+/// What settings of `[mgcp]` must not say together.
+fn check_mgcp(section: &Section<'_>, config: &MgcpConfig) {
     // RFC 3435 §3.5.1: a response must outlive the last repetition of its command, on its way, too; and
     // §3.5.6 has it outlive the wait for one that was promised.
-    if response_history < transaction_max + WAY {
+    if config.response_history < config.transaction_max + WAY {
         let reason = "less than 5 s more than transaction_max_s: late repetitions would be new";
         section.error("response_history_s", reason);
     }
-    let suspicion_repetitions =
-        section.integer("suspicion_repetitions", 1..=20, default.suspicion_repetitions);
-    let disconnection_repetitions =
-        section.integer("disconnection_repetitions", 2..=21, default.disconnection_repetitions);
     // RFC 3435 §4.3: Max2 is larger than Max1.
-    if disconnection_repetitions <= suspicion_repetitions {
+    if config.disconnection_repetitions <= config.suspicion_repetitions {
         section.error("disconnection_repetitions", "not more than suspicion_repetitions");
     }
-    let suspicion_look_up = section.boolean("suspicion_look_up", default.suspicion_look_up);
-    let disconnection_look_up = section.boolean("disconnection_look_up", default.disconnection_look_up);
-    let least_default = default.disconnected_wait_min.as_secs();
-    let disconnected_wait_min = seconds(section.integer("disconnected_wait_min_s", 0..=3_600, least_default));
-    let first_default = default.disconnected_wait_first.as_secs();
-    let disconnected_wait_first =
-        seconds(section.integer("disconnected_wait_first_s", 1..=3_600, first_default));
-    let last_default = default.disconnected_wait_max.as_secs();
-    let disconnected_wait_max = seconds(section.integer("disconnected_wait_max_s", 1..=86_400, last_default));
-    if disconnected_wait_max < disconnected_wait_first {
+    if config.disconnected_wait_max < config.disconnected_wait_first {
         section.error("disconnected_wait_max_s", "less than disconnected_wait_first_s");
     }
-    let graceful_stop_s: u64 = section.integer("graceful_stop_max_s", 0..=999_999, 0);
-    let graceful_stop_max = (graceful_stop_s > 0).then(|| seconds(graceful_stop_s));
-    let wait_default = default.restart_wait_max.as_millis() as u64;
-    let restart_wait_max =
-        Duration::from_millis(section.integer("restart_wait_max_ms", 0..=600_000, wait_default));
-    let transactions_max = section.integer("transactions_max", 1_024..=4_194_304, default.transactions_max);
-    let executing_max = section.integer("executing_max", 16..=1_048_576, default.executing_max);
-    let outstanding_max = section.integer("outstanding_max", 1..=65_536, default.outstanding_max);
-    let outstanding_min = section.integer("outstanding_min", 1..=65_536, default.outstanding_min);
-    if outstanding_min > outstanding_max {
+    if config.outstanding_min > config.outstanding_max {
         section.error("outstanding_min", "more than outstanding_max");
-    }
-    let slow_default = default.slow_answer.as_millis() as u64;
-    let slow_answer = Duration::from_millis(section.integer("slow_answer_ms", 10..=20_000, slow_default));
-    let source_rate_max = section.integer("source_rate_max", 0..=1_000_000, default.source_rate_max);
-    let long_default = default.long_connection.as_secs();
-    let long_connection = seconds(section.integer("long_connection_s", 1..=604_800, long_default));
-    section.finish();
-    MgcpConfig {
-        listen,
-        allow,
-        notified_entity,
-        response_history,
-        transaction_max,
-        suspicion_repetitions,
-        disconnection_repetitions,
-        suspicion_look_up,
-        disconnection_look_up,
-        disconnected_wait_min,
-        disconnected_wait_first,
-        disconnected_wait_max,
-        graceful_stop_max,
-        restart_wait_max,
-        transactions_max,
-        executing_max,
-        outstanding_max,
-        outstanding_min,
-        slow_answer,
-        source_rate_max,
-        long_connection,
     }
 }
 
@@ -434,12 +428,12 @@ fn cores(root: &Section<'_>, sections: Vec<Section<'_>>) -> Vec<CoreConfig> {
 
 fn alarms(mut section: Section<'_>) -> AlarmConfig {
     let default = AlarmConfig::default();
-    let mut hold = |key, default: Duration| {
-        Duration::from_millis(section.integer(key, 0..=60_000, default.as_millis() as u64))
+    let config = AlarmConfig {
+        raise: section.millis("raise_ms", 0..=60_000, default.raise),
+        clear: section.millis("clear_ms", 0..=60_000, default.clear),
     };
-    let (raise, clear) = (hold("raise_ms", default.raise), hold("clear_ms", default.clear));
     section.finish();
-    AlarmConfig { raise, clear }
+    config
 }
 
 fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {
@@ -454,9 +448,9 @@ fn journal(mut section: Section<'_>, base: &Path) -> JournalConfig {
 fn metrics(mut section: Section<'_>, base: &Path) -> MetricsConfig {
     let default = MetricsConfig::default();
     let file = section.value("file").and_then(|value| spans::file_to_write(&value, base));
-    let period_s = section.integer("period_s", 1..=3_600, default.period.as_secs());
+    let period = section.seconds("period_s", 1..=3_600, default.period);
     section.finish();
-    MetricsConfig { file, period: Duration::from_secs(period_s) }
+    MetricsConfig { file, period }
 }
 
 fn log(mut section: Section<'_>) -> LogConfig {

@@ -24,7 +24,7 @@ const HOSTS_MAX: usize = 1_024;
 /// A name that was looked up so recently is not in doubt (RFC 3435 §4.3).
 const RECENT: Duration = Duration::from_secs(5);
 
-/// How long addresses hold at least: for what they were looked up for (RFC 1035 §3.2.1).
+/// How long addresses hold at least. RFC 1035 §3.2.1: a time to live of 0 is good for the transaction that asked.
 const HOLD_MIN: Duration = Duration::from_secs(1);
 
 /// How long a look-up that failed is not tried again, at least.
@@ -58,8 +58,8 @@ pub enum Target {
 }
 
 impl NotifiedEntity {
-    /// An entity that was given: by configuration, or by `N:`, which may be empty.
-    pub fn name(&mut self, name: Option<EntityName>) {
+    /// Sets its name, from the configuration or from `N:`, which may be empty.
+    pub fn set_name(&mut self, name: Option<EntityName>) {
         self.name = name;
     }
 
@@ -106,7 +106,7 @@ impl NotifiedEntity {
         &self.list
     }
 
-    /// Whether that is the target now.
+    /// Whether `target` is what [`target`](Self::target) gives.
     pub fn is_at(&self, target: &Target) -> bool {
         match target {
             Target::Names(names) => self.names().eq(names),
@@ -128,7 +128,7 @@ impl Target {
     /// Its name, for `N:`: the first of several; that of an address is the address in brackets.
     pub fn to_name(&self) -> EntityName {
         match self {
-            Self::Names(names) => names.first().expect("who is named has a name").clone(),
+            Self::Names(names) => names.first().expect("a target of names has at least one").clone(),
             Self::Heard(Path { remote, .. }) => EntityName {
                 local: None,
                 domain: format!("[{}]", remote.ip()).into(),
@@ -241,7 +241,7 @@ impl Directory {
         }
     }
 
-    /// The same for someone who has not answered anywhere.
+    /// The same for an entity that has not answered at any address.
     // RFC 3991 §2.1: at Max2 only the last name is looked up.
     pub fn give_up(&mut self, now: Instant, target: &Target) {
         if let Target::Names(names) = target {
@@ -433,9 +433,9 @@ mod tests {
         assert!(entity.is_nobody());
         entity.heard(source);
         assert_eq!(entity.target(), Some(Target::Heard(source)));
-        entity.name(Some("ca@example.net".parse().expect("a name")));
+        entity.set_name(Some("ca@example.net".parse().expect("a name")));
         assert_eq!(entity.target(), Some(named("ca@example.net")));
-        entity.name(None);
+        entity.set_name(None);
         assert_eq!(entity.target(), Some(Target::Heard(source)));
     }
 }

@@ -35,8 +35,8 @@
 //!
 //! # Whose clock
 //!
-//! The line's: timestamps of what is sent, and playout, advance by octets exchanged. `now` times
-//! RTCP and nothing else. Jitter is measured by the time a datagram came to the host.
+//! The line's: timestamps of what is sent, and playout, advance by octets exchanged. `now` times RTCP, and
+//! what is looked after once a second (`supervision`). Jitter is measured by the time a datagram came to the host.
 //!
 //! # What it costs
 //!

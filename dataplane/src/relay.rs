@@ -134,7 +134,7 @@ impl Relays {
     fn forward(&mut self, slot: PortSlot, datagram: Datagram, octets: &[u8], stats: &Stats) {
         let Self { legs, relays, forwards } = self;
         let pair = slot.pair();
-        let leg = legs.get(pair).expect("it has taken the datagram");
+        let leg = legs.get(pair).expect("only a live leg takes a datagram to forward");
         let mut copy = None;
         for to in relays[leg.relay.0 as usize].iter().flatten().map(|&to| to as usize) {
             let heir = legs.get(to).expect("a relay names live legs only");

@@ -68,7 +68,7 @@ mod tests {
         rota.set(40, Instant::ZERO);
         for _ in 0..3 {
             let looked_at: Vec<_> = (0..TURNS).flat_map(|_| rota.turn()).collect();
-            let mut once: Vec<_> = looked_at.iter().copied().collect();
+            let mut once = looked_at.clone();
             once.sort_unstable();
             once.dedup();
             assert_eq!(once, (0..100).collect::<Vec<_>>());

@@ -248,7 +248,7 @@ impl Calls {
                 Event::Deleted { endpoint, call: Some(id), connection, parameters, .. }
                     if self.calls.contains_key(&id) =>
                 {
-                    let call = self.calls.get_mut(&id).expect("it is one of ours");
+                    let call = self.calls.get_mut(&id).expect("the guard has looked for the call");
                     let was = call.state;
                     call.dropped(&endpoint, connection, parameters);
                     if call.state != was {
@@ -267,7 +267,8 @@ impl Calls {
     }
 
     fn answered(&mut self, now: Instant, transaction: TransactionId, reply: Option<Reply>) {
-        let (id, step) = self.transactions.remove(&transaction).expect("it is one of ours");
+        let (id, step) =
+            self.transactions.remove(&transaction).expect("only answers to our own transactions come here");
         let call = self.calls.get_mut(&id).expect("a call lasts as long as its transactions");
         call.answered(step, reply);
         self.advance(now, id);
@@ -288,7 +289,7 @@ impl Calls {
                 Progress::Up { took: now.since(call.started_at), ends: call.legs.each_ref().map(Leg::end) }
             }
             State::Over => {
-                let call = self.calls.remove(&id).expect("it was there just now");
+                let call = self.calls.remove(&id).expect("a call that is over is forgotten only here");
                 Progress::Ended { parameters: call.legs.map(|leg| leg.parameters), failure: call.failure }
             }
         };

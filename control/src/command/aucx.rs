@@ -52,7 +52,7 @@ impl Plan {
     /// Asks the core.
     pub fn commit(self, commit: &mut Commit<'_>) -> Reply {
         let endpoint = &commit.state.endpoints[self.0.endpoint];
-        let connection = endpoint.connection(self.0.connection).expect("the plan saw it");
+        let connection = endpoint.connection(self.0.connection).expect("the plan has found the connection");
         let (core, port) = (endpoint.core, connection.port);
         commit.order(core, Action::Survey { port });
         Reply::Audited(self.0)

@@ -75,7 +75,7 @@ impl State {
         match undo {
             Undo::Created(id, connection) => {
                 let gone = self.end_one(HalfId { endpoint: id, connection });
-                let gone = gone.expect("what is under way is there");
+                let gone = gone.expect("a connection outlives the commands under way that change it");
                 let core = self.endpoints[id].core;
                 self.orders.push(core, Action::Disconnect { port: gone.port }, None);
                 self.part(&gone);
@@ -130,7 +130,9 @@ impl State {
         let jitter = self.settings.jitter;
         let mut before = before;
         let endpoint = &mut self.endpoints[id];
-        let now = endpoint.connection(before.id).expect("what is under way is there");
+        let now = endpoint
+            .connection(before.id)
+            .expect("a connection outlives the commands under way that change it");
         // That it has lasted for long may have been told meanwhile.
         before.long_at = now.long_at;
         // It may have lost its other half meanwhile; or the command has given it one, which it gives up.
@@ -140,7 +142,9 @@ impl State {
         let was_alone = matches!(&before.media, Media::Local(local) if local.other.is_none());
         let (core, port) = (endpoint.core, before.port);
         let (modify, connect) = (before.modify(jitter), before.connect(jitter));
-        let connection = endpoint.connection_mut(before.id).expect("what is under way is there");
+        let connection = endpoint
+            .connection_mut(before.id)
+            .expect("a connection outlives the commands under way that change it");
         let after = std::mem::replace(connection, before);
         if after.port == port {
             self.orders.push(core, modify, None);

@@ -135,6 +135,8 @@ impl Commit<'_> {
     /// A connection that the plan saw, or that the command has made.
     pub(super) fn connection_mut(&mut self, half: HalfId) -> &mut Connection {
         let endpoint = &mut self.state.endpoints[half.endpoint];
-        endpoint.connection_mut(half.connection).expect("the plan saw it")
+        endpoint
+            .connection_mut(half.connection)
+            .expect("the plan has found the connection, or the command has made it")
     }
 }

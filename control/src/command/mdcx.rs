@@ -1,5 +1,7 @@
 //! MDCX: changes a connection (RFC 3435 §2.3.6).
 
+use std::net::SocketAddr;
+
 use dataplane::link::Action;
 use drivers::net::PortSlot;
 
@@ -12,8 +14,7 @@ use super::selected;
 use super::state::State;
 use super::undo::Undo;
 use super::{check, options, osmocom};
-use crate::endpoint::HalfId;
-use crate::endpoint::{Connection, EndpointId};
+use crate::endpoint::{Connection, EndpointId, HalfId};
 use crate::ledger::Family;
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, Path};
@@ -90,21 +91,13 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
     let joins = agreed.as_ref().and_then(Agreed::half).map(|half| joined(state, this, half)).transpose()?;
     let joins = joins.flatten();
 
-    let core = state.endpoints[endpoint].core;
-    let mut rtp = before.media.rtp();
-    let family = agreed.as_ref().map_or(Family::of(rtp.ip()), |agreed| Family::of(agreed.local()));
-    let moves = family != Family::of(rtp.ip());
-    if moves {
-        let pair = state.ledger.next_pair(core, family);
-        (after.port, rtp) = pair.ok_or(ReturnCode::NO_RESOURCES_NOW)?;
-    }
-    let other = joins.map(|half| state.endpoints[half.endpoint].core);
-    // To move takes one to end what was, and two to listen and to look after what comes at the new pair.
-    let orders = 1 + 3 * usize::from(moves) + usize::from(other == Some(core));
-    let is_full = !state.orders.has_room(core, orders + common.orders(&state.endpoints[endpoint]));
-    if is_full || other.is_some_and(|core| !state.orders.has_room(core, 1)) {
+    let moves =
+        agreed.as_ref().map(|agreed| other_pair(state, endpoint, before, agreed)).transpose()?.flatten();
+    if !has_room(state, endpoint, moves.is_some(), joins, &common) {
         return Err(ReturnCode::OVERLOAD);
     }
+    let (port, rtp) = moves.unwrap_or((before.port, before.media.rtp()));
+    after.port = port;
     let (mut codecs, mut is_new) = (None, false);
     if let Some(agreed) = agreed {
         (after.media, codecs, is_new) = agreed.go_on(&before.media, rtp);
@@ -116,7 +109,40 @@ pub fn plan(state: &State, path: Path, command: &Command<'_>) -> Result<Plan, Re
         after.media.describe(&mut local);
         local
     });
-    Ok(Plan { endpoint, moved_from: moves.then_some(before.port), after, codecs, joins, local, common })
+    let moved_from = moves.map(|_| before.port);
+    Ok(Plan { endpoint, moved_from, after, codecs, joins, local, common })
+}
+
+/// The pair that a connection moves to, and its RTP address, if its media are from now on of another address
+/// family.
+fn other_pair(
+    state: &State,
+    endpoint: EndpointId,
+    before: &Connection,
+    agreed: &Agreed,
+) -> Result<Option<(PortSlot, SocketAddr)>, ReturnCode> {
+    let family = Family::of(agreed.local());
+    if family == Family::of(before.media.rtp().ip()) {
+        return Ok(None);
+    }
+    let pair = state.ledger.next_pair(state.endpoints[endpoint].core, family);
+    pair.map(Some).ok_or(ReturnCode::NO_RESOURCES_NOW)
+}
+
+/// Whether the rings have room for what is ordered: to change the connection takes one order, and one more for
+/// the half that it is joined to; to move it one to end what was, and two to listen and to look after what
+/// comes at the new pair.
+fn has_room(
+    state: &State,
+    endpoint: EndpointId,
+    moves: bool,
+    joins: Option<HalfId>,
+    common: &Common,
+) -> bool {
+    let first = &state.endpoints[endpoint];
+    let other = joins.map(|half| state.endpoints[half.endpoint].core);
+    let orders = 1 + 3 * usize::from(moves) + usize::from(other == Some(first.core)) + common.orders(first);
+    state.orders.has_room(first.core, orders) && other.is_none_or(|core| state.orders.has_room(core, 1))
 }
 
 /// The half that this one is to be joined to, unless it is already.
@@ -141,7 +167,7 @@ impl Plan {
         if let Some(codecs) = self.codecs {
             endpoint.codecs = codecs;
         }
-        let connection = endpoint.connection_mut(self.after.id).expect("the plan saw it");
+        let connection = endpoint.connection_mut(self.after.id).expect("the plan has found the connection");
         let before = std::mem::replace(connection, self.after);
         commit.can_undo(Undo::Modified(self.endpoint, Box::new(before)));
         match self.moved_from {

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Display};
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -115,6 +116,27 @@ impl<'a> Section<'a> {
         T: Copy + PartialOrd + Display + TryFrom<i64>,
     {
         self.value(key).and_then(|value| value.integer(range)).unwrap_or(default)
+    }
+
+    /// A whole number of seconds in `range`, or `default`.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        default: Duration,
+    ) -> Duration {
+        Duration::from_secs(self.integer(key, range, default.as_secs()))
+    }
+
+    /// A whole number of milliseconds in `range`, or `default`.
+    pub(super) fn millis(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        default: Duration,
+    ) -> Duration {
+        let default_ms = default.as_millis().try_into().expect("a default is within its range");
+        Duration::from_millis(self.integer(key, range, default_ms).into())
     }
 
     /// A whole or broken number in `range`, or `default`.

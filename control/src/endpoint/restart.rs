@@ -346,7 +346,7 @@ mod tests {
         };
         let mut table = Table::new(&Topology { spans: vec![place(0), place(1)], ..Topology::default() });
         for id in table.ids() {
-            table[id].control.notified.name(Some("ca@example.net".parse().expect("a name")));
+            table[id].control.notified.set_name(Some("ca@example.net".parse().expect("a name")));
             table[id].control.announcement = Announcement::Owed;
         }
         table
@@ -374,7 +374,7 @@ mod tests {
     fn endpoints_of_different_call_agents_are_told_apart() {
         let mut table = table();
         let id = EndpointId(3);
-        table[id].control.notified.name(Some("other@example.net".parse().expect("a name")));
+        table[id].control.notified.set_name(Some("other@example.net".parse().expect("a name")));
         let names = names(&table);
         assert_eq!(names.len(), 31 + 1);
         assert_eq!(names[3], Named::Endpoint(id));
@@ -448,7 +448,7 @@ mod tests {
     fn endpoints_of_nobody_in_another_state_are_told_apart() {
         let mut table = table();
         let nobodys = &mut table[EndpointId(3)];
-        nobodys.control.notified.name(None);
+        nobodys.control.notified.set_name(None);
         nobodys.control.announcement = Announcement::Settled;
         assert_eq!(names(&table), [Named::Gateway]);
         table[EndpointId(3)].outage = Some(Outage::Alarm);

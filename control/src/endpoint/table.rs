@@ -31,7 +31,7 @@ pub struct Table {
     idle: Idle,
     /// Where the search for a free DS0 starts: behind the one found last.
     cursor: u32,
-    /// Where that for a free relay does.
+    /// Where the search for a free relay starts, likewise.
     relay_cursor: u32,
 }
 
@@ -96,7 +96,7 @@ impl Table {
         }
     }
 
-    /// Says that an endpoint's connections have become more or fewer.
+    /// Notes that an endpoint has more connections than before, or fewer.
     pub fn counted(&mut self, id: EndpointId) {
         match self[id].connections.is_empty() {
             true => self.idle.insert(id.0),
@@ -104,7 +104,7 @@ impl Table {
         }
     }
 
-    /// Says that an endpoint was given for an any-of name.
+    /// Notes that an endpoint was chosen for an any-of name.
     pub fn seized(&mut self, id: EndpointId) {
         if self.relays.contains(&id.0) {
             self.relay_cursor = id.0 + 1;
@@ -121,7 +121,7 @@ impl Table {
         self.idle_in(pattern, cursor..u32::MAX).chain(self.idle_in(pattern, 0..cursor))
     }
 
-    /// Those of these ids.
+    /// The same, of these ids only.
     fn idle_in<'a>(&'a self, pattern: &'a Pattern, ids: Range<u32>) -> impl Iterator<Item = EndpointId> + 'a {
         let part = move |range: &Range<u32>| range.start.max(ids.start)..range.end.min(ids.end);
         let of_relays = (pattern.relays() == Some(Means::ByName)).then(|| part(&self.relays));
@@ -145,7 +145,7 @@ impl Table {
         self.each(pattern).collect()
     }
 
-    /// The same, with all the relays that there could be.
+    /// The same, and relays without connections where the pattern matches all endpoints.
     pub fn possible(&self, pattern: &Pattern) -> Vec<EndpointId> {
         let idle = |id: &EndpointId| self[*id].connections.is_empty();
         let relays =

@@ -132,7 +132,7 @@ impl Gateway {
             name.parse::<EntityName>().inspect_err(|error| warn!(name, %error, "notified entity")).ok();
         for id in self.state.endpoints.ids().filter(|id| has(*id)) {
             let control = &mut self.state.endpoints[id].control;
-            control.notified.name(name.clone());
+            control.notified.set_name(name.clone());
             control.announcement = Announcement::Owed;
             self.announcer.restless = true;
         }

@@ -359,7 +359,7 @@ impl Gateway {
             debug!(verb = %command.verb, endpoint = %command.endpoint, %to, "told");
             outgoing.send_behind(now, ways, command, behind)
         });
-        let transaction = sent.expect("there was room");
+        let transaction = sent.expect("a way was found only where there is room for a transaction");
         self.counters.count(counter);
         if let What::Events(notification) = &item.what {
             self.teller.of_endpoints.insert((item.endpoint, notification.id), transaction);

@@ -8,12 +8,13 @@ use crate::mgcp::event::{Parameter, Parameters};
 use crate::mgcp::name::ConnectionId;
 use crate::package::ability::Source;
 
-/// How many it takes where a request does not say.
+/// Failures it takes where a request does not say (RFC 3660 §2.10).
 const USUAL: u32 = 3;
 
 impl Gateway {
-    /// Whose media go from `local` to `remote`, if that is to be told and has not been: and how many it takes.
-    // What somebody has made up about other addresses than a connection's own concerns nobody.
+    /// The connection whose media go from `local` to `remote`, and how many failures it takes for them to be
+    /// told; `None` where nobody has asked, or has been told already.
+    // An error about any other address than the peer's own is forged or stale.
     pub(super) fn unreachable_of(
         &self,
         local: SocketAddr,

@@ -16,8 +16,6 @@ pub struct Description<'a> {
     pub origin: Option<Origin<'a>>,
     /// The `c=` line of the session.
     pub connection: Option<Connection<'a>>,
-    /// The direction attribute of the session.
-    pub direction: Option<Direction>,
     /// `a=MGCPlocalcx` of the session: which connection of an endpoint is described (RFC 3435 §3.4.2).
     pub local_connection: Option<&'a str>,
     /// The media, in order; at most [`MEDIA_MAX`].
@@ -49,19 +47,6 @@ pub enum Connection<'a> {
     Other(&'a str),
 }
 
-/// Which way media flow, as the describing side sees it (RFC 4566 §6).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    /// `a=sendrecv`
-    SendReceive,
-    /// `a=sendonly`
-    SendOnly,
-    /// `a=recvonly`
-    ReceiveOnly,
-    /// `a=inactive`
-    Inactive,
-}
-
 /// One `m=` line and what belongs to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Media<'a> {
@@ -81,8 +66,6 @@ pub struct Media<'a> {
     pub ptime_ms: Option<u16>,
     /// `a=maxptime`, in ms.
     pub maxptime_ms: Option<u16>,
-    /// The direction attribute of this section.
-    pub direction: Option<Direction>,
     /// `a=rtcp` (RFC 3605 §2.1).
     pub rtcp: Option<Rtcp>,
     /// `a=rtcp-mux-only` (RFC 8858 §3): there is no second port for RTCP.
@@ -171,11 +154,6 @@ impl<'a> Description<'a> {
     pub fn connection_of(&self, media: &Media<'a>) -> Option<Connection<'a>> {
         media.connection.or(self.connection)
     }
-
-    /// The direction of a section: its own, or else the session's, or else both ways (RFC 4566 §6).
-    pub fn direction_of(&self, media: &Media<'a>) -> Direction {
-        media.direction.or(self.direction).unwrap_or(Direction::SendReceive)
-    }
 }
 
 impl Media<'_> {
@@ -248,22 +226,13 @@ impl<'a> Reader<'a> {
         let colon = value.iter().position(|&octet| octet == b':');
         let (name, value) = colon.map_or((value, None), |at| (&value[..at], Some(&value[at + 1..])));
         let name = name.to_ascii_lowercase();
-        let direction = match &name[..] {
-            b"sendrecv" => Some(Direction::SendReceive),
-            b"sendonly" => Some(Direction::SendOnly),
-            b"recvonly" => Some(Direction::ReceiveOnly),
-            b"inactive" => Some(Direction::Inactive),
-            _ => None,
-        };
         let Some(media) = self.description.media.last_mut() else {
-            self.description.direction = direction.or(self.description.direction);
             if name == b"mgcplocalcx" {
                 let value = value.and_then(|value| str::from_utf8(value).ok()).map(str::trim_ascii);
                 self.description.local_connection = value.or(self.description.local_connection);
             }
             return Ok(());
         };
-        media.direction = direction.or(media.direction);
         media.rtcp_mux_only |= name == b"rtcp-mux-only";
         let Some(value) = value else { return Ok(()) };
         match &name[..] {
@@ -362,7 +331,6 @@ fn media(value: &[u8]) -> Result<Media<'_>, Fault> {
         connection: None,
         ptime_ms: None,
         maxptime_ms: None,
-        direction: None,
         rtcp: None,
         rtcp_mux_only: false,
         has_key: false,
@@ -513,16 +481,13 @@ mod tests {
             connection: None,
             ptime_ms: Some(20),
             maxptime_ms: Some(60),
-            direction: None,
             rtcp: Some(Rtcp { port: 53_020, address: Some(Ipv4Addr::new(126, 16, 64, 4).into()) }),
             rtcp_mux_only: false,
             has_key: false,
         };
         assert_eq!(*audio, expected);
         assert_eq!(description.connection_of(audio), Some(Connection::Address(Ipv4Addr::LOCALHOST.into())));
-        assert_eq!(description.direction_of(audio), Direction::SendOnly);
         assert_eq!((image.kind, image.protocol, image.formats.len()), ("image", "udptl", 0));
-        assert_eq!(description.direction_of(image), Direction::Inactive);
         assert_eq!(
             description.connection_of(image),
             Some(Connection::Address("2001:db8::1".parse().expect("an address")))

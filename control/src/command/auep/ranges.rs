@@ -36,7 +36,7 @@ impl Group {
             return false;
         }
         if first == last + 1 {
-            self.runs.last_mut().expect("there is a last run").1 = other_last;
+            self.runs.last_mut().expect("a range has at least one run").1 = other_last;
             return true;
         }
         self.runs.push((first, other_last));
