@@ -1,30 +1,6 @@
 //! What control counts.
 
-/// Declares [`Counter`] with each counter's name and meaning written once.
-macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)?) => {
-        /// What control counts. Each only grows.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum Counter { $($(#[doc = $doc])+ $variant),+ }
-
-        impl Counter {
-            /// All counters.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// Its name in logs and metrics.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-
-            /// What it counts, in words.
-            pub const fn help(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),+)),+ }
-            }
-        }
-    };
-}
-
-counters! {
+dataplane::counters! {
     /// Datagrams from those who may control the gateway.
     Datagrams = "mgcp_datagrams",
     /// Datagrams dropped unread: their source is on no allow list.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crossbeam::utils::CachePadded;
 
-/// Declares [`Counter`] with each counter's name and meaning written once.
+/// Declares an enum `Counter` with each counter's name and meaning written once; control has one, too.
+#[macro_export]
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal),+ $(,)?) => {
-        /// What a core counts. Each only grows.
+        /// What is counted here. Each only grows.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Counter { $($(#[doc = $doc])+ $variant),+ }
 
@@ -80,6 +81,8 @@ counters! {
     Vain = "receive_vain",
     /// Ticks in which more was due to be read than is read in one.
     PutOff = "receive_put_off",
+    /// Times that more had completed than io_uring's completion queue holds.
+    CompletionsOverflowed = "completions_overflowed",
     /// Datagrams dropped past the kernel because a checksum or a length in them was wrong.
     Damaged = "received_damaged",
     /// Datagrams dropped past the kernel because its queues to the core were full.

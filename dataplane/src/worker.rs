@@ -93,7 +93,7 @@ impl<N: RtpSockets> Worker<N> {
         Self { engine, sockets, spans, turns, link, stats, lateness: histogram() }
     }
 
-    /// One tick: moves what is due, submits it, and sleeps until more is due or a datagram comes.
+    /// One tick: moves what is due, submits it, and sleeps until more is due.
     ///
     /// # Errors
     /// What the sockets say; they are of no more use then, and neither is the worker.
@@ -159,6 +159,7 @@ impl<N: RtpSockets> Worker<N> {
         self.stats.set(Counter::Told, counters.told);
         self.stats.set(Counter::Vain, counters.vain);
         self.stats.set(Counter::PutOff, counters.put_off);
+        self.stats.set(Counter::CompletionsOverflowed, counters.overflowed);
         self.stats.set(Counter::Damaged, counters.damaged);
         self.stats.set(Counter::QueueDropped, counters.dropped);
         self.stats.set(Counter::Around, counters.around);

@@ -90,10 +90,20 @@ fn cables(config: &Config) -> Vec<Vec<CableEnd>> {
 
 /// What is at the far end of each timeslot, from timeslot 1 on.
 fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec<FarEnd>, Failure> {
-    // A file that is played into every timeslot is read and kept once.
-    let mut played: Vec<(PathBuf, Play)> = Vec::new();
-    let mut far_end = |at: Timeslot| -> Result<FarEnd, Failure> {
-        let config = sim.far_end(at);
+    let mut far_ends = FarEnds { span, lines, played: Vec::new() };
+    span.carrier.timeslots().map(|at| far_ends.make(at, sim.far_end(at))).collect()
+}
+
+/// The far ends of one span, as they are made.
+struct FarEnds<'a> {
+    span: &'a SpanConfig,
+    lines: &'a mut Lines,
+    /// A file that is played into every timeslot is read and kept once.
+    played: Vec<(PathBuf, Play)>,
+}
+
+impl FarEnds<'_> {
+    fn make(&mut self, at: Timeslot, config: &FarEndConfig) -> Result<FarEnd, Failure> {
         Ok(match config {
             FarEndConfig::Loop => FarEnd::Loop,
             // A timeslot that only one end of the cable wants to be carried is carried by neither.
@@ -102,46 +112,40 @@ fn far_ends(span: &SpanConfig, sim: &SimConfig, lines: &mut Lines) -> Result<Vec
             FarEndConfig::Prbs { order } => {
                 let pattern = if *order == 11 { Pattern::Prbs11 } else { Pattern::Prbs15 };
                 let result = Arc::new(PrbsResult::default());
-                lines.patterns.push((format!("{}/{at}", span.local_name()), Arc::clone(&result)));
+                self.lines.patterns.push((format!("{}/{at}", self.span.local_name()), Arc::clone(&result)));
                 FarEnd::Prbs { pattern, result }
             }
-            FarEndConfig::File { play, .. } | FarEndConfig::Hybrid { play, .. } => {
-                let play = match play {
-                    None => Play::Nothing,
-                    Some(path) => match played.iter().find(|(known, _)| known == path) {
-                        Some((_, play)) => play.clone(),
-                        None => {
-                            let play = Play::Forever(octets(path, span.law)?.into());
-                            played.push((path.clone(), play.clone()));
-                            play
-                        }
-                    },
-                };
-                let record = config.recording(at).map(|path| {
-                    let recording = Arc::new(Recording::new(RECORDING_OCTETS));
-                    lines.recordings.push(RecordTo {
-                        path,
-                        law: span.law,
-                        recording: Arc::clone(&recording),
-                    });
-                    recording
-                });
-                match *config {
-                    FarEndConfig::Hybrid { line, loss_db, delay_ms, .. } => {
-                        let model = LineModel::ALL[usize::from(line) - 2];
-                        let echo = EchoPath::new(
-                            model,
-                            loss_db,
-                            usize::from(delay_ms) * FRAMES_PER_SECOND as usize / 1_000,
-                        );
-                        FarEnd::Hybrid { echo, talker: play, record }
-                    }
-                    _ => FarEnd::File { play, record },
-                }
+            FarEndConfig::File { play, .. } => {
+                FarEnd::File { play: self.play(play.as_deref())?, record: self.record(at, config) }
+            }
+            FarEndConfig::Hybrid { line, loss_db, delay_ms, play, .. } => {
+                let model = LineModel::ALL[usize::from(*line) - 2];
+                let delay = usize::from(*delay_ms) * FRAMES_PER_SECOND as usize / 1_000;
+                let echo = EchoPath::new(model, *loss_db, delay);
+                FarEnd::Hybrid { echo, talker: self.play(play.as_deref())?, record: self.record(at, config) }
             }
         })
-    };
-    span.carrier.timeslots().map(&mut far_end).collect()
+    }
+
+    /// What is said there: a WAV file over and over, or nothing.
+    fn play(&mut self, path: Option<&Path>) -> Result<Play, Failure> {
+        let Some(path) = path else { return Ok(Play::Nothing) };
+        if let Some((_, play)) = self.played.iter().find(|(known, _)| known == path) {
+            return Ok(play.clone());
+        }
+        let play = Play::Forever(octets(path, self.span.law)?.into());
+        self.played.push((path.to_owned(), play.clone()));
+        Ok(play)
+    }
+
+    /// Where what is heard there is kept until it is written, if it is to be.
+    fn record(&mut self, at: Timeslot, config: &FarEndConfig) -> Option<Arc<Recording>> {
+        let path = config.recording(at)?;
+        let recording = Arc::new(Recording::new(RECORDING_OCTETS));
+        let to = RecordTo { path, law: self.span.law, recording: Arc::clone(&recording) };
+        self.lines.recordings.push(to);
+        Some(recording)
+    }
 }
 
 /// The octets of a WAV file in a line's law.
