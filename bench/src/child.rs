@@ -143,7 +143,7 @@ impl Gateway {
         self.id
     }
 
-    /// That it has not ended.
+    /// Checks that it has not ended.
     ///
     /// # Errors
     /// If it has, with the end of its log.

@@ -30,14 +30,14 @@ struct Counter {
     name: String,
     /// For people.
     words: String,
-    /// Of which packets.
+    /// Which packets it counts: those to the gateway or those from it.
     way: Direction,
     /// Whose loss it is, if what it counts is lost, and counted nowhere else.
     loss: Option<Whose>,
     value: u64,
 }
 
-/// Whose the queue was that had no room, or the hand that did not take.
+/// Whose queue it was that had no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Whose {
     /// The gateway's: what has come to its end and was not taken in time, or was sent faster than its sockets
@@ -65,7 +65,8 @@ struct Place<'a> {
 }
 
 impl Counters {
-    /// Those of this thread's network and, over a wire, of the gateway's, whose process that is.
+    /// The counters of this thread's network namespace and, over a wire, of that of the gateway, whose process
+    /// `wire` names.
     ///
     /// # Errors
     /// If the host does not say.

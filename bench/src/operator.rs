@@ -45,7 +45,7 @@ impl Operator {
         Ok(Self { signals, is_watching, shown_at, is_interrupted })
     }
 
-    /// That nobody wants it to end.
+    /// Checks that nobody has interrupted it.
     ///
     /// # Errors
     /// [`Interrupted`] if somebody does.

@@ -35,7 +35,7 @@ impl Report {
         Self { bench, settings, runs: Vec::new(), sections, last_words, faults, verdict: Verdict::Pass }
     }
 
-    /// One more verdict: what one alone has failed has failed.
+    /// Adds a verdict: what one of them has failed has failed.
     pub(crate) fn judge(&mut self, verdict: Verdict) {
         self.verdict = std::mem::replace(&mut self.verdict, Verdict::Pass).and(verdict);
     }

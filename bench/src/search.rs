@@ -31,7 +31,7 @@ impl Search {
         (next > 0 && !is_known(self.held) && !is_known(self.not_held)).then_some(next)
     }
 
-    /// That it held, or not.
+    /// Notes whether the number that was tried held.
     pub(crate) fn found(&mut self, tried: u32, holds: bool) {
         *(if holds { &mut self.held } else { &mut self.not_held }) = Some(tried);
     }

@@ -30,7 +30,7 @@ impl Series {
         Self { start: None, every: EVERY, stretches: Vec::new() }
     }
 
-    /// One more, that was at that time.
+    /// Adds a time that was taken at `at`.
     pub(crate) fn record(&mut self, at: Instant, time: Duration) {
         let start = *self.start.get_or_insert(at);
         let index = loop {

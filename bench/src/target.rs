@@ -93,7 +93,7 @@ impl Target {
         self.child.as_ref().map(Gateway::id)
     }
 
-    /// That it has not ended, as far as that can be seen from here.
+    /// Checks that it has not ended, as far as that can be seen from here.
     ///
     /// # Errors
     /// If it has, with the end of its log.

@@ -112,7 +112,7 @@ impl Default for Config {
 /// Names.
 #[derive(Clone, PartialEq, Debug)]
 pub struct GatewayConfig {
-    /// The domain part of endpoint names in what the gateway sends.
+    /// The domain part of endpoint names in what the gateway sends: a domain name, or an address in brackets.
     pub name: String,
     /// Other domains that commands may use for it. Without any, every domain is taken.
     pub aliases: Vec<String>,
@@ -165,11 +165,11 @@ pub struct MgcpConfig {
     /// Commands of ours that wait for a call agent's answer at a time, as long as it is not overloaded (RFC
     /// 3435 §4.4.8).
     pub outstanding_max: usize,
-    /// The same, at worst.
+    /// What that falls to for a call agent that stays overloaded; at least 1.
     pub outstanding_min: usize,
     /// The average time to an answer above which a call agent is overloaded.
     pub slow_answer: Duration,
-    /// Datagrams a second that are taken from one address; any number if 0.
+    /// Datagrams a second that are taken from one address, 0 to 1,000,000; 0 is no limit.
     pub source_rate_max: u32,
     /// How long a connection has lasted when call agents are told that it is long (RFC 3660 §2.1, G/ld).
     pub long_connection: Duration,
@@ -295,7 +295,7 @@ pub struct MediaConfig {
     pub jitter: JitterBounds,
     /// From where on R/qa is told (RFC 3660 §2.10).
     pub quality: Quality,
-    /// Whether ICMP is listened to, for R/iu (RFC 3660 §2.10).
+    /// Whether ICMP errors about RTP and RTCP are listened for, for R/iu (RFC 3660 §2.10).
     pub icmp: bool,
     /// The mark on RTP and RTCP.
     pub dscp: Dscp,
@@ -303,7 +303,7 @@ pub struct MediaConfig {
     pub driver: MediaDriver,
     /// Where echo is cancelled, unless a span says otherwise.
     pub echo_cancellation: EchoCancellation,
-    /// How the gateway does that itself.
+    /// How the gateway cancels echo where it does so itself.
     pub echo: EchoSettings,
 }
 
@@ -487,9 +487,9 @@ pub enum FarEndConfig {
     },
     /// A sine.
     Tone {
-        /// Its frequency.
+        /// Its frequency in Hz, 1 to 3,999.
         hz: f64,
-        /// Its level.
+        /// Its level in dBm0, -70 to 3.
         dbm0: f64,
     },
     /// Plays one WAV file over and over and records what comes back in another.
@@ -524,7 +524,7 @@ pub enum FarEndConfig {
 /// The journal.
 #[derive(Clone, PartialEq, Debug)]
 pub struct JournalConfig {
-    /// How many octets it may take in memory.
+    /// How many octets it may take in memory, 4 KiB to 1 GiB.
     pub octets_max: usize,
     /// A file it is also written to.
     pub file: Option<PathBuf>,
@@ -558,7 +558,7 @@ impl Default for AlarmConfig {
 pub struct MetricsConfig {
     /// The file they are written to; none if `None`.
     pub file: Option<PathBuf>,
-    /// How often.
+    /// How often they are written, 1 s to 1 h.
     pub period: Duration,
 }
 

@@ -76,7 +76,7 @@ pub struct Gateway {
     outgoing: Outgoing,
     /// Messages that wait for the end of a command that came before them in their datagram.
     held: BTreeMap<ExecutionId, Held>,
-    /// Those whose wait is over.
+    /// The held messages whose wait is over.
     resumed: VecDeque<Held>,
     /// Responses to what never became a transaction.
     refusals: VecDeque<(Path, Vec<u8>)>,

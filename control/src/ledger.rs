@@ -79,7 +79,7 @@ struct Core {
     ports: Ports,
     v4: Pool,
     v6: Pool,
-    /// Whose each pair is, by its RTP slot.
+    /// The endpoint that has each pair, by its RTP slot.
     owners: BTreeMap<PortSlot, EndpointId>,
 }
 

@@ -34,7 +34,7 @@ const FAILED_FOR_MIN: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NotifiedEntity {
     name: Option<EntityName>,
-    /// Those that follow it (RFC 3991 §2.1).
+    /// The names that follow it (RFC 3991 §2.1).
     list: Arc<[EntityName]>,
     last: Option<Path>,
 }

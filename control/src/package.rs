@@ -431,7 +431,7 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// Those for which it has the abilities: [`OFFERED`], but for tests.
+    /// The packages for which there are these abilities: [`OFFERED`], except in tests.
     pub const fn new(abilities: Abilities) -> Self {
         Self { abilities }
     }

@@ -16,7 +16,7 @@ use crate::stats::{Counter, Stats};
 #[derive(Debug)]
 pub(crate) struct Reports {
     waiting: VecDeque<Report>,
-    /// Of those that nobody asked for.
+    /// How many may wait that answer no order.
     max: usize,
     stats: Arc<Stats>,
 }

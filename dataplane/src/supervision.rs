@@ -15,17 +15,17 @@ use crate::rota::Rota;
 /// What is to be told of a connection's media.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Supervision {
-    /// Its first packet, unless that has come already.
+    /// Tell of its first packet, unless that has come already.
     pub start: bool,
-    /// That neither RTP nor RTCP has come for so long; once.
+    /// Tell when neither RTP nor RTCP has come for so long; once.
     pub silence: Option<Silence>,
-    /// That more than so many of 100,000 packets are lost, 1 to 100,000; once.
+    /// Tell when more than so many of 100,000 packets are lost, 1 to 100,000; once.
     ///
     /// Counted over as many packets as it takes for one lost to be that many, and 250 at least, then anew.
     pub loss: Option<u32>,
-    /// That it becomes worse than this; again only after it was better.
+    /// Tell when it becomes worse than this; again only after it was better.
     pub quality: Option<Quality>,
-    /// That the peer's codec or packetization or the jitter buffer's delay has changed: each at most once
+    /// Tell when the peer's codec or packetization or the jitter buffer's delay has changed: each at most once
     /// a second.
     pub changes: bool,
 }

@@ -59,7 +59,7 @@ pub fn concerned(state: &State, command: &Command<'_>) -> Vec<EndpointId> {
     concerned
 }
 
-/// One of these commands that is still under way at an endpoint that a new one names.
+/// A command of `begun` that is still under way at an endpoint that a new command names.
 pub fn still_at(state: &State, command: &Command<'_>, begun: &[ExecutionId]) -> Option<ExecutionId> {
     let under_way: Vec<_> = begun.iter().filter(|id| state.executions.contains_key(id)).collect();
     if under_way.is_empty() {

@@ -28,7 +28,7 @@ pub(super) enum Agreed {
     Local(Ds0, Negotiated, Option<HalfId>),
 }
 
-/// Whose a new connection is.
+/// The names of a new connection and of its endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Whose {
     /// The local name of its endpoint.
@@ -128,7 +128,7 @@ impl Agreed {
         }
     }
 
-    /// The same for one that there is, and whether there is anything new to say of it.
+    /// The media of a connection that is changed, and whether its description says anything new.
     ///
     /// # Panics
     /// If the connection is of another kind of endpoint.

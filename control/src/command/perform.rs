@@ -125,7 +125,7 @@ impl State {
         }
     }
 
-    /// It is no longer heard; whether a test has passed with that.
+    /// A continuity tone is no longer heard; whether a test has passed with that.
     pub fn check_tone_ended(
         &mut self,
         id: EndpointId,

@@ -211,7 +211,7 @@ fn count(
     Ok(())
 }
 
-/// Those of a list for which its map has a T. What is behind the map's end is not meant.
+/// The endpoints of a list for which its map has a T. Those beyond the map's end are not meant.
 fn picked(map: &str, list: &[EndpointId]) -> Result<Vec<EndpointId>, ReturnCode> {
     if map.is_empty() || !map.bytes().all(|octet| matches!(octet, b'T' | b'F' | b't' | b'f')) {
         return Err(ReturnCode::PROTOCOL_ERROR);

@@ -29,12 +29,12 @@ pub struct Configured {
     pub cancels_echo: bool,
     /// Whom it notifies.
     pub(super) notified: NotifiedEntity,
-    /// Which commands have set that.
+    /// Which command has set each part of it.
     pub(super) set_by: [Option<ExecutionId>; Part::N],
 }
 
 impl Configured {
-    /// As an endpoint is.
+    /// What commands can set of an endpoint, as it is now.
     pub fn of(endpoint: &Endpoint) -> Self {
         let Control { notified, set_by, .. } = &endpoint.control;
         Self {

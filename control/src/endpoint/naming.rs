@@ -270,9 +270,9 @@ impl Pattern {
 // or with the CRCX that has it chosen, and goes with its last connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Means {
-    /// As relays: it means those that there could be, too.
+    /// By the relays' own name: it means those, too, that no command has named yet.
     ByName,
-    /// As some of all endpoints: it means those that there are.
+    /// By a wildcard for all endpoints: it means only relays that have connections.
     WithOthers,
 }
 

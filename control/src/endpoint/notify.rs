@@ -94,14 +94,14 @@ enum State {
     Processing,
     /// An embedded request is being started.
     Embedding {
-        /// It.
+        /// The request.
         embedded: Arc<Embedded>,
         /// Whether a notification follows.
         notifies: bool,
     },
     /// "Notification State": an answer is awaited.
     Notification {
-        /// To this.
+        /// The notification that is to be answered.
         last: NotificationId,
         /// Whether a new request has come since, and could not end the wait.
         renewed: bool,

@@ -27,7 +27,7 @@ pub struct Table {
     keys: HashMap<SpanKey, usize>,
     /// The relays' ids.
     relays: Range<u32>,
-    /// Those that have no connections.
+    /// The endpoints that have no connections.
     idle: Idle,
     /// Where the search for a free DS0 starts: behind the one found last.
     cursor: u32,

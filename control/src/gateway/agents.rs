@@ -26,7 +26,7 @@ const BURST: Duration = Duration::from_millis(200);
 /// What may control the gateway.
 #[derive(Debug)]
 pub(super) struct Agents {
-    /// Those of no agent in particular.
+    /// The networks of no call agent in particular.
     allow: Vec<Network>,
     agents: Vec<Agent>,
     /// How long a datagram counts for; no time if there is no limit.

@@ -209,7 +209,7 @@ impl Gateway {
         }
     }
 
-    /// Whose side that is, and of which connection.
+    /// The endpoint whose side that is, and the connection, if it is the network's side.
     fn place_of(&self, core: CoreId, side: Side) -> Option<(EndpointId, Option<ConnectionId>)> {
         match side {
             Side::Line(ds0) => self.state.endpoints.at(ds0).map(|id| (id, None)),

@@ -258,7 +258,7 @@ impl Gateway {
         }
     }
 
-    /// The same for these endpoints.
+    /// The same, for these endpoints only.
     pub(super) fn follow_endpoints(&mut self, now: Instant, endpoints: &[EndpointId]) {
         for id in endpoints {
             for transaction in self.teller.of_endpoint(*id) {

@@ -40,7 +40,7 @@ impl Gateway {
         (counted < enough).then_some((id, connection.id, enough))
     }
 
-    /// One more has not been delivered.
+    /// Counts a datagram of media that was not delivered, and tells of it when there are enough.
     pub(super) fn unreachable(&mut self, local: SocketAddr, remote: SocketAddr, code: u8) {
         let Some((id, connection, enough)) = self.unreachable_of(local, remote) else { return };
         let control = &mut self.state.endpoints[id].control;

@@ -322,7 +322,7 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// One whose dial string is empty.
+    /// A matcher whose dial string is empty.
     pub fn new(map: Arc<DigitMap>) -> Self {
         let places = Places::start(&map.steps);
         Self { map, places }
@@ -382,7 +382,7 @@ impl Places {
         places
     }
 
-    /// Those after one more letter.
+    /// The states after one more letter.
     fn after(&self, steps: &[Step], letter: Letter) -> Self {
         let mut next = Self::none(steps);
         for index in self.iter() {

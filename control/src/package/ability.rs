@@ -27,7 +27,7 @@ pub enum Ability {
     DigitGeneration,
     /// Tones that tell a caller how the call goes are played.
     CallTones,
-    /// Those of them are detected that are known by their cadence or their pitches.
+    /// Call tones are detected, as far as their cadence or their pitches tell them apart.
     CallToneDetection,
     /// A single burst is detected, which nothing tells from any other.
     BurstDetection,

@@ -12,7 +12,7 @@ pub(crate) struct Aside {
     pub station: Station,
     /// The digits that the peer tells of.
     pub events: Events,
-    /// Those that it is told of.
+    /// The digits that the peer is told of.
     pub dialler: Dialler,
     /// Whether the peer hears other connections beside the line.
     pub has_company: bool,

@@ -56,7 +56,7 @@ pub struct EchoCanceller {
 }
 
 impl EchoCanceller {
-    /// One that knows nothing of its line yet, whose blocks have so many frames.
+    /// A canceller that knows nothing of its line yet; the line's blocks have so many frames.
     ///
     /// Allocates all it will ever need.
     pub fn new(settings: EchoSettings, frames: usize) -> Self {

@@ -34,7 +34,7 @@ impl Idle {
         }
     }
 
-    /// Those of a range, in order.
+    /// The members that lie in a range, in order.
     pub(super) fn within(&self, range: Range<u32>) -> impl Iterator<Item = u32> + '_ {
         let mut from = range.start;
         std::iter::from_fn(move || {

@@ -129,7 +129,7 @@ impl Parameters {
         self.0.iter().filter(|p| p.name().is_none()).filter_map(Parameter::value)
     }
 
-    /// Those in parentheses, if such come next.
+    /// Reads parameters in parentheses, if such come next.
     pub(super) fn read_if_any(reader: &mut Reader<'_>) -> Result<Self, EventError> {
         if reader.eat(b'(') { Self::read_inside(reader, 0) } else { Ok(Self::default()) }
     }

@@ -102,11 +102,11 @@ pub struct Incoming<A = ()> {
     newest: HashMap<u64, u32>,
     /// Octets of the responses that are kept.
     octets: usize,
-    /// Those with a response, and when they are forgotten; soonest first.
+    /// Transactions with a response, and when they are forgotten; soonest first.
     history: VecDeque<(Instant, Ticket)>,
-    /// Those whose response is acknowledged: the first to be forgotten.
+    /// Transactions whose response is acknowledged: the first to be forgotten.
     acknowledged: VecDeque<Ticket>,
-    /// Those being executed, and when they are promised a final response; soonest first.
+    /// Transactions being executed, and when they are promised a final response; soonest first.
     slow: VecDeque<(Instant, Ticket)>,
     /// To be promised a final response, and the way that it goes.
     promises: VecDeque<(Ticket, Path)>,

@@ -129,7 +129,7 @@ struct Transaction {
     repetition: Repetition,
     /// Set once all ways were tried often enough, or for long enough: it is only waited for.
     is_spent: bool,
-    /// Whose window it takes room in.
+    /// The address in whose window it takes room, if it does.
     paced_by: Option<SocketAddr>,
 }
 

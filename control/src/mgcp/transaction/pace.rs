@@ -16,7 +16,7 @@ use crate::mgcp::message::TransactionId;
 pub struct PaceSettings {
     /// Commands that wait for an answer at a time, as long as all is well; at least 1.
     pub window_max: usize,
-    /// The same, at worst; at least 1.
+    /// What that falls to for a call agent that stays overloaded; at least 1.
     pub window_min: usize,
     /// The average time to the first response above which a call agent is overloaded.
     pub slow_after: Duration,
