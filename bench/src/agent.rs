@@ -213,7 +213,7 @@ impl Agent {
                 Stage::Audit => self.agent.auep(now, &call.endpoint, &[]),
                 Stage::Connect => {
                     let ptime_ms = u32::from(self.terms.ptime_ms.get());
-                    let name = self.terms.codec().to_string();
+                    let name = self.terms.format().codec.to_string();
                     let options = LocalConnectionOptions {
                         codecs: vec![&name],
                         packetization_ms: Some(Range { from: ptime_ms, to: ptime_ms }),
@@ -258,27 +258,28 @@ impl Agent {
 }
 
 impl Terms {
-    pub(crate) fn codec(self) -> Codec {
-        Codec::G711(self.law)
-    }
-
-    /// The payload type (RFC 3551 §6).
-    pub(crate) fn payload_type(self) -> u8 {
-        match self.law {
-            Law::Mu => 0,
-            Law::A => 8,
-        }
+    /// What packets carry.
+    pub(crate) fn format(self) -> Format {
+        format(self.law)
     }
 
     /// Our own session description.
     pub(crate) fn description(self, session_id: u64, rtp: SocketAddr) -> Vec<u8> {
-        let format = Format { payload_type: self.payload_type(), codec: self.codec() };
-        let formats = Formats::new([format]);
+        let formats = Formats::new([self.format()]);
         let mut octets = Vec::new();
         LocalDescription { session_id, version: 0, rtp, formats, events: None, ptime_ms: self.ptime_ms }
             .emit(&mut octets);
         octets
     }
+}
+
+/// G.711 in this law, under its static payload type (RFC 3551 §6).
+pub(crate) fn format(law: Law) -> Format {
+    let payload_type = match law {
+        Law::Mu => 0,
+        Law::A => 8,
+    };
+    Format { payload_type, codec: Codec::G711(law) }
 }
 
 /// Where a description wants RTP.

@@ -153,7 +153,7 @@ impl Caller {
         let side = |agent| Side { agent, under_way: HashMap::new() };
         Self {
             plan,
-            codec: plan.terms.codec().to_string(),
+            codec: plan.terms.format().codec.to_string(),
             remote: plan.terms.description(1, plan.rtp),
             sides: agents.into_iter().map(side).collect(),
             free: endpoints.into(),

@@ -17,11 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
-use dataplane::codec::Codec;
 use dataplane::limits::Limits;
-use dataplane::link::{
-    self, Action, Format, Formats, Identity, JitterBounds, Leg, Order, OrderId, Peer, Remote,
-};
+use dataplane::link::{self, Action, Formats, Identity, JitterBounds, Leg, Order, OrderId, Peer, Remote};
 use dataplane::mode::Mode;
 use dataplane::rtp::packet::{Header, Packet};
 use dataplane::stats::Stats;
@@ -36,6 +33,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use crate::Failure;
+use crate::agent::format;
 use crate::cpus::Cpus;
 use crate::floor::HARNESS;
 use crate::load::{histogram, record};
@@ -372,15 +370,6 @@ impl DelayArgs {
         report.verdict = if unheard.is_empty() { Verdict::Pass } else { Verdict::Fail(unheard) };
         report
     }
-}
-
-fn format(law: Law) -> Format {
-    // RFC 3551 §6
-    let payload_type = match law {
-        Law::Mu => 0,
-        Law::A => 8,
-    };
-    Format { payload_type, codec: Codec::G711(law) }
 }
 
 fn timeslot(place: usize) -> Timeslot {

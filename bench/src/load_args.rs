@@ -108,7 +108,7 @@ impl LoadArgs {
         Shape {
             ds0s: self.ds0,
             ptime_octets: ptime_ms as usize * OCTETS_PER_MS,
-            payload_type: terms.payload_type(),
+            payload_type: terms.format().payload_type,
             packets: ((WARM_UP + length).as_millis() as u64).div_ceil(ptime_ms),
         }
     }

@@ -151,7 +151,7 @@ fn dropped(args: &DensityArgs, way: Way, rings: Option<RingStatistics>) -> Resul
     Ok([harness + rings.map_or(0, |rings| rings.dropped()), theirs])
 }
 
-/// Turns until all commands have been answered, and once more for what came with the last answer.
+/// Turns until all commands have been answered, and twice more for what came with the last answer.
 fn settle(
     bench: &mut Bench<'_>,
     agent: &mut Agent,
