@@ -24,6 +24,7 @@ mod sounds;
 mod transactions;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use dataplane::link::{Action, ConnectionStats};
 use drivers::line::{Alarm, Alarms};
@@ -147,10 +148,15 @@ impl Bench {
             self.actions.push(order.action.clone());
             self.ring.push_back((core, order));
         }
+        self.sent_to().into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// What the gateway sends, and where to.
+    fn sent_to(&mut self) -> Vec<(SocketAddr, String)> {
         let mut octets = Vec::new();
         let mut said = Vec::new();
-        while self.gateway.poll_transmit(&mut octets).is_some() {
-            said.push(String::from_utf8_lossy(&octets).replace('\r', ""));
+        while let Some(path) = self.gateway.poll_transmit(&mut octets) {
+            said.push((path.remote, String::from_utf8_lossy(&octets).replace('\r', "")));
         }
         said
     }

@@ -183,15 +183,15 @@ fn an_empty_notification_request_is_granted_and_remembered() {
     assert_eq!(header(&bench.ask("AUEP ds/e1-1/4@gw", "F: X\n"), "X").as_deref(), Some("0"));
 }
 
+// RFC 3435 §2.3.5: zero, unless another mark was provisioned.
 #[test]
-fn tos_marks_packets() {
-    let mut bench = Bench::new();
-    assert_code(
-        &bench.ask("CRCX ds/e1-1/3@gw", "C: A1\nL: t:68, e:off, s:off, gc:0, r:be, nt:IN\nM: recvonly\n"),
-        200,
-    );
-    let [Action::Connect { leg, .. }] = &bench.actions()[..] else { panic!("one connect") };
-    assert_eq!(leg.dscp.tos(), 0x68);
+fn packets_are_marked_as_configured_unless_the_command_says_how() {
+    let mut bench = Bench::with(|config| config.media.dscp = Dscp::new(34).expect("34 is at most 63"));
+    for (options, tos) in [("p:20", 34 << 2), ("t:68, e:off, s:off, gc:0, r:be, nt:IN", 0x68), ("t:00", 0)] {
+        assert_code(&bench.ask("CRCX ds/e1-1/3@gw", &format!("C: A1\nL: {options}\nM: recvonly\n")), 200);
+        let [Action::Connect { leg, .. }] = &bench.actions()[..] else { panic!("one connect") };
+        assert_eq!(leg.dscp.tos(), tos, "{options}");
+    }
 }
 
 /// What a core has been given beyond what its ring holds, when a command comes while `free` orders have room.

@@ -38,12 +38,7 @@ fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<(SocketAddr, String)> {
 
 /// What is sent, and where.
 fn sent_to(bench: &mut Bench) -> Vec<(SocketAddr, String)> {
-    let mut octets = Vec::new();
-    let mut said = Vec::new();
-    while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
-        said.push((path.remote, String::from_utf8_lossy(&octets).replace('\r', "")));
-    }
-    said
+    bench.sent_to()
 }
 
 /// What is sent until `wait` has passed: where, what, and how long after now.

@@ -6,13 +6,7 @@ use crate::config::{CallAgentConfig, MediaConfig, SpanConfig};
 
 /// What is sent, and to which host.
 fn sent_to(bench: &mut Bench) -> Vec<(String, String)> {
-    let mut octets = Vec::new();
-    let mut said = Vec::new();
-    while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
-        let text = String::from_utf8_lossy(&octets).replace('\r', "");
-        said.push((path.remote.ip().to_string(), text));
-    }
-    said
+    bench.sent_to().into_iter().map(|(to, text)| (to.ip().to_string(), text)).collect()
 }
 
 /// Lets time pass; what is sent, and to which host.

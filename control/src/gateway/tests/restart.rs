@@ -97,8 +97,14 @@ fn a_redirected_restart_goes_to_the_other_call_agent() {
     });
     let said = bench.after(Duration::from_millis(1));
     let id = said[0].split(' ').nth(1).expect("an id").to_owned();
-    let said = bench.say(&format!("521 {id} Redirect\nN: other@[127.0.0.5]\n"));
-    assert!(said[0].starts_with("RSIP "), "{said:?}");
+    let path =
+        Path { remote: AGENT.parse().expect("an address"), local: "127.0.0.1:2427".parse().expect("it") };
+    let redirection = format!("521 {id} Redirect\r\nN: other@[127.0.0.5]\r\n");
+    bench.gateway.handle(bench.now, Input::Datagram { path, octets: redirection.as_bytes() });
+    let (to, again) = bench.sent_to().remove(0);
+    assert!(again.starts_with("RSIP ") && again.contains("RM: restart"), "{again}");
+    assert_eq!(to, "127.0.0.5:2727".parse().expect("an address"));
+    assert_ne!(again.split(' ').nth(1), Some(&*id), "a new transaction");
     let audit = bench.ask("AUEP ds/e1-1/1@gw", "F: N\n");
     assert_eq!(header(&audit, "N").as_deref(), Some("other@[127.0.0.5]"));
 }
