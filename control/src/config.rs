@@ -18,6 +18,8 @@ use drivers::line::{Carrier, FRAMES_PER_SECOND, Law, SpanId, Timeslot};
 use drivers::net::{Dscp, XdpMode};
 use tracing::level_filters::LevelFilter;
 
+use crate::mgcp::message::Version;
+
 pub use self::service::{Service, ServiceConfig};
 
 /// Everything an operator can set.
@@ -231,6 +233,8 @@ pub struct CallAgentConfig {
     pub ranges: bool,
     /// Whether what takes a telephone (package L) is granted to it, though there is none.
     pub telephones: bool,
+    /// The protocol version in which it is spoken to, and may speak besides 1.0.
+    pub version: Version,
 }
 
 /// A gateway's MGCP port (RFC 3435 §3.5).

@@ -26,6 +26,7 @@ use crate::config::{
     SpanConfig,
 };
 use crate::endpoint::naming::Pattern;
+use crate::mgcp::message::Version;
 use crate::mgcp::name::{EntityName, Term};
 use crate::topology::{Topology, TopologyError};
 
@@ -226,8 +227,10 @@ fn call_agent(mut section: Section<'_>) -> CallAgentConfig {
     let rsip = section.boolean("rsip", true);
     let ranges = section.boolean("ranges", false);
     let telephones = section.boolean("telephones", false);
+    let versions = [Version::Rfc, Version::Draft].map(|version| (version.name(), version));
+    let version = section.word("version", &versions, Version::Rfc);
     section.finish();
-    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip, ranges, telephones }
+    CallAgentConfig { name, networks, endpoints, provisional, piggyback, rsip, ranges, telephones, version }
 }
 
 /// A local endpoint name, which can have wildcards and ranges.

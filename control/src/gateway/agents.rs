@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::config::{CallAgentConfig, Config, Network};
 use crate::endpoint::naming::Pattern;
 use crate::endpoint::table::Table;
-use crate::mgcp::message::Path;
+use crate::mgcp::message::{Path, Version};
 use crate::mgcp::name::Term;
 
 /// Sources whose rate is known at a time.
@@ -51,6 +51,8 @@ pub(super) struct Agent {
     pub(super) ranges: bool,
     /// Whether it takes circuits for telephone lines.
     pub(super) telephones: bool,
+    /// The protocol version it speaks.
+    pub(super) version: Version,
 }
 
 /// What a source is.
@@ -109,6 +111,11 @@ impl Agents {
         self.of(way.remote.ip()).is_none_or(|agent| agent.rsip)
     }
 
+    /// The protocol version in which to speak to who is there.
+    pub(super) fn version(&self, source: IpAddr) -> Version {
+        self.of(source).map_or(Version::Rfc, |agent| agent.version)
+    }
+
     /// The call agent that is there, if it is one in particular.
     pub(super) fn of(&self, source: IpAddr) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.networks.iter().any(|network| network.contains(source)))
@@ -126,6 +133,7 @@ impl Agent {
             rsip: config.rsip,
             ranges: config.ranges,
             telephones: config.telephones,
+            version: config.version,
         }
     }
 }

@@ -492,6 +492,7 @@ impl Gateway {
         self.forget_told(now, &notice.endpoints);
         let endpoint = command.endpoint.to_string();
         let to = ways[0].remote;
+        command.version = self.agents.version(to.ip());
         let Ok(transaction) = self.outgoing.send(now, ways, command) else { return false };
         let outage = notice.outage.map(Outage::name);
         info!(%endpoint, %to, method = notice.news.method().name(), outage, "RSIP");

@@ -16,7 +16,7 @@ use crate::command::{self, Committed, conflicts, osmocom, response};
 use crate::endpoint::EndpointId;
 use crate::metrics::Counter;
 use crate::mgcp::code::ReturnCode;
-use crate::mgcp::message::{Command, Message, Path, Response, Verb};
+use crate::mgcp::message::{Command, Message, Path, Response, Verb, Version};
 use crate::mgcp::parse::{ParseError, parse_datagram};
 use crate::mgcp::transaction::{Disposition, Ticket};
 
@@ -182,6 +182,10 @@ impl Gateway {
         path: Path,
         command: &Command<'_>,
     ) -> Result<Vec<EndpointId>, ReturnCode> {
+        // RFC 3435 §3.2.1.4: a version that is not spoken here is 528.
+        if command.version != Version::Rfc && command.version != self.agents.version(path.remote.ip()) {
+            return Err(ReturnCode::INCOMPATIBLE_VERSION);
+        }
         // RFC 3435 §4.4.8: who has too much to do says 409. New calls go first, what ends calls never.
         if command.verb == Verb::CreateConnection && self.state.executions.len() >= self.executing_max {
             self.counters.count(Counter::Shed);

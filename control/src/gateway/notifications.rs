@@ -354,8 +354,10 @@ impl Gateway {
             What::Lockstep => Counter::Announced,
             What::Farewell(..) => Counter::Farewells,
         };
-        let Self { state, outgoing, .. } = self;
-        let sent = with_command(state, &item, |command| {
+        let Self { state, outgoing, agents, .. } = self;
+        let version = agents.version(to.ip());
+        let sent = with_command(state, &item, |mut command| {
+            command.version = version;
             debug!(verb = %command.verb, endpoint = %command.endpoint, %to, "told");
             outgoing.send_behind(now, ways, command, behind)
         });

@@ -30,7 +30,7 @@ impl Command<'_> {
     // RFC 3435 §3.2.1: one space between the four words of the command line.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.extend(self.verb.letters());
-        value(out, format_args!(" {} {} MGCP 1.0", self.transaction.0, self.endpoint));
+        value(out, format_args!(" {} {} MGCP {}", self.transaction.0, self.endpoint, self.version.name()));
         if let Some(profile) = self.profile {
             out.push(b' ');
             text(out, profile);

@@ -31,6 +31,8 @@ pub struct Command<'a> {
     pub transaction: TransactionId,
     /// What it is asked of.
     pub endpoint: EndpointName,
+    /// The protocol version it is in.
+    pub version: Version,
     /// The profile behind the protocol version, if there is one: `TGCP 1.0`.
     pub profile: Option<&'a str>,
     /// Its parameter lines.
@@ -46,9 +48,29 @@ impl Command<'_> {
             verb,
             transaction,
             endpoint,
+            version: Version::Rfc,
             profile: None,
             parameters: Parameters::default(),
             descriptions: Vec::new(),
+        }
+    }
+}
+
+/// A protocol version (RFC 3435 §3.2.1.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Version {
+    /// 1.0, of RFC 2705 and RFC 3435.
+    Rfc,
+    /// 0.1, as the drafts before them said. It reads and is written like 1.0.
+    Draft,
+}
+
+impl Version {
+    /// Its numbers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rfc => "1.0",
+            Self::Draft => "0.1",
         }
     }
 }

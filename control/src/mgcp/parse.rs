@@ -10,7 +10,7 @@
 mod parameter;
 
 use super::code::ReturnCode;
-use super::message::{Command, Message, Parameters, Response, TransactionId, Verb};
+use super::message::{Command, Message, Parameters, Response, TransactionId, Verb, Version};
 use super::name::decimal;
 
 /// Octets of the largest datagram that is read.
@@ -174,12 +174,14 @@ fn parse_command<'a>(
     let Some(letters) = letters else {
         return Err(error(Fault { offset, rule: "MGCPVerb", code: ReturnCode::UNKNOWN_COMMAND }));
     };
-    let profile = parse_version(rest).map_err(|(rule, code)| error(Fault { offset, rule, code }))?;
+    let (version, profile) =
+        parse_version(rest).map_err(|(rule, code)| error(Fault { offset, rule, code }))?;
     let endpoint = endpoint
         .parse()
         .map_err(|_| error(Fault { offset, rule: "endpointName", code: ReturnCode::ENDPOINT_UNKNOWN }))?;
 
     let mut command = Command::new(Verb::from_letters(letters), transaction, endpoint);
+    command.version = version;
     command.profile = profile;
     for (index, line) in lines.by_ref().take_while(|line| !line.is_blank()).enumerate() {
         parse_parameter(index, &line, &mut command.parameters).map_err(error)?;
@@ -201,18 +203,22 @@ fn verb_letters(word: &str) -> Option<[u8; 4]> {
     is_verb.then_some(letters)
 }
 
-// RFC 3435 §3.2.1.4: `MGCP 1.0`, and a profile to the end of the line.
-fn parse_version(text: &str) -> Result<Option<&str>, (&'static str, ReturnCode)> {
+// RFC 3435 §3.2.1.4: `MGCP 1.0`, and a profile to the end of the line. Who may say 0.1 is for others to know.
+fn parse_version(text: &str) -> Result<(Version, Option<&str>), (&'static str, ReturnCode)> {
     let (protocol, rest) = split_word(text);
     let (version, profile) = split_word(rest);
     if protocol.is_empty() || version.is_empty() {
         return Err(("MGCPversion", ReturnCode::PROTOCOL_ERROR));
     }
     let numbers = version.split_once('.').map(|(major, minor)| (decimal(major), decimal(minor)));
-    if !protocol.eq_ignore_ascii_case("MGCP") || numbers != Some((Some(1), Some(0))) {
-        return Err(("MGCPversion", ReturnCode::INCOMPATIBLE_VERSION));
-    }
-    Ok((!profile.is_empty()).then_some(profile))
+    let version = match numbers {
+        Some((Some(1), Some(0))) => Some(Version::Rfc),
+        Some((Some(0), Some(1))) => Some(Version::Draft),
+        _ => None,
+    };
+    let version = version.filter(|_| protocol.eq_ignore_ascii_case("MGCP"));
+    let version = version.ok_or(("MGCPversion", ReturnCode::INCOMPATIBLE_VERSION))?;
+    Ok((version, (!profile.is_empty()).then_some(profile)))
 }
 
 fn parse_parameter<'a>(index: usize, line: &Line<'a>, parameters: &mut Parameters<'a>) -> Result<(), Fault> {

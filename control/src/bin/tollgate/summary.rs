@@ -223,6 +223,7 @@ fn driver(span: &SpanConfig) -> String {
 #[cfg(test)]
 mod tests {
     use control::config::Network;
+    use control::mgcp::message::Version;
 
     use super::*;
 
@@ -237,6 +238,7 @@ mod tests {
             rsip: false,
             ranges: false,
             telephones: false,
+            version: Version::Rfc,
         };
         let said = lines(&Config { call_agents: vec![agent], ..Config::default() });
         let line = "ca@192.0.2.1, from 192.0.2.1/32: ds/e1-1/*, without 100, RSIP";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::CallAgentConfig;
+use crate::mgcp::message::Version;
 
 pub(super) fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
     CallAgentConfig {
@@ -13,6 +14,7 @@ pub(super) fn agent(network: &str, endpoints: &[&str]) -> CallAgentConfig {
         rsip: true,
         ranges: false,
         telephones: false,
+        version: Version::Rfc,
     }
 }
 
@@ -64,6 +66,36 @@ fn a_call_agent_controls_its_endpoints_and_no_others() {
     assert!(!bench.gateway.ledger().is_empty(), "the other's call is up");
     assert_eq!(bench.hear("192.0.2.3:2427", b"DLCX 7 *@gw MGCP 1.0\r\n"), [""; 0]);
     assert_eq!(bench.count(Counter::DroppedSource), 1);
+}
+
+// RFC 3435 §3.2.1.4: 0.1 is another version, for who has not been said to speak it.
+#[test]
+fn an_older_version_is_spoken_with_who_speaks_it_and_refused_to_others() {
+    let mut bench = shared(|config| config.call_agents[0].version = Version::Draft);
+    bench.now += Duration::from_millis(1);
+    bench.gateway.handle(bench.now, Input::Timeout);
+    let mut octets = Vec::new();
+    let mut told = Vec::new();
+    while let Some(path) = bench.gateway.poll_transmit(&mut octets) {
+        told.push((path.remote.to_string(), String::from_utf8_lossy(&octets).into_owned()));
+    }
+    for (to, rsip) in &told {
+        let version = if to.starts_with("192.0.2.1:") { "MGCP 0.1" } else { "MGCP 1.0" };
+        assert!(rsip.lines().next().is_some_and(|line| line.ends_with(version)), "{to}: {rsip}");
+        bench.hear(to, format!("200 {} OK\r\n", rsip.split(' ').nth(1).expect("an id")).as_bytes());
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (from, transaction, version, code) in [
+        ("192.0.2.1:2427", 1, "MGCP 0.1", 200),
+        ("192.0.2.1:2427", 2, "MGCP 1.0", 200),
+        ("192.0.2.1:2427", 3, "MGCP 0.1 x", 528),
+        ("192.0.2.2:2427", 4, "MGCP 0.1", 528),
+        ("127.0.0.1:2427", 5, "MGCP 0.1", 528),
+    ] {
+        let endpoint = if from.starts_with("192.0.2.1") { "ds/e1-1/1@gw" } else { "ds/e1-2/1@gw" };
+        let said = said(&mut bench, from, &format!("AUEP {transaction} {endpoint} {version}\n"));
+        assert_code(&said, code);
+    }
 }
 
 #[test]

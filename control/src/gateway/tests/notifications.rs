@@ -3,6 +3,7 @@
 use super::events::{bench, one};
 use super::*;
 use crate::config::{CallAgentConfig, MediaConfig, SpanConfig};
+use crate::mgcp::message::Version;
 
 /// What is sent, and to which host.
 fn sent_to(bench: &mut Bench) -> Vec<(String, String)> {
@@ -71,6 +72,22 @@ fn an_older_notification_goes_in_front_of_the_next_each_time() {
     assert_eq!(bench.after(Duration::from_secs(60)), [""; 0]);
 }
 
+#[test]
+fn who_speaks_an_older_version_is_told_in_that() {
+    let mut bench = Bench::with(|config| {
+        let version = Version::Draft;
+        config.call_agents =
+            vec![CallAgentConfig { version, rsip: false, ..agents::agent("127.0.0.1", &[]) }];
+    });
+    bench.gateway.state.packages = crate::command::notification::tests::PACKAGES;
+    loops(&mut bench, 1, "");
+    let told = one(bench.dial("1"));
+    assert!(
+        told.starts_with("NTFY ") && told.lines().next().is_some_and(|line| line.ends_with(" MGCP 0.1")),
+        "{told}"
+    );
+}
+
 // RFC 3435 §4.4.1 f.
 #[test]
 fn who_cannot_take_several_messages_gets_the_next_when_it_has_answered() {
@@ -84,6 +101,7 @@ fn who_cannot_take_several_messages_gets_the_next_when_it_has_answered() {
             rsip: false,
             ranges: false,
             telephones: false,
+            version: Version::Rfc,
         }];
     });
     bench.gateway.state.packages = crate::command::notification::tests::PACKAGES;

@@ -158,6 +158,7 @@ fn a_broken_command_still_has_its_transaction() {
         ("CRCX 7 1@gw MGCP", "MGCPversion", 510),
         ("CRCX 7 1@gw MGCP 2.0", "MGCPversion", 528),
         ("CRCX 7 1@gw MGCP 1.1", "MGCPversion", 528),
+        ("CRCX 7 1@gw MGCP 0.2", "MGCPversion", 528),
         ("CRCX 7 1@gw MGCP x", "MGCPversion", 528),
         ("CRCX 7 1@gw SGCP 1.0", "MGCPversion", 528),
         ("CRCXX 7 1@gw MGCP 1.0", "MGCPVerb", 504),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use control::config::{CallAgentConfig, Config, Network, Service, ServiceConfig};
 use control::input::Input;
+use control::mgcp::message::Version;
 use control::topology::CoreId;
 use dataplane::link::{Action, CheckTone, Digit, Observation, Order, PlayId, Report, Side, Sound};
 use drivers::line::{SpanId, Timeslot};
@@ -67,6 +68,7 @@ pub(super) fn widen(config: &mut Config) {
         rsip: true,
         ranges: true,
         telephones: false,
+        version: Version::Rfc,
     };
     let lines = CallAgentConfig { telephones: true, ..agent("127.0.0.1", Some("ca@[127.0.0.1]:2727")) };
     let plain =
