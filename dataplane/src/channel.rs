@@ -281,6 +281,13 @@ impl Channel {
         self.is_playing || self.mix.circuit != Circuit::Open || !self.mix.inputs().is_empty()
     }
 
+    /// The pair of its only connection, if that and the line hear each other and nothing else: nobody tests
+    /// the circuit, listens to the line or plays to it.
+    pub(crate) fn plain(&self) -> Option<u32> {
+        let [pair, None, None, None] = self.pairs else { return None };
+        pair.filter(|_| self.mix == Mix::PLAIN && !self.is_playing && !self.is_watched())
+    }
+
     /// Whether a tone is played to the line.
     pub(crate) const fn is_playing(&self) -> bool {
         self.is_playing
@@ -322,7 +329,7 @@ impl Channel {
 
 /// Sends octets of the line, which came at `clock`, to a connection's peer; says whether a packet of
 /// them is complete.
-fn send(connections: &mut [Connection], pair: usize, clock: u64, octets: &[u8]) -> bool {
+pub(crate) fn send(connections: &mut [Connection], pair: usize, clock: u64, octets: &[u8]) -> bool {
     let connection = &mut connections[pair];
     let Some(other) = connection.other() else { return connection.push(clock, octets) };
     // A leg cannot be its own peer.

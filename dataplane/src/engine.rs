@@ -20,7 +20,7 @@ use drivers::time::{Epoch, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::channel::{Channel, Rows};
+use crate::channel::{self, Channel, Rows};
 use crate::connection::{Collision, Connection};
 use crate::dsp::echo_canceller::{EchoCanceller, EchoSettings};
 use crate::gear::Gear;
@@ -83,6 +83,10 @@ struct Trunk {
     feeds: u32,
     /// Timeslots whose line is listened to.
     watches: u32,
+    /// Timeslots of which one connection alone hears the line, and is alone heard there; and the pairs of these.
+    /// Their channels have no say in a block: most calls are so, and what is not touched costs nothing.
+    plain: u32,
+    pairs: [u32; TIMESLOTS_MAX],
     /// Timeslots whose echo is cancelled.
     cancels: u32,
     /// Of timeslot 1 and up, if the span has any.
@@ -175,12 +179,16 @@ impl Engine {
         let Self { spans, channels, connections, rows, stats, reports, .. } = self;
         let trunk = &mut spans[span];
         let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
-        prefetch(trunk.plays | trunk.feeds, channels, connections, rx.frames());
+        trunk.prefetch(channels, connections, rx.frames());
         for timeslot in timeslots(trunk.unsilenced & !trunk.plays) {
             tx.timeslot_mut(timeslot).fill(channels[timeslot.index()].law.silence());
         }
         trunk.unsilenced = trunk.plays;
-        for timeslot in timeslots(trunk.plays) {
+        for timeslot in timeslots(trunk.plays & trunk.plain) {
+            let connection = &mut connections[trunk.pairs[timeslot.index()] as usize];
+            connection.play(trunk.clocked_at, tx.timeslot_mut(timeslot), stats, reports);
+        }
+        for timeslot in timeslots(trunk.plays & !trunk.plain) {
             let channel = &mut channels[timeslot.index()];
             let (rx, tx) = (rx.timeslot(timeslot), tx.timeslot_mut(timeslot));
             channel.play(trunk.clocked_at, connections, rows, (rx, tx), stats, reports);
@@ -188,6 +196,7 @@ impl Engine {
                 let side = trunk.line(timeslot);
                 channel.sound(tx, |what| reports.observed(side, trunk.clocked_at, what, 0));
                 set(&mut trunk.plays, 1 << timeslot.index(), channel.plays());
+                trunk.set_plain(timeslot.index(), channel);
             }
         }
         for timeslot in timeslots(trunk.cancels) {
@@ -213,8 +222,16 @@ impl Engine {
             channel.hear(trunk.clock, connections, rx, |what, ago| reports.observed(side, now, what, ago));
         }
         for timeslot in timeslots(trunk.feeds) {
-            let channel = &channels[timeslot.index()];
             let rx = trunk.heard(rx, timeslot);
+            if let Some(pair) = trunk.plain(timeslot)
+                && !connections[pair].is_playing()
+            {
+                if channel::send(connections, pair, trunk.clock, rx) {
+                    outbox.ready(pair as u32);
+                }
+                continue;
+            }
+            let channel = &channels[timeslot.index()];
             channel.feed((now, trunk.clock), connections, rows, rx, reports, |pair| outbox.ready(pair));
             set(
                 &mut trunk.feeds,
@@ -456,6 +473,7 @@ impl Engine {
         set(&mut trunk.plays, bit, channel.plays());
         set(&mut trunk.feeds, bit, channel.feeds(|pair| connections[pair].is_playing()));
         set(&mut trunk.watches, bit, channel.is_watched());
+        trunk.set_plain(index % TIMESLOTS_MAX, channel);
         let cancels = !trunk.cancellers.is_empty() && channel.has_echo(|pair| &connections[pair].leg);
         if cancels && trunk.cancels & bit == 0 {
             trunk.resume_cancelling(index % TIMESLOTS_MAX);
@@ -584,12 +602,40 @@ impl Trunk {
             plays: 0,
             feeds: 0,
             watches: 0,
+            plain: 0,
+            pairs: [0; TIMESLOTS_MAX],
             cancels: 0,
             cancellers: shape.cancellers(),
             unsilenced,
             clock: 0,
             clocked_at: Instant::ZERO,
         }
+    }
+
+    fn set_plain(&mut self, timeslot: usize, channel: &Channel) {
+        let pair = channel.plain();
+        set(&mut self.plain, 1 << timeslot, pair.is_some());
+        self.pairs[timeslot] = pair.unwrap_or_default();
+    }
+
+    /// The pair of the connection of a plain timeslot.
+    fn plain(&self, timeslot: Timeslot) -> Option<usize> {
+        (self.plain & 1 << timeslot.index() != 0).then(|| self.pairs[timeslot.index()] as usize)
+    }
+
+    /// Fetches ahead what its block is going to touch. Of thousands of connections none is in the cache any
+    /// more when its turn comes; fetched together, they take as long as a few of them one by one.
+    fn prefetch(&self, channels: &[Channel], connections: &[Connection], frames: usize) {
+        let set = self.plays | self.feeds;
+        let plain = || timeslots(set & self.plain).map(|timeslot| self.pairs[timeslot.index()] as usize);
+        let other = || {
+            let others = timeslots(set & !self.plain);
+            others.flat_map(|timeslot| channels[timeslot.index()].connections().map(|(_, pair)| pair))
+        };
+        plain().for_each(|pair| connections[pair].prefetch());
+        other().for_each(|pair| connections[pair].prefetch());
+        plain().for_each(|pair| connections[pair].prefetch_octets(frames));
+        other().for_each(|pair| connections[pair].prefetch_octets(frames));
     }
 
     /// What came from a timeslot, without echo if it is cancelled there.
@@ -650,18 +696,6 @@ impl Taker for Engine {
 
     fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
         self.receive(slot, from, arrived, octets);
-    }
-}
-
-/// Fetches ahead what a span's block is going to touch. Of thousands of connections none is in the cache any
-/// more when its turn comes; fetched together, they take as long as a few of them one by one.
-fn prefetch(set: u32, channels: &[Channel], connections: &[Connection], frames: usize) {
-    let pairs = || timeslots(set).flat_map(|timeslot| channels[timeslot.index()].connections());
-    for (_, pair) in pairs() {
-        connections[pair].prefetch();
-    }
-    for (_, pair) in pairs() {
-        connections[pair].prefetch_octets(frames);
     }
 }
 

@@ -78,6 +78,9 @@ pub struct JitterBuffer {
     octets: Box<[u8]>,
     /// Which of the octets have come.
     come: Bits,
+    /// Octets from the line's next on of which it is known, without looking at `come`, that all have: there may
+    /// be more.
+    whole: u32,
     /// The timestamp of the line's next octet, once `is_placed`.
     next: u32,
     is_placed: bool,
@@ -88,7 +91,7 @@ pub struct JitterBuffer {
     /// The line has taken a block since the leg began.
     has_played: bool,
     /// Octets played since a packet last found its place.
-    idle: u32,
+    idle: u16,
     /// Whether the last packet was out of reach: the next may confirm what it says.
     has_jumped: bool,
     blocks: u32,
@@ -100,7 +103,7 @@ pub struct JitterBuffer {
     is_concealing: bool,
     /// Octets before the line's next that the line has heard as they lie in the ring, and that are not in
     /// `rare` yet: up to all that it is to remember.
-    clean: u32,
+    clean: u16,
     /// What an idle line sends.
     idle_octet: u8,
     rare: Box<Rare>,
@@ -144,6 +147,7 @@ impl JitterBuffer {
         Self {
             octets: vec![0; capacity].into(),
             come: Bits::new(capacity),
+            whole: 0,
             next: 0,
             is_placed: false,
             lead: 0,
@@ -226,13 +230,15 @@ impl JitterBuffer {
         self.idle = 0;
         let margin = self.margin(timestamp);
         let late = (-margin).clamp(0, len as i32) as usize;
-        let duplicate = self.come.count(timestamp, len);
+        let duplicate = self.come.set(timestamp, len);
         if duplicate == 0 {
             self.margins.note(margin);
         }
         if duplicate < len {
             self.write(timestamp, payload, translate);
-            self.come.set(timestamp, len);
+        }
+        if margin <= self.whole as i32 {
+            self.whole = self.whole.max(u32::try_from(margin + len as i32).unwrap_or(0));
         }
         Inserted { late, duplicate }
     }
@@ -259,17 +265,22 @@ impl JitterBuffer {
             self.play_unplaced(out);
             return Played { missing: 0, adjusted };
         }
-        let missing = match self.come.run(self.next, out.len()) {
+        debug_assert!(
+            self.whole == 0 || self.come.run(self.next, self.whole as usize) == (true, self.whole as usize)
+        );
+        if (self.whole as usize) < out.len() {
+            self.look_ahead();
+        }
+        let missing = if self.whole as usize >= out.len() && !self.is_concealing {
             // The clean path: one copy.
-            (true, len) if len == out.len() && !self.is_concealing => {
-                self.read(self.next, out);
-                self.clean = (self.clean + len as u32).min(concealment::HISTORY as u32);
-                0
-            }
-            _ => self.play_in_runs(out),
+            self.read(self.next, out);
+            self.clean = (self.clean + out.len() as u16).min(concealment::HISTORY as u16);
+            0
+        } else {
+            self.play_in_runs(out)
         };
         self.advance(out.len());
-        self.idle += out.len() as u32;
+        self.idle += out.len() as u16;
         self.lead = self.lead.saturating_sub(out.len() as u32);
         self.has_not_begun &= self.lead > 0;
         Played { missing, adjusted }
@@ -280,7 +291,6 @@ impl JitterBuffer {
         let at = |offset: usize| self.next.wrapping_add(offset as u32) as usize & (self.octets.len() - 1);
         memory::prefetch(&self.octets[at(0)]);
         memory::prefetch(&self.octets[at(len)]);
-        self.come.prefetch(self.next);
     }
 
     /// A packet is to be put in soon, probably where its octets wait as long as they should.
@@ -303,6 +313,7 @@ impl JitterBuffer {
         let lead = self.margins.target();
         self.next = timestamp.wrapping_sub(lead);
         self.come.clear_all();
+        self.whole = 0;
         self.is_placed = true;
         self.lead = lead;
         self.idle = 0;
@@ -319,6 +330,7 @@ impl JitterBuffer {
             let history = history(self.octets.len());
             self.come.clear(self.next.wrapping_sub(history as u32), history + ahead as usize);
             self.next = self.next.wrapping_add(ahead as u32);
+            self.whole = self.whole.saturating_sub(ahead as u32);
             self.lead = self.lead.saturating_sub(ahead as u32);
         }
     }
@@ -328,9 +340,22 @@ impl JitterBuffer {
         let wider = self.margins.widen_to(len as u32);
         if self.is_placed && wider > 0 {
             self.remember(&[]);
-            self.next = self.next.wrapping_sub(wider);
+            self.step_back(wider);
             self.lead += wider;
         }
+    }
+
+    /// Goes back over octets of which some may not have come.
+    fn step_back(&mut self, by: u32) {
+        self.next = self.next.wrapping_sub(by);
+        self.whole = 0;
+    }
+
+    /// Sees how much of what the line is to hear next is there.
+    #[cold]
+    fn look_ahead(&mut self) {
+        let (has_come, len) = self.come.run(self.next, self.reach());
+        self.whole = if has_come { len as u32 } else { 0 };
     }
 
     fn adjust(&mut self, len: usize) {
@@ -338,7 +363,7 @@ impl JitterBuffer {
             Move::Stay => {}
             Move::Grow(by) => {
                 self.leave();
-                self.next = self.next.wrapping_sub(by);
+                self.step_back(by);
                 self.adjusted = true;
             }
             Move::Shrink(most) => {
@@ -461,6 +486,7 @@ impl JitterBuffer {
         let (history, spare) = (history(self.octets.len()) as u32, spare(self.octets.len()) as u32);
         let oldest = self.next.wrapping_sub(history);
         self.next = self.next.wrapping_add(len as u32);
+        self.whole = self.whole.saturating_sub(len as u32);
         let begun = self.next.wrapping_sub(history) & !(spare - 1);
         let mut chunk = oldest & !(spare - 1);
         while chunk != begun {
@@ -483,17 +509,21 @@ impl JitterBuffer {
 
     fn write(&mut self, timestamp: u32, payload: &[u8], translate: Option<&[u8; 256]>) {
         let at = timestamp as usize & (self.octets.len() - 1);
-        let (head, tail) = payload.split_at(payload.len().min(self.octets.len() - at));
-        for (at, part) in [(at, head), (0, tail)] {
-            g711::copy(part, translate, &mut self.octets[at..at + part.len()]);
+        if let Some(place) = self.octets.get_mut(at..at + payload.len()) {
+            return g711::copy(payload, translate, place);
         }
+        let (head, tail) = payload.split_at(self.octets.len() - at);
+        g711::copy(head, translate, &mut self.octets[at..]);
+        g711::copy(tail, translate, &mut self.octets[..tail.len()]);
     }
 
     fn read(&self, timestamp: u32, out: &mut [u8]) {
         let at = timestamp as usize & (self.octets.len() - 1);
-        let len = out.len();
-        let (head, tail) = out.split_at_mut(len.min(self.octets.len() - at));
-        head.copy_from_slice(&self.octets[at..at + head.len()]);
+        if let Some(place) = self.octets.get(at..at + out.len()) {
+            return out.copy_from_slice(place);
+        }
+        let (head, tail) = out.split_at_mut(self.octets.len() - at);
+        head.copy_from_slice(&self.octets[at..]);
         tail.copy_from_slice(&self.octets[..tail.len()]);
     }
 
@@ -542,7 +572,7 @@ const PACKET: usize = 480;
 /// The least history: what concealment looks at, and so what is worth stepping back over.
 const HISTORY: usize = concealment::HISTORY.next_power_of_two();
 /// Octets played without a packet after which the next is placed afresh: 1 s.
-const IDLE_MAX: u32 = 8_000;
+const IDLE_MAX: u16 = 8_000;
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,18 @@ impl Mix {
         to_connection: [Sources::NONE; CONNECTIONS_PER_ENDPOINT],
     };
 
+    /// The circuit and its only connection hear each other.
+    pub(crate) const PLAIN: Self = Self {
+        circuit: Circuit::Open,
+        to_circuit: Places::NONE.with(0),
+        to_connection: [
+            Sources { circuit: true, ..Sources::NONE },
+            Sources::NONE,
+            Sources::NONE,
+            Sources::NONE,
+        ],
+    };
+
     /// Who hears whom on an endpoint whose connections have these modes, oldest first.
     ///
     /// A circuit that is used for a `test` is so whatever the modes are.

@@ -56,7 +56,7 @@ pub struct Worker<N> {
     engine: Engine,
     sockets: N,
     spans: Box<[Attached]>,
-    /// When each span is due, and its place; sorted in each tick.
+    /// When each span is due, and its place; the next one first. A span says it anew after each block only.
     turns: Box<[(Instant, usize)]>,
     link: CoreEnd,
     stats: Arc<Stats>,
@@ -89,7 +89,9 @@ impl<N: RtpSockets> Worker<N> {
             .collect();
         let engine = Engine::new(&limits, &shapes, seed, epoch, Arc::clone(&stats));
         let spans: Box<[_]> = spans.into_iter().map(|carried| Attached::new(carried.span)).collect();
-        let turns = vec![(Instant::ZERO, 0); spans.len()].into();
+        let turns = spans.iter().map(|attached| attached.span.due_at()).zip(0..);
+        let mut turns: Box<[_]> = turns.collect();
+        turns.sort_unstable();
         Self { engine, sockets, spans, turns, link, stats, lateness: histogram() }
     }
 
@@ -109,16 +111,16 @@ impl<N: RtpSockets> Worker<N> {
         let orders =
             link.orders(ORDERS_PER_TICK).map(|(order, gear)| engine.apply(now, &order, gear)).count();
         sockets.receive_into(engine);
-        let end = line_up(spans, turns);
-        for &(due_at, index) in turns.iter().take_while(|(due_at, _)| *due_at <= now && *due_at < end) {
-            let late = now.since(due_at);
+        let due = due(now, spans, turns);
+        for (due_at, index) in &mut turns[..due] {
+            let late = now.since(*due_at);
             lateness.saturating_record(late.as_nanos() as u64);
-            spans[index].exchange(now, index, engine, stats, late);
+            *due_at = spans[*index].exchange(now, *index, engine, stats, late);
         }
-        let wakes = spans.iter().map(|attached| attached.wake_at(now));
+        put_in_order(turns, due);
         // More orders may wait than a tick takes, and a line that has not begun wakes nobody for them.
         let latest = if orders < ORDERS_PER_TICK { now + SLEEP_MAX } else { now };
-        let wake_at = wakes.fold(latest, Instant::min);
+        let wake_at = wake_at(now, spans, turns).min(latest);
         engine.transmit(now, sockets);
         // Ahead of the reports: whoever reads those finds it.
         while let Some(gear) = engine.poll_returned() {
@@ -167,26 +169,42 @@ impl<N: RtpSockets> Worker<N> {
 
     /// When the next block of any span is due: what simulated time may move to.
     pub fn due_at(&self) -> Instant {
-        self.spans.iter().map(|attached| attached.span.due_at()).min().unwrap_or(Instant::FAR_FUTURE)
+        self.turns.first().map_or(Instant::FAR_FUTURE, |(due_at, _)| *due_at)
     }
 }
 
-/// Sorts `turns` by when the spans are due, and says how far a tick that is late may go: until the first of
-/// them would be due once more. So blocks are exchanged in the order in which they are due, however late: an
-/// octet of one span that is for another never comes too late because the other was asked first.
+/// How many of the spans, which are in the order in which they are due, are to exchange a block now. A tick that
+/// is late goes on until the first of them would be due once more. So blocks are exchanged in the order in
+/// which they are due, however late: an octet of one span that is for another never comes too late because the
+/// other was asked first.
 ///
 /// A span that did not take its block when it was due holds nobody up.
-fn line_up(spans: &[Attached], turns: &mut [(Instant, usize)]) -> Instant {
-    let mut end = Instant::FAR_FUTURE;
-    for (index, (attached, turn)) in spans.iter().zip(&mut *turns).enumerate() {
-        let due_at = attached.span.due_at();
-        *turn = (due_at, index);
-        if !attached.filled {
-            end = end.min(due_at + attached.block);
+fn due(now: Instant, spans: &[Attached], turns: &[(Instant, usize)]) -> usize {
+    let turns = &turns[..turns.partition_point(|(due_at, _)| *due_at <= now)];
+    let waiting = turns.iter().filter(|(_, index)| !spans[*index].filled);
+    let end = waiting.map(|(due_at, index)| *due_at + spans[*index].block).min();
+    turns.partition_point(|(due_at, _)| end.is_none_or(|end| *due_at < end))
+}
+
+/// Puts the turns in order again after the first `n` of them, which come after all others now unless some are
+/// behind.
+fn put_in_order(turns: &mut [(Instant, usize)], n: usize) {
+    turns.rotate_left(n);
+    if !turns.is_sorted() {
+        turns.sort_unstable();
+    }
+}
+
+/// When to look at the spans again, whose turns are in order.
+fn wake_at(now: Instant, spans: &[Attached], turns: &[(Instant, usize)]) -> Instant {
+    let mut wake_at = Instant::FAR_FUTURE;
+    for &(due_at, index) in turns {
+        wake_at = wake_at.min(spans[index].wake_at(now, due_at));
+        if !spans[index].filled {
+            break;
         }
     }
-    turns.sort_unstable();
-    end
+    wake_at
 }
 
 impl Attached {
@@ -196,11 +214,18 @@ impl Attached {
         Self { span, tx: Block::new(frames, law), rx: Block::new(frames, law), filled: false, block }
     }
 
-    /// One block each way, and what the span has to say after it.
+    /// One block each way, and what the span has to say after it. Says when the next is due.
     ///
     /// A span that is several blocks behind gets one of them each tick, and no tick sleeps until it
     /// has caught up, so that packets flow in between.
-    fn exchange(&mut self, now: Instant, index: usize, engine: &mut Engine, stats: &Stats, late: Duration) {
+    fn exchange(
+        &mut self,
+        now: Instant,
+        index: usize,
+        engine: &mut Engine,
+        stats: &Stats,
+        late: Duration,
+    ) -> Instant {
         if !self.filled {
             engine.playout(index, &self.rx, &mut self.tx);
             self.filled = true;
@@ -216,12 +241,12 @@ impl Attached {
         while let Some(event) = self.span.poll_event() {
             engine.span_event(index, event);
         }
+        self.span.due_at()
     }
 
     /// When to look at the span again. One that is due but took nothing is a little late: it is
     /// asked again soon, not at once, or one slow card would keep its core from ever sleeping.
-    fn wake_at(&self, now: Instant) -> Instant {
-        let due_at = self.span.due_at();
+    fn wake_at(&self, now: Instant, due_at: Instant) -> Instant {
         if self.filled { due_at.max(now + ASK_AGAIN_AFTER) } else { due_at }
     }
 }

@@ -27,6 +27,7 @@ mod local;
 mod media;
 mod modes;
 mod orders;
+mod plain;
 mod relays;
 mod rtcp;
 mod signals;

@@ -263,9 +263,11 @@ fn a_span_that_is_behind_catches_up_a_block_a_tick_without_sleep() {
 
 #[test]
 fn a_worker_that_has_more_orders_than_a_tick_takes_does_not_sleep_on_them() {
-    let (mut worker, mut control, span, net, _) = worker();
+    let (parts, mut control, span, _) = parts();
     // The line begins later: until then no block wakes the worker.
     span.state().due_at = at(1_000);
+    let net = Net::default();
+    let mut worker = Worker::new(parts, FakeSockets(net.clone()));
     control.send(order(0, connect(Mode::SendOnly)));
     let port = PortSlot(0);
     (0..ORDERS_PER_TICK as u64).for_each(|id| control.send(order(id + 1, Action::Survey { port })));
