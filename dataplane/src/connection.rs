@@ -435,6 +435,12 @@ impl Connection {
         self.feed.packetizer.prefetch();
     }
 
+    /// A packet is to be sent soon.
+    pub(crate) fn prefetch_address(&self) {
+        memory::prefetch(&self.leg.peer);
+        memory::prefetch(&self.sent);
+    }
+
     /// A datagram is to be taken soon.
     pub(crate) fn expect(&self) {
         memory::prefetch(self);

@@ -68,6 +68,9 @@ pub struct Engine {
     returned: Vec<Gear>,
     /// The next pair that `close` has to look at.
     closing: usize,
+    /// The span whose block is to be fetched while another's is played and captured, and the one whose was.
+    coming: Option<usize>,
+    fetched: Option<usize>,
     rng: StdRng,
     stats: Arc<Stats>,
 }
@@ -83,10 +86,8 @@ struct Trunk {
     feeds: u32,
     /// Timeslots whose line is listened to.
     watches: u32,
-    /// Timeslots of which one connection alone hears the line, and is alone heard there; and the pairs of these.
-    /// Their channels have no say in a block: most calls are so, and what is not touched costs nothing.
-    plain: u32,
-    pairs: [u32; TIMESLOTS_MAX],
+    /// Timeslots of which one connection alone hears the line, and is alone heard there.
+    plain: Plain,
     /// Timeslots whose echo is cancelled.
     cancels: u32,
     /// Of timeslot 1 and up, if the span has any.
@@ -97,6 +98,14 @@ struct Trunk {
     clock: u64,
     /// When the last block was taken.
     clocked_at: Instant,
+}
+
+/// Timeslots with one connection and nothing else, and the pairs of these. Their channels have no say in a
+/// block: most calls are so, and what is not touched costs nothing.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    timeslots: u32,
+    pairs: [u32; TIMESLOTS_MAX],
 }
 
 impl Engine {
@@ -118,6 +127,8 @@ impl Engine {
             reports: Reports::new(limits, Arc::clone(&stats)),
             returned: Vec::with_capacity(ORDERS_PER_TICK),
             closing: 0,
+            coming: None,
+            fetched: None,
             rng,
             stats,
         }
@@ -171,24 +182,37 @@ impl Engine {
         }
     }
 
+    /// Says which span's block comes after the next one: what it is going to touch is fetched meanwhile.
+    pub fn expect_block(&mut self, span: usize) {
+        self.coming = Some(span);
+    }
+
     /// Fills `tx` with what the line is to be sent next. `rx` is what came from it last, which is
     /// what a circuit in loopback hears again.
     ///
     /// `tx` must be the same block each time: rows that are silence already are not written again.
     pub fn playout(&mut self, span: usize, rx: &Block, tx: &mut Block) {
-        let Self { spans, channels, connections, rows, stats, reports, .. } = self;
+        let Self { spans, channels, connections, rows, stats, reports, coming, fetched, .. } = self;
+        let mut coming = coming.map_or(Plain::NONE, |span| spans[span].plain).pairs();
         let trunk = &mut spans[span];
         let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
-        trunk.prefetch(channels, connections, rx.frames());
+        if *fetched != Some(span) {
+            trunk.fetch_plain(connections, rx.frames());
+        }
+        trunk.fetch_others(channels, connections, rx.frames());
         for timeslot in timeslots(trunk.unsilenced & !trunk.plays) {
             tx.timeslot_mut(timeslot).fill(channels[timeslot.index()].law.silence());
         }
         trunk.unsilenced = trunk.plays;
-        for timeslot in timeslots(trunk.plays & trunk.plain) {
-            let connection = &mut connections[trunk.pairs[timeslot.index()] as usize];
+        for timeslot in timeslots(trunk.plays & trunk.plain.timeslots) {
+            if let Some(pair) = coming.next() {
+                connections[pair].prefetch();
+            }
+            let connection = &mut connections[trunk.plain.pair(timeslot)];
             connection.play(trunk.clocked_at, tx.timeslot_mut(timeslot), stats, reports);
         }
-        for timeslot in timeslots(trunk.plays & !trunk.plain) {
+        coming.for_each(|pair| connections[pair].prefetch());
+        for timeslot in timeslots(trunk.plays & !trunk.plain.timeslots) {
             let channel = &mut channels[timeslot.index()];
             let (rx, tx) = (rx.timeslot(timeslot), tx.timeslot_mut(timeslot));
             channel.play(trunk.clocked_at, connections, rows, (rx, tx), stats, reports);
@@ -196,7 +220,7 @@ impl Engine {
                 let side = trunk.line(timeslot);
                 channel.sound(tx, |what| reports.observed(side, trunk.clocked_at, what, 0));
                 set(&mut trunk.plays, 1 << timeslot.index(), channel.plays());
-                trunk.set_plain(timeslot.index(), channel);
+                trunk.plain.set(timeslot.index(), channel.plain());
             }
         }
         for timeslot in timeslots(trunk.cancels) {
@@ -208,7 +232,9 @@ impl Engine {
     /// Takes what came from the line. [`transmit`](Self::transmit) is to be called before the next
     /// block of the same span.
     pub fn capture(&mut self, now: Instant, span: usize, rx: &Block) {
-        let Self { spans, channels, connections, rows, outbox, reports, .. } = self;
+        let Self { spans, channels, connections, rows, outbox, reports, coming, fetched, .. } = self;
+        *fetched = coming.take();
+        let mut coming = fetched.map_or(Plain::NONE, |span| spans[span].plain).pairs();
         let trunk = &mut spans[span];
         let channels = &mut channels[span * TIMESLOTS_MAX..][..TIMESLOTS_MAX];
         for timeslot in timeslots(trunk.cancels) {
@@ -222,23 +248,26 @@ impl Engine {
             channel.hear(trunk.clock, connections, rx, |what, ago| reports.observed(side, now, what, ago));
         }
         for timeslot in timeslots(trunk.feeds) {
-            let rx = trunk.heard(rx, timeslot);
-            if let Some(pair) = trunk.plain(timeslot)
-                && !connections[pair].is_playing()
-            {
-                if channel::send(connections, pair, trunk.clock, rx) {
+            if let Some(pair) = coming.next() {
+                connections[pair].prefetch_octets(rx.frames());
+            }
+            let octets = trunk.heard(rx, timeslot);
+            let pair = trunk.plain.pair(timeslot);
+            if trunk.plain.has(timeslot) && !connections[pair].is_playing() {
+                if channel::send(connections, pair, trunk.clock, octets) {
                     outbox.ready(pair as u32);
                 }
                 continue;
             }
             let channel = &channels[timeslot.index()];
-            channel.feed((now, trunk.clock), connections, rows, rx, reports, |pair| outbox.ready(pair));
+            channel.feed((now, trunk.clock), connections, rows, octets, reports, |pair| outbox.ready(pair));
             set(
                 &mut trunk.feeds,
                 1 << timeslot.index(),
                 channel.feeds(|pair| connections[pair].is_playing()),
             );
         }
+        coming.for_each(|pair| connections[pair].prefetch_octets(rx.frames()));
         trunk.clock += rx.frames() as u64;
         trunk.clocked_at = now;
     }
@@ -473,7 +502,7 @@ impl Engine {
         set(&mut trunk.plays, bit, channel.plays());
         set(&mut trunk.feeds, bit, channel.feeds(|pair| connections[pair].is_playing()));
         set(&mut trunk.watches, bit, channel.is_watched());
-        trunk.set_plain(index % TIMESLOTS_MAX, channel);
+        trunk.plain.set(index % TIMESLOTS_MAX, channel.plain());
         let cancels = !trunk.cancellers.is_empty() && channel.has_echo(|pair| &connections[pair].leg);
         if cancels && trunk.cancels & bit == 0 {
             trunk.resume_cancelling(index % TIMESLOTS_MAX);
@@ -517,7 +546,11 @@ impl Engine {
     fn send_packets(&mut self, sockets: &mut impl RtpSockets) {
         let Self { connections, outbox, stats, .. } = self;
         let mut sent = Tally64::default();
-        while let Some(pair) = outbox.poll_ready() {
+        let ready = outbox.ready_pairs();
+        for (at, &pair) in ready.iter().enumerate() {
+            if let Some(&soon) = ready.get(at + SENDS_AHEAD) {
+                connections[soon as usize].prefetch_address();
+            }
             let connection = &mut connections[pair as usize];
             while let Some((to, packet)) = connection.packet() {
                 // What finds no room is lost, as on any full link; the sockets count it.
@@ -530,6 +563,7 @@ impl Engine {
                 }
             }
         }
+        outbox.forget_ready();
         stats.add(Counter::RtpSent, sent.packets);
         stats.add(Counter::RtpSentOctets, sent.octets);
     }
@@ -602,8 +636,7 @@ impl Trunk {
             plays: 0,
             feeds: 0,
             watches: 0,
-            plain: 0,
-            pairs: [0; TIMESLOTS_MAX],
+            plain: Plain::NONE,
             cancels: 0,
             cancellers: shape.cancellers(),
             unsilenced,
@@ -612,30 +645,19 @@ impl Trunk {
         }
     }
 
-    fn set_plain(&mut self, timeslot: usize, channel: &Channel) {
-        let pair = channel.plain();
-        set(&mut self.plain, 1 << timeslot, pair.is_some());
-        self.pairs[timeslot] = pair.unwrap_or_default();
+    /// Fetches ahead what the plain timeslots' block is going to touch. Of thousands of connections none is in
+    /// the cache any more when its turn comes; fetched together, they take as long as a few of them one by one.
+    fn fetch_plain(&self, connections: &[Connection], frames: usize) {
+        self.plain.pairs().for_each(|pair| connections[pair].prefetch());
+        self.plain.pairs().for_each(|pair| connections[pair].prefetch_octets(frames));
     }
 
-    /// The pair of the connection of a plain timeslot.
-    fn plain(&self, timeslot: Timeslot) -> Option<usize> {
-        (self.plain & 1 << timeslot.index() != 0).then(|| self.pairs[timeslot.index()] as usize)
-    }
-
-    /// Fetches ahead what its block is going to touch. Of thousands of connections none is in the cache any
-    /// more when its turn comes; fetched together, they take as long as a few of them one by one.
-    fn prefetch(&self, channels: &[Channel], connections: &[Connection], frames: usize) {
-        let set = self.plays | self.feeds;
-        let plain = || timeslots(set & self.plain).map(|timeslot| self.pairs[timeslot.index()] as usize);
-        let other = || {
-            let others = timeslots(set & !self.plain);
-            others.flat_map(|timeslot| channels[timeslot.index()].connections().map(|(_, pair)| pair))
-        };
-        plain().for_each(|pair| connections[pair].prefetch());
-        other().for_each(|pair| connections[pair].prefetch());
-        plain().for_each(|pair| connections[pair].prefetch_octets(frames));
-        other().for_each(|pair| connections[pair].prefetch_octets(frames));
+    /// The same for all others.
+    fn fetch_others(&self, channels: &[Channel], connections: &[Connection], frames: usize) {
+        let others = || timeslots((self.plays | self.feeds) & !self.plain.timeslots);
+        let pairs = || others().flat_map(|timeslot| channels[timeslot.index()].connections());
+        pairs().for_each(|(_, pair)| connections[pair].prefetch());
+        pairs().for_each(|(_, pair)| connections[pair].prefetch_octets(frames));
     }
 
     /// What came from a timeslot, without echo if it is cancelled there.
@@ -666,6 +688,29 @@ impl Trunk {
     }
 }
 
+impl Plain {
+    const NONE: Self = Self { timeslots: 0, pairs: [0; TIMESLOTS_MAX] };
+
+    /// The pair of a timeslot that is plain now, or `None` if it is not.
+    fn set(&mut self, timeslot: usize, pair: Option<u32>) {
+        set(&mut self.timeslots, 1 << timeslot, pair.is_some());
+        self.pairs[timeslot] = pair.unwrap_or_default();
+    }
+
+    const fn has(&self, timeslot: Timeslot) -> bool {
+        self.timeslots & 1 << timeslot.index() != 0
+    }
+
+    /// The pair of a timeslot that is in it.
+    const fn pair(&self, timeslot: Timeslot) -> usize {
+        self.pairs[timeslot.index()] as usize
+    }
+
+    fn pairs(self) -> impl Iterator<Item = usize> {
+        timeslots(self.timeslots).map(move |timeslot| self.pair(timeslot))
+    }
+}
+
 /// The place of a timeslot's canceller: timeslot 0 carries nothing, and has none.
 const fn canceller(timeslot: Timeslot) -> usize {
     timeslot.index() - 1
@@ -688,10 +733,12 @@ fn timeslots(mut bits: u32) -> impl Iterator<Item = Timeslot> {
 }
 
 impl Taker for Engine {
-    fn expect(&mut self, slots: impl Iterator<Item = PortSlot> + Clone) {
-        let connections = || slots.clone().filter_map(|slot| self.connections.get(slot.pair()));
-        connections().for_each(Connection::expect);
-        connections().for_each(Connection::expect_octets);
+    fn expect(&mut self, slot: PortSlot) {
+        self.connections.get(slot.pair()).into_iter().for_each(Connection::expect);
+    }
+
+    fn expect_next(&mut self, slot: PortSlot) {
+        self.connections.get(slot.pair()).into_iter().for_each(Connection::expect_octets);
     }
 
     fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
@@ -702,6 +749,9 @@ impl Taker for Engine {
 fn set(bits: &mut u32, bit: u32, is_set: bool) {
     if is_set { *bits |= bit } else { *bits &= !bit }
 }
+
+/// How many packets ahead of its own a connection's address is fetched.
+const SENDS_AHEAD: usize = 8;
 
 /// What one tick has sent.
 #[derive(Default)]

@@ -49,9 +49,14 @@ impl Outbox {
         self.ready.push(pair);
     }
 
-    /// The next pair that has a whole packet.
-    pub(crate) fn poll_ready(&mut self) -> Option<u32> {
-        self.ready.pop()
+    /// The pairs that have a whole packet.
+    pub(crate) fn ready_pairs(&self) -> &[u32] {
+        &self.ready
+    }
+
+    /// Their packets have been taken.
+    pub(crate) fn forget_ready(&mut self) {
+        self.ready.clear();
     }
 
     /// Leaves a letter to be sent, if there is room.

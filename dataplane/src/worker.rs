@@ -112,7 +112,11 @@ impl<N: RtpSockets> Worker<N> {
             link.orders(ORDERS_PER_TICK).map(|(order, gear)| engine.apply(now, &order, gear)).count();
         sockets.receive_into(engine);
         let due = due(now, spans, turns);
-        for (due_at, index) in &mut turns[..due] {
+        for turn in 0..due {
+            if turn + 1 < due {
+                engine.expect_block(turns[turn + 1].1);
+            }
+            let (due_at, index) = &mut turns[turn];
             let late = now.since(*due_at);
             lateness.saturating_record(late.as_nanos() as u64);
             *due_at = spans[*index].exchange(now, *index, engine, stats, late);

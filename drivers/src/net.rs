@@ -173,10 +173,12 @@ pub struct NetCounters {
 
 /// Who takes datagrams.
 pub trait Taker {
-    /// Datagrams will be taken from these slots, nearly all of them and in this order. Of thousands of calls
-    /// none is in a CPU's cache when its packet comes: what is fetched for many at once takes as long as
-    /// for a few of them one by one.
-    fn expect(&mut self, slots: impl Iterator<Item = PortSlot> + Clone);
+    /// A datagram will probably be taken from this slot, after some others. Of thousands of calls none is in a
+    /// CPU's cache when its packet comes, so what is said ahead can be fetched ahead.
+    fn expect(&mut self, slot: PortSlot);
+
+    /// Of the slots that were [expected](Self::expect) this is one of the next.
+    fn expect_next(&mut self, slot: PortSlot);
 
     /// Takes a datagram: the slot it came to, its source, when it arrived at the host, and its octets.
     fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]);

@@ -224,9 +224,12 @@ impl UringSockets {
         self.counters.overflowed += u64::from(queue.cq_overflow());
         drop(queue);
         let now = Clock.epoch();
-        taker.expect(self.reading.iter().copied());
-        self.reading.clear();
-        let Self { ring, reads, watches, due, calendar, untold, tick, counters, .. } = self;
+        let Self { ring, reads, watches, reading, due, calendar, untold, tick, counters, .. } = self;
+        // They complete in the order in which they were asked for, but for the few that had to wait.
+        let mut far = reading.iter();
+        let mut near = reading.iter();
+        far.by_ref().take(2 * AHEAD).for_each(|slot| taker.expect(*slot));
+        near.by_ref().take(AHEAD).for_each(|slot| taker.expect_next(*slot));
         for completion in ring.completion() {
             let room = match Tag::from(completion.user_data()) {
                 Tag::Read(room) => room,
@@ -243,6 +246,8 @@ impl UringSockets {
                 // There was nothing to cancel.
                 Tag::Cancel => continue,
             };
+            far.next().into_iter().for_each(|slot| taker.expect(*slot));
+            near.next().into_iter().for_each(|slot| taker.expect_next(*slot));
             let slot = reads.slot(room);
             let watch = &mut watches[slot.0 as usize];
             reads.end(room, completion.result().max(0) as usize, |datagram| match datagram {
@@ -268,6 +273,7 @@ impl UringSockets {
                 }
             }
         }
+        reading.clear();
     }
 
     /// Ends all that the kernel has been asked to tell, and waits until it has let go of the sockets.
@@ -300,7 +306,9 @@ impl UringSockets {
 struct Plain<F>(F);
 
 impl<F: FnMut(PortSlot, SocketAddr, Instant, &[u8])> Taker for Plain<F> {
-    fn expect(&mut self, _: impl Iterator<Item = PortSlot> + Clone) {}
+    fn expect(&mut self, _: PortSlot) {}
+
+    fn expect_next(&mut self, _: PortSlot) {}
 
     fn take(&mut self, slot: PortSlot, from: SocketAddr, arrived: Instant, octets: &[u8]) {
         (self.0)(slot, from, arrived, octets);
@@ -346,6 +354,9 @@ impl Watch {
         self.before.min(READS_A_LOOK).min(READS_A_TICK.saturating_sub(self.before)).max(1)
     }
 }
+
+/// How many datagrams ahead of its own a slot is said to be one of the next; twice as many that it is expected.
+const AHEAD: usize = 6;
 
 /// The longest that a `flush` sleeps.
 const SLEEP_MAX: Duration = Duration::from_secs(1);

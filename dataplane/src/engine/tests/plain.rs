@@ -44,7 +44,10 @@ fn the_short_way_is_the_same_as_the_long_one() {
             core.order(connect(17, 1, leg(Mode::SendReceive, peer(1))));
             core.order(connect(18, 2, local));
         }
-        assert_eq!(cores.each_ref().map(|core| core.engine.spans[0].plain), [0b110 << 16, 0b100 << 16]);
+        assert_eq!(
+            cores.each_ref().map(|core| core.engine.spans[0].plain.timeslots),
+            [0b110 << 16, 0b100 << 16]
+        );
         let mut talker = Peer::new(1, 1);
         for _ in 0..400 {
             let orders = if random.random_ratio(1, 20) { orders(&mut random) } else { Vec::new() };
