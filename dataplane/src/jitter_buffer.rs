@@ -76,11 +76,13 @@ pub struct Played {
 #[derive(Debug)]
 pub struct JitterBuffer {
     octets: Box<[u8]>,
-    /// Which of the octets have come.
+    /// Which of the octets have come, from the oldest of the history on.
     come: Bits,
+    /// Octets from the line's next on that `come` is true of; behind them it has what was there a round before.
+    told: u16,
     /// Octets from the line's next on of which it is known, without looking at `come`, that all have: there may
     /// be more.
-    whole: u32,
+    whole: u16,
     /// The timestamp of the line's next octet, once `is_placed`.
     next: u32,
     is_placed: bool,
@@ -137,16 +139,17 @@ impl JitterBuffer {
     /// Room for `capacity` octets, of which a quarter is history and a sixteenth spare.
     ///
     /// # Panics
-    /// If `capacity` is no power of two, or less than [`Self::CAPACITY_MIN`].
+    /// If `capacity` is no power of two, less than [`Self::CAPACITY_MIN`] or more than 4 s.
     pub fn new(capacity: usize) -> Self {
         assert!(
-            capacity.is_power_of_two() && capacity >= Self::CAPACITY_MIN,
-            "a jitter buffer's capacity is a power of two and at least {}, not {capacity}",
+            capacity.is_power_of_two() && (Self::CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity),
+            "a jitter buffer's capacity is a power of two from {} to {CAPACITY_MAX}, not {capacity}",
             Self::CAPACITY_MIN
         );
         Self {
             octets: vec![0; capacity].into(),
             come: Bits::new(capacity),
+            told: 0,
             whole: 0,
             next: 0,
             is_placed: false,
@@ -230,6 +233,7 @@ impl JitterBuffer {
         self.idle = 0;
         let margin = self.margin(timestamp);
         let late = (-margin).clamp(0, len as i32) as usize;
+        self.tell_of(margin + len as i32);
         let duplicate = self.come.set(timestamp, len);
         if duplicate == 0 {
             self.margins.note(margin);
@@ -237,8 +241,8 @@ impl JitterBuffer {
         if duplicate < len {
             self.write(timestamp, payload, translate);
         }
-        if margin <= self.whole as i32 {
-            self.whole = self.whole.max(u32::try_from(margin + len as i32).unwrap_or(0));
+        if margin <= i32::from(self.whole) {
+            self.whole = self.whole.max(u16::try_from(margin + len as i32).unwrap_or(0));
         }
         Inserted { late, duplicate }
     }
@@ -265,13 +269,11 @@ impl JitterBuffer {
             self.play_unplaced(out);
             return Played { missing: 0, adjusted };
         }
-        debug_assert!(
-            self.whole == 0 || self.come.run(self.next, self.whole as usize) == (true, self.whole as usize)
-        );
-        if (self.whole as usize) < out.len() {
-            self.look_ahead();
+        if usize::from(self.whole) < out.len() {
+            self.look_ahead(out.len());
         }
-        let missing = if self.whole as usize >= out.len() && !self.is_concealing {
+        debug_assert!(self.knows_what_it_says());
+        let missing = if usize::from(self.whole) >= out.len() && !self.is_concealing {
             // The clean path: one copy.
             self.read(self.next, out);
             self.clean = (self.clean + out.len() as u16).min(concealment::HISTORY as u16);
@@ -313,6 +315,7 @@ impl JitterBuffer {
         let lead = self.margins.target();
         self.next = timestamp.wrapping_sub(lead);
         self.come.clear_all();
+        self.told = self.reach() as u16;
         self.whole = 0;
         self.is_placed = true;
         self.lead = lead;
@@ -330,7 +333,8 @@ impl JitterBuffer {
             let history = history(self.octets.len());
             self.come.clear(self.next.wrapping_sub(history as u32), history + ahead as usize);
             self.next = self.next.wrapping_add(ahead as u32);
-            self.whole = self.whole.saturating_sub(ahead as u32);
+            self.told = self.told.saturating_sub(ahead as u16);
+            self.whole = self.whole.saturating_sub(ahead as u16);
             self.lead = self.lead.saturating_sub(ahead as u32);
         }
     }
@@ -348,14 +352,25 @@ impl JitterBuffer {
     /// Goes back over octets of which some may not have come.
     fn step_back(&mut self, by: u32) {
         self.next = self.next.wrapping_sub(by);
+        self.told += by as u16;
         self.whole = 0;
     }
 
-    /// Sees how much of what the line is to hear next is there.
+    /// Makes `come` tell of so many octets from the line's next on.
+    fn tell_of(&mut self, len: i32) {
+        let told = i32::from(self.told);
+        if len > told {
+            self.come.clear(self.next.wrapping_add(told as u32), (len - told) as usize);
+            self.told = len as u16;
+        }
+    }
+
+    /// Sees how much is there of what the line is to hear next, of which it takes `len` octets.
     #[cold]
-    fn look_ahead(&mut self) {
-        let (has_come, len) = self.come.run(self.next, self.reach());
-        self.whole = if has_come { len as u32 } else { 0 };
+    fn look_ahead(&mut self, len: usize) {
+        self.tell_of(len as i32);
+        let (has_come, run) = self.come.run(self.next, self.told.into());
+        self.whole = if has_come { run as u16 } else { 0 };
     }
 
     fn adjust(&mut self, len: usize) {
@@ -383,6 +398,7 @@ impl JitterBuffer {
     fn cut(&mut self, most: usize) -> Option<usize> {
         let by = if self.is_sound {
             let mut ahead = [0; concealment::CUT];
+            self.tell_of(ahead.len() as i32);
             if self.is_concealing || self.come.run(self.next, ahead.len()) != (true, ahead.len()) {
                 return None;
             }
@@ -391,6 +407,7 @@ impl JitterBuffer {
             self.write(self.next.wrapping_add(by as u32), &joint, None);
             by
         } else {
+            self.tell_of(most as i32);
             most
         };
         self.remember(&[]);
@@ -478,21 +495,11 @@ impl JitterBuffer {
         concealment::append(&mut self.rare.heard, played);
     }
 
-    /// Moves on by `len` octets: as many of the oldest history make room for what is to come.
-    ///
-    /// What has left the history is cleared as many octets at a time as are spare: a cache line of bits is
-    /// touched once, not in each block.
+    /// Moves on by `len` octets that `come` tells of: as many of the oldest history make room for what is to come.
     fn advance(&mut self, len: usize) {
-        let (history, spare) = (history(self.octets.len()) as u32, spare(self.octets.len()) as u32);
-        let oldest = self.next.wrapping_sub(history);
         self.next = self.next.wrapping_add(len as u32);
-        self.whole = self.whole.saturating_sub(len as u32);
-        let begun = self.next.wrapping_sub(history) & !(spare - 1);
-        let mut chunk = oldest & !(spare - 1);
-        while chunk != begun {
-            self.come.clear(chunk, spare as usize);
-            chunk = chunk.wrapping_add(spare);
-        }
+        self.told -= len as u16;
+        self.whole = self.whole.saturating_sub(len as u16);
     }
 
     fn confirms_jump(&mut self, timestamp: u32) -> bool {
@@ -532,6 +539,12 @@ impl JitterBuffer {
         timestamp.wrapping_sub(self.next) as i32
     }
 
+    /// Whether what is known without `come` is what `come` says.
+    fn knows_what_it_says(&self) -> bool {
+        let whole = usize::from(self.whole);
+        self.whole <= self.told && (whole == 0 || self.come.run(self.next, whole) == (true, whole))
+    }
+
     fn is_in_reach(&self, timestamp: u32, len: usize) -> bool {
         let margin = self.margin(timestamp);
         margin >= -(history(self.octets.len()) as i32) && margin <= (self.reach() - len) as i32
@@ -547,7 +560,7 @@ const fn history(capacity: usize) -> usize {
     capacity / 4
 }
 
-/// Octets of a ring that have left the history and wait to be cleared.
+/// Octets of a ring that are left free, so that a step back does not make the history reach what waits.
 const fn spare(capacity: usize) -> usize {
     capacity / 16
 }
@@ -561,6 +574,9 @@ const fn reach(capacity: usize) -> usize {
 const fn room(capacity: usize) -> usize {
     reach(capacity) - PACKET
 }
+
+/// The largest capacity, 4 s.
+const CAPACITY_MAX: usize = 32_768;
 
 const OCTETS_PER_MS: u32 = 8;
 /// Of a usual packet, 20 ms, octets of every cache line that it may lie in.
