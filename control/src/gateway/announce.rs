@@ -441,8 +441,6 @@ impl Gateway {
                 if then == Announcement::Settled {
                     if !outdated.contains(&id) && matches!(control.news, News::Disconnected { .. }) {
                         control.news = News::Restart;
-                        // Who is there again may be another than was there before.
-                        control.breadth = Breadth::Any;
                     }
                     control.notify.handle_reconnected(now);
                     self.state.stirred.push(id);
@@ -459,8 +457,8 @@ impl Gateway {
             self.follow_endpoints(now, &endpoints);
         }
         self.teller.retry();
-        if code.is_success() && self.end_silence(&target) {
-            self.announce(now, None);
+        if code.is_success() {
+            self.end_silence(now, &target);
         }
         let is_owed = then == Announcement::Owed;
         // What is new has waited for this answer, and does not wait for what is tried again.

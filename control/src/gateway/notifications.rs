@@ -237,9 +237,7 @@ impl Gateway {
             self.state.stirred.push(id);
         }
         self.teller.retry();
-        if self.end_silence(&target) {
-            self.announce(now, None);
-        }
+        self.end_silence(now, &target);
         true
     }
 

@@ -14,7 +14,7 @@ use super::stop::Phase;
 use super::{Due, Gateway};
 use crate::command::redirect;
 use crate::endpoint::EndpointId;
-use crate::endpoint::restart::{Announcement, News};
+use crate::endpoint::restart::{Announcement, Breadth, News};
 use crate::endpoint::table::Table;
 use crate::metrics::Counter;
 use crate::mgcp::message::{Command, Path, TransactionId};
@@ -206,17 +206,26 @@ impl Gateway {
         })
     }
 
-    /// A call agent has answered: others that wait for it need not wait any longer. Whether there are any.
-    pub(super) fn end_silence(&mut self, target: &Target) -> bool {
-        let Some(place) = self.silence_at(Some(target)).or_else(|| self.silence_at(None)) else {
-            return false;
-        };
+    /// A call agent has answered: others that wait for it need not wait any longer.
+    pub(super) fn end_silence(&mut self, now: Instant, target: &Target) {
+        let place = self.silence_at(Some(target)).or_else(|| self.silence_at(None));
+        let Some(place) = place else { return };
         if self.silences[place].target.is_some() || !self.has_others() {
             let Silence { timer, .. } = self.silences.remove(place);
             timer.into_iter().for_each(|timer| self.timers.cancel(timer));
         }
         info!(call_agent = %target.to_name(), "a call agent answers again");
-        self.owe_again(std::slice::from_ref(target))
+        if self.owe_again(std::slice::from_ref(target)) {
+            self.announce(now, None);
+        }
+        // Who is there again may take names that were refused before. What has just been told is not risked for it:
+        // RFC 3435 §4.4.7 has what is refused wait.
+        for id in self.state.endpoints.ids() {
+            let control = &mut self.state.endpoints[id].control;
+            if control.notified.is_at(target) {
+                control.breadth = Breadth::Any;
+            }
+        }
     }
 
     /// A name has been looked up: what is under way to it may go to its new addresses.

@@ -285,3 +285,22 @@ fn spans_that_follow_each_other_are_told_by_a_range_to_who_takes_ranges() {
     let again: Vec<_> = names(&again, "192.0.2.1").into_iter().filter(|name| *name != each[3]).collect();
     assert_eq!(again, each[..3]);
 }
+
+#[test]
+fn names_that_were_refused_are_tried_again_when_a_call_agent_is_back() {
+    let without_repetitions = |said: Vec<String>| Vec::from_iter(said.into_iter().collect::<BTreeSet<_>>());
+    let mut bench = announced();
+    let said = bench.span_event(0, down());
+    acknowledge(&mut bench, &said, 503);
+    let alone = without_repetitions(bench.after(Duration::from_millis(2_500)));
+    assert_eq!(alone.len(), 31);
+    acknowledge(&mut bench, &alone, 200);
+    bench.span_event(0, SpanEvent::Alarms(Alarms::NONE));
+    bench.after(Duration::from_secs(61));
+    assert_eq!(bench.count(Counter::Unanswered), 31, "nobody is there");
+    let back = without_repetitions(bench.after(Duration::from_secs(16)));
+    assert_eq!(back.len(), 31, "as it was taken last");
+    acknowledge(&mut bench, &back, 200);
+    let said = bench.span_event(0, down());
+    assert_eq!(first_of(&said), ["ds/e1-1/*@gw"]);
+}
