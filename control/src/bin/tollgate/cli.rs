@@ -66,7 +66,8 @@ pub(crate) struct DefaultsArgs {}
 /// io_uring both ways. What each far end hears is compared, octet by octet, with what was sent.
 ///
 /// Exit code: 0 when every call carried speech and nothing was lost but what --loss asked for, 1 when
-/// not, 2 when it was asked for something that there is not.
+/// not, 2 when it was asked for something that there is not, 3 when octets are missing and this host was too busy
+/// to say whose fault that is.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tollgate demo                                       62 calls over 4 E1s, until Ctrl-C\n  \

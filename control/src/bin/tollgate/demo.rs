@@ -12,6 +12,8 @@ mod table;
 mod verdict;
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -91,7 +93,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let unfinished = demo.files.into_iter().map(WavFile::finish).filter(|whole| !whole).count();
     stop.stop();
     let ended = control.join().map_err(|_| "control has panicked")?;
-    let (verdict, elapsed) = verdict?;
+    let (mut verdict, elapsed) = verdict?;
     say(format_args!(""));
     for (place, (core, stats)) in ended.cores.iter().enumerate() {
         let cpu = Duration::from_nanos(stats.value(Counter::CpuNanos));
@@ -99,17 +101,32 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         let late = summary::quantiles(&core.lateness);
         say(format_args!("Core {place}  {share:.1} % of a CPU; blocks late: {late}"));
     }
-    say(format_args!("{verdict}"));
     let latest = ended.cores.iter().map(|(core, _)| core.lateness.max()).max().unwrap_or(0);
-    if !verdict.is_pass() && Duration::from_nanos(latest) > jitter_buffer {
-        say(format_args!("Hint    this host was too busy: blocks came later than the jitter buffer waits"));
+    if Duration::from_nanos(latest) > jitter_buffer {
+        verdict.excuse();
     }
+    say(format_args!("{verdict}"));
     ended.outcome?;
     if unfinished > 0 {
         return Err(format!("{} could not be written", counted(unfinished, "recording")).into());
     }
+    if verdict.is_inconclusive() {
+        return Err(Inconclusive.into());
+    }
     if verdict.is_pass() { Ok(()) } else { Err("the demo has failed".into()) }
 }
+
+/// What was missed, this host may be to blame for.
+#[derive(Debug)]
+pub(crate) struct Inconclusive;
+
+impl fmt::Display for Inconclusive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the demo says nothing of the gateway; try again when this host is less busy")
+    }
+}
+
+impl Error for Inconclusive {}
 
 /// Starts the gateway, on a network as bad as asked for.
 fn start(assembly: Assembly, args: &DemoArgs, seed: u64) -> Result<Started, Failure> {

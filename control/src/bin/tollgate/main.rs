@@ -39,10 +39,13 @@ fn main() -> ExitCode {
         Err(error) => {
             // For whoever still reads it.
             let _ = writeln!(std::io::stderr(), "tollgate: {error}");
-            ExitCode::FAILURE
+            if error.is::<demo::Inconclusive>() { ExitCode::from(INCONCLUSIVE) } else { ExitCode::FAILURE }
         }
     }
 }
+
+/// The exit code of a demo that a busy host has spoilt; that of `tollgate-bench` for the same.
+const INCONCLUSIVE: u8 = 3;
 
 /// What is told on standard error before the exit code says that something went wrong.
 type Failure = Box<dyn std::error::Error>;

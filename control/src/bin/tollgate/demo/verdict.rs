@@ -51,6 +51,10 @@ pub(super) struct Verdict {
     ptime_octets: u64,
     /// What is not as it must be.
     faults: Vec<String>,
+    /// Somebody was heard who was not spoken to.
+    crossed: bool,
+    /// This host exchanged blocks later than the jitter buffer waits.
+    host_was_late: bool,
 }
 
 /// RTP packets, as the connections counted them.
@@ -89,6 +93,8 @@ impl Verdict {
             loss_wanted,
             ptime_octets,
             faults: Vec::new(),
+            crossed: false,
+            host_was_late: false,
         };
         verdict.setups.sort();
         for call in calls {
@@ -107,6 +113,16 @@ impl Verdict {
         self.faults.is_empty()
     }
 
+    /// Takes into account that this host exchanged blocks later than the jitter buffer waits.
+    pub(super) fn excuse(&mut self) {
+        self.host_was_late = true;
+    }
+
+    /// Whether the faults are such as a late host makes, so that they say nothing of the gateway.
+    pub(super) fn is_inconclusive(&self) -> bool {
+        !self.is_pass() && self.host_was_late && !self.crossed
+    }
+
     fn judge(&mut self, call: &CallResult) {
         let [a, b] = &call.endpoints;
         let faults = self.faults.len();
@@ -116,6 +132,7 @@ impl Verdict {
         if call.took.is_some() {
             for (end, (who, whom)) in call.ends.iter().zip([(a, b), (b, a)]) {
                 self.ends += 1;
+                self.crossed |= end.instead.is_some();
                 self.add(end);
                 let fault = fault(end, self.loss_wanted > 0.0, whom);
                 self.faults.extend(fault.map(|fault| format!("{who} {fault}")));
@@ -254,6 +271,11 @@ impl fmt::Display for Verdict {
         match (self.is_pass(), self.loss_wanted > 0.0) {
             (true, false) => write!(f, "PASS    every octet was heard once, in its place"),
             (true, true) => write!(f, "PASS    every call lived, and nothing was lost but what was to be"),
+            (false, _) if self.is_inconclusive() => write!(
+                f,
+                "INCONCLUSIVE  {}, and this host was too busy: blocks came later than the jitter buffer waits",
+                crate::counted(self.faults.len(), "fault")
+            ),
             (false, _) => write!(f, "FAIL    {}", crate::counted(self.faults.len(), "fault")),
         }
     }
@@ -312,6 +334,22 @@ mod tests {
         let refused =
             CallResult { took: None, failure: Some("403".to_owned()), ..call([end(1, 0, 0), end(1, 0, 0)]) };
         assert!(!verdict(refused, 0.0).is_pass());
+    }
+
+    #[test]
+    fn a_late_host_explains_missing_octets_but_none_of_another_call() {
+        let mut missing = verdict(call([end(160_000, 0, 0), end(159_840, 160, 0)]), 0.0);
+        assert!(!missing.is_inconclusive());
+        missing.excuse();
+        assert!(missing.is_inconclusive() && !missing.is_pass());
+        assert!(missing.to_string().contains("INCONCLUSIVE  1 fault,"), "{missing}");
+        let crossed = EndResult { instead: Some("ds/e1-1/9".to_owned()), ..end(0, 0, 0) };
+        let mut crossed = verdict(call([end(160_000, 0, 0), crossed]), 0.0);
+        crossed.excuse();
+        assert!(!crossed.is_inconclusive() && crossed.to_string().contains("FAIL"), "{crossed}");
+        let mut well = verdict(call([end(160_000, 0, 0), end(160_000, 0, 0)]), 0.0);
+        well.excuse();
+        assert!(well.is_pass() && !well.is_inconclusive());
     }
 
     #[test]
