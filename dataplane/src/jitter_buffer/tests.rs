@@ -579,33 +579,6 @@ fn nothing_of_the_leg_before_is_heard_where_the_line_steps_back() {
     assert_eq!((first, play(&mut buffer, 160).0), (vec![0x22; 160], vec![0x22; 160]));
 }
 
-/// `cargo test --release -p dataplane -- --ignored --nocapture cost_of` prints the cost of one packet.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn cost_of_a_packet() {
-    let clock = drivers::time::Clock;
-    for (what, fill, loss) in [
-        ("clean", Fill::Idle(HOLE), 0),
-        ("clean speech", Fill::Conceal(Law::A), 0),
-        ("10 % lost, speech", Fill::Conceal(Law::A), 10),
-    ] {
-        const PACKETS: u32 = 1_000_000;
-        let mut buffer = buffer(BOUNDS, fill);
-        let (payload, mut out) = ([0x55; 160], [0; 40]);
-        let start = clock.now();
-        for packet in 0..PACKETS {
-            if loss == 0 || packet % loss != 0 {
-                let _ = std::hint::black_box(buffer.insert(packet.wrapping_mul(160), &payload, None));
-            }
-            for _ in 0..4 {
-                let _ = std::hint::black_box(buffer.play(&mut out));
-            }
-        }
-        let nanos = clock.now().since(start).as_nanos() / u128::from(PACKETS);
-        println!("{what}: {nanos} ns a packet of 160 octets, played in 4 blocks");
-    }
-}
-
 #[test]
 fn a_ring_that_is_made_for_its_bounds_has_room_for_them() {
     for max_ms in 0..=260 {
