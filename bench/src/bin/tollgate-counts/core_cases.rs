@@ -10,7 +10,8 @@ use dataplane::engine::{Engine, SpanShape};
 use dataplane::gear::Gear;
 use dataplane::limits::Limits;
 use dataplane::link::{
-    Action, Codec, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Peer, Remote,
+    Action, Codec, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Order, OrderId, Peer,
+    Remote, Side,
 };
 use dataplane::rtp::packet::Header;
 use dataplane::stats::Stats;
@@ -24,6 +25,9 @@ use crate::{Case, counted};
 /// Does a case; says how often.
 pub(crate) fn run(case: Case) -> u64 {
     let mut core = Core::new(if case == Case::Tick { 100 } else { 1 }, (case == Case::Echo).then_some(ECHO));
+    if case == Case::Listen {
+        core.listen();
+    }
     for _ in 0..WARM_UP {
         core.tick(None);
     }
@@ -84,6 +88,17 @@ impl Core {
         Self { engine, blocks, wire, packet: [0xD5; _], random: 1, tick: 0, done: 0 }
     }
 
+    /// Has all that a line can say listened for.
+    fn listen(&mut self) {
+        let detectors = DetectorSet::DTMF.with(DetectorSet::FAX).with(DetectorSet::ANSWER);
+        for pair in 0..DS0S {
+            let action = Action::Watch { side: Side::Line(ds0(pair)), detectors };
+            let gear = Gear::for_action(&action);
+            self.engine.apply(Instant::ZERO, &Order { id: OrderId(0), action }, gear);
+            while self.engine.poll_report().is_some() {}
+        }
+    }
+
     /// One tick: what comes, a block of each span, what goes.
     fn tick(&mut self, case: Option<Case>) {
         let now = Instant::from_nanos(self.tick * 5_000_000);
@@ -100,12 +115,13 @@ impl Core {
         let Self { engine, blocks, wire, done, .. } = self;
         for (span, (rx, tx)) in blocks.iter_mut().enumerate() {
             count_if(is(Case::Playout) || is(Case::Echo), || engine.playout(span, rx, tx));
-            // Cases that cancel echo get it from a line that loops.
+            // A line that loops: there is echo to cancel, and something to listen to.
             for timeslot in Carrier::E1.timeslots() {
                 rx.timeslot_mut(timeslot).copy_from_slice(tx.timeslot(timeslot));
             }
-            count_if(is(Case::Capture) || is(Case::Echo), || engine.capture(now, span, rx));
-            let is_block = matches!(case, Some(Case::Playout | Case::Capture | Case::Echo));
+            let is_captured = is(Case::Capture) || is(Case::Echo) || is(Case::Listen);
+            count_if(is_captured, || engine.capture(now, span, rx));
+            let is_block = matches!(case, Some(Case::Playout | Case::Capture | Case::Echo | Case::Listen));
             *done += if is_block { DS0S as u64 } else { 0 };
         }
         let before = wire.sent;
@@ -156,10 +172,14 @@ fn connect(pair: usize) -> Order {
         has_echo: true,
         dscp: Dscp::EF,
     };
-    let timeslot = Timeslot::new((pair % DS0S) as u8 + 1).expect("an E1 has 1 to 31");
-    let ds0 = Ds0 { span: SpanId((pair / DS0S) as u16), timeslot };
     let identity = Identity { ssrc: !(pair as u32), sequence: 0, timestamp: 0, cname: [b'a'; 16] };
-    Order { id: OrderId(0), action: Action::Connect { ds0, port: PortSlot(2 * pair as u32), identity, leg } }
+    let port = PortSlot(2 * pair as u32);
+    Order { id: OrderId(0), action: Action::Connect { ds0: ds0(pair), port, identity, leg } }
+}
+
+fn ds0(pair: usize) -> Ds0 {
+    let timeslot = Timeslot::new((pair % DS0S) as u8 + 1).expect("an E1 has 1 to 31");
+    Ds0 { span: SpanId((pair / DS0S) as u16), timeslot }
 }
 
 /// Sockets that cost nothing but the copy.
@@ -205,5 +225,6 @@ mod tests {
         assert_eq!(run(Case::Transmit), packets);
         assert_eq!(run(Case::Playout), TICKS * DS0S as u64);
         assert_eq!(run(Case::Capture), TICKS * DS0S as u64);
+        assert_eq!(run(Case::Listen), TICKS * DS0S as u64);
     }
 }

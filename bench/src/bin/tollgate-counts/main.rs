@@ -71,7 +71,9 @@ enum Case {
     Transmit,
     /// Playout and capture of a block of 5 ms of one timeslot with its echo cancelled, 64 ms of it: 31 DS0s.
     Echo,
-    /// All four for 3,100 DS0s, which no second-level cache holds; for each packet sent or received.
+    /// Capture of a block of 5 ms of one timeslot that is listened to for digits, fax and modem tones: 31 DS0s.
+    Listen,
+    /// Receive, playout, capture and transmit for 3,100 DS0s, which no second-level cache holds; for each packet sent or received.
     Tick,
     /// A frame with a packet of 20 ms read: AF_XDP.
     FrameIn,
@@ -94,9 +96,13 @@ impl Case {
     /// Does it, with what counts inside [`counted`]; says how often.
     fn run(self) -> u64 {
         match self {
-            Self::Receive | Self::Playout | Self::Capture | Self::Transmit | Self::Echo | Self::Tick => {
-                core_cases::run(self)
-            }
+            Self::Receive
+            | Self::Playout
+            | Self::Capture
+            | Self::Transmit
+            | Self::Echo
+            | Self::Listen
+            | Self::Tick => core_cases::run(self),
             Self::FrameIn | Self::FrameOut => frame_cases::run(self),
             Self::Parse | Self::Crcx | Self::Dlcx => control_cases::run(self),
         }
