@@ -17,14 +17,14 @@
 //! An octet waits at most its ptime (at the sender), `nominal` and one block. On a clean network
 //! (nothing lost, arrival in step with the line) nothing is ever adjusted, repeated or left out.
 //!
-//! **Adapting** (if the bounds say so) goes by margins. Packets that come *late*, all of those
-//! between two blocks, make the line step back over the octets it had to fill: the delay grows by
-//! the lateness, up to `max`, and what came late is played after all; so they do if they are late again
-//! and again beside others in time, as where a network lets go of several at once. When *every* packet of a
-//! second had a margin of more than twice `nominal`, the delay shrinks to `nominal` again, by cutting
-//! out a pitch period at most every 100 ms. A sender whose clock drifts makes both happen, a few
-//! times a minute and a few octets at a time. Without adaption the buffer is placed afresh when
-//! every packet of a second was late, or waited longer than the bounds allow.
+//! **Adapting** (if the bounds say so) goes by margins. When all packets that come between two blocks are
+//! *late*, the line steps back over the octets it had to fill: the delay grows by the lateness, up to
+//! `max`, and what came late is played after all. Packets that come together with others in time do the
+//! same when it happens twice in a second, as it does where a network lets go of several at once. When
+//! *every* packet of a second had a margin of more than twice `nominal`, the delay shrinks to `nominal`
+//! again, by cutting out a pitch period at most every 100 ms. A sender whose clock drifts makes both
+//! happen, a few times a minute and a few octets at a time. Without adaption the buffer is placed afresh
+//! when every packet of a second was late, or waited longer than the bounds allow.
 //!
 //! **Jumps.** A timestamp out of reach is a stray, until a second packet, at least one block later,
 //! agrees with it: then the buffer is placed afresh. So it is after a second without packets.
@@ -352,7 +352,9 @@ impl JitterBuffer {
     /// Goes back over octets of which some may not have come.
     fn step_back(&mut self, by: u32) {
         self.next = self.next.wrapping_sub(by);
-        self.told += by as u16;
+        // The ring's last quarter is the history again: what comes for that must not look as if it were ahead.
+        let ahead = self.octets.len() - history(self.octets.len());
+        self.told = (self.told + by as u16).min(ahead as u16);
         self.whole = 0;
     }
 

@@ -5,6 +5,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 
+mod stalls;
+
 const BOUNDS: JitterBounds = JitterBounds { nominal_ms: 20, max_ms: 100, adaptive: true };
 const FIXED: JitterBounds = JitterBounds { adaptive: false, ..BOUNDS };
 /// Made-up octets are told from sent ones by this.
@@ -169,6 +171,56 @@ proptest! {
         run.run(5_000, |_| Some(rng.random_range(0.0..400.0)));
         prop_assert_eq!(run.take_counts(), (0, 0, 0));
     }
+}
+
+/// Whatever comes, late, early, in any order or length: each octet is heard in its own place, or not at all.
+#[test]
+fn no_octet_is_heard_in_the_place_of_another() {
+    for seed in 0..300 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let adaptive = rng.random_bool(0.8);
+        let mut buffer = JitterBuffer::new(JitterBuffer::CAPACITY_MIN << rng.random_range(0..3));
+        buffer.start(JitterBounds { adaptive, ..BOUNDS }, Fill::Idle(HOLE));
+        let block = 8 * rng.random_range(1..=20);
+        let lens = [40, 160, 160, 480, 800];
+        let mut head = rng.random::<u32>();
+        for _ in 0..400 {
+            for _ in 0..rng.random_range(0..6) {
+                let len = lens[rng.random_range(0..lens.len())];
+                let timestamp = head.wrapping_add_signed(rng.random_range(-900..900));
+                let _ = buffer.insert(timestamp, &payload(timestamp, len), None);
+            }
+            if rng.random_bool(0.02) {
+                head = head.wrapping_add_signed(rng.random_range(-3_000..3_000));
+            }
+            let (heard, _) = play(&mut buffer, block);
+            head = head.wrapping_add(block as u32);
+            let begin = buffer.next.wrapping_sub(block as u32);
+            for (offset, octet) in heard.into_iter().enumerate() {
+                let own = sent(begin.wrapping_add(offset as u32));
+                assert!(octet == HOLE || octet == own, "seed {seed}: {octet}, not {own}");
+            }
+        }
+    }
+}
+
+#[test]
+fn packets_that_come_in_reverse_at_first_take_nobody_s_place() {
+    let mut buffer = JitterBuffer::new(2_048);
+    buffer.start(BOUNDS, Fill::Idle(HOLE));
+    let mut hear = |timestamp: Option<u32>| {
+        if let Some(timestamp) = timestamp {
+            let _ = buffer.insert(timestamp, &payload(timestamp, 160), None);
+        }
+        let (heard, _) = play(&mut buffer, 40);
+        let begin = buffer.next - 40;
+        for (offset, octet) in heard.into_iter().enumerate() {
+            assert!(octet == HOLE || octet == sent(begin + offset as u32), "{octet} at {begin} + {offset}");
+        }
+    };
+    // Each makes the line step back, and the last lies a ring before one that is still to come.
+    [1_600, 1_120, 800, 512].map(Some).into_iter().for_each(&mut hear);
+    (0..120).for_each(|block| hear((block % 4 == 0).then_some((11 + block / 4) * 160)));
 }
 
 #[test]
@@ -405,6 +457,19 @@ fn a_packet_now_and_then_that_others_overtook_costs_itself_and_no_delay() {
     run.run(60_000, overtaken);
     assert_eq!(run.adjusted, 0);
     assert_eq!(run.delay_ms(), 20);
+}
+
+#[test]
+fn after_a_cut_a_packet_that_others_overtook_is_no_reason_to_wait_either() {
+    let mut run = Run::new(BOUNDS, 40, 160);
+    run.run(1_000, |_| Some(480.0));
+    while run.adjusted == 0 {
+        run.run(5, |_| Some(0.0));
+    }
+    let _ = run.take_counts();
+    let overtaken = run.send_at;
+    run.run(500, |at| Some(if at == overtaken { 480.0 } else { 0.0 }));
+    assert_eq!((run.adjusted, run.delay_ms()), (0, 20));
 }
 
 #[test]
