@@ -122,12 +122,7 @@ impl SteadyTones {
                 *state = State::Silent;
             }
         }
-        if detectors.has(DetectorSet::ANSWER) {
-            self.answer = None;
-        }
-        if detectors.has(DetectorSet::MILLIWATT) {
-            self.pitch = Pitch::NONE;
-        }
+        self.forget_phase(detectors);
     }
 
     fn add(&mut self, samples: &[f32]) {
@@ -148,49 +143,31 @@ impl SteadyTones {
             if !detectors.has(known.detector) {
                 continue;
             }
-            let (re, im) = (sums[2 * index], sums[2 * index + 1]);
-            let share = (re * re + im * im) * 2.0 / (BLOCK as f32 * energy.max(1.0));
-            let is_there =
-                energy >= known.peak_min * known.peak_min / 2.0 * BLOCK as f32 && share >= known.share_min;
-            let (state, change) = self.states[index].after(known, is_there);
+            let phase = (sums[2 * index], sums[2 * index + 1]);
+            let phase = known.is_in(energy, phase).then_some(phase);
+            let (state, change) = self.states[index].after(known, phase.is_some());
             self.states[index] = state;
-            if known.sound == Sound::Answer {
-                self.turn(state, is_there.then_some((re, im)));
-            }
-            let is_milliwatt = known.detector == DetectorSet::MILLIWATT;
-            if is_milliwatt {
-                self.pitch.turn(is_there.then_some((re, im)));
+            match known.sound {
+                Sound::Answer => self.turn(phase),
+                Sound::Milliwatt(_) => self.pitch.turn(phase),
+                _ => {}
             }
             match change {
-                Some(Change::Begins { blocks }) if is_milliwatt => {
-                    self.pitch.told = self.pitch.milliwatt();
-                    if let Some(which) = self.pitch.told {
-                        observe(Observation::Began(Sound::Milliwatt(which)), blocks * BLOCK_MS);
-                    }
-                }
-                Some(Change::Ends { blocks, without }) if is_milliwatt => {
-                    let ms = u16::try_from(blocks * BLOCK_MS).unwrap_or(u16::MAX);
-                    if let Some(which) = self.pitch.told {
-                        let ended = Observation::Ended { sound: Sound::Milliwatt(which), ms };
-                        observe(ended, without * BLOCK_MS);
-                    }
-                }
                 Some(Change::Begins { blocks }) => {
-                    observe(Observation::Began(known.sound), blocks * BLOCK_MS);
+                    if let Some(sound) = self.begun(known) {
+                        observe(Observation::Began(sound), blocks * BLOCK_MS);
+                    }
                 }
                 Some(Change::Ends { blocks, without }) => {
-                    let ms = u16::try_from(blocks * BLOCK_MS).unwrap_or(u16::MAX);
-                    let has_turned = self.answer.take().is_some_and(|turn| turn.is_told);
-                    let sound = match known.sound {
-                        Sound::Answer if has_turned => Sound::AnswerTurning,
-                        sound => sound,
-                    };
-                    observe(Observation::Ended { sound, ms }, without * BLOCK_MS);
+                    if let Some(sound) = self.ended(known) {
+                        let ms = u16::try_from(blocks.saturating_mul(BLOCK_MS)).unwrap_or(u16::MAX);
+                        observe(Observation::Ended { sound, ms }, without * BLOCK_MS);
+                    }
                 }
                 None => {}
             }
-            if is_milliwatt && state == State::Silent {
-                self.pitch = Pitch::NONE;
+            if state == State::Silent {
+                self.forget_phase(known.detector);
             }
             if let (Sound::Answer, State::Believed { .. }, Some(turn)) =
                 (known.sound, state, &mut self.answer)
@@ -203,13 +180,40 @@ impl SteadyTones {
         }
     }
 
+    /// What a tone that is believed now is told as, if as anything.
+    fn begun(&mut self, known: &Known) -> Option<Sound> {
+        match known.sound {
+            Sound::Milliwatt(_) => {
+                self.pitch.told = self.pitch.milliwatt();
+                self.pitch.told.map(Sound::Milliwatt)
+            }
+            sound => Some(sound),
+        }
+    }
+
+    /// What the end of a tone is told as.
+    fn ended(&self, known: &Known) -> Option<Sound> {
+        match known.sound {
+            Sound::Milliwatt(_) => self.pitch.told.map(Sound::Milliwatt),
+            Sound::Answer if self.answer.is_some_and(|turn| turn.is_told) => Some(Sound::AnswerTurning),
+            sound => Some(sound),
+        }
+    }
+
+    /// Forgets how the phases of the tones of `detectors` have turned.
+    fn forget_phase(&mut self, detectors: DetectorSet) {
+        if detectors.has(DetectorSet::ANSWER) {
+            self.answer = None;
+        }
+        if detectors.has(DetectorSet::MILLIWATT) {
+            self.pitch = Pitch::NONE;
+        }
+    }
+
     /// Follows the answer tone's phase.
     // ITU-T V.25: every 450 ms the phase of an answer tone turns by 180 degrees, within 10.
-    fn turn(&mut self, state: State, phase: Option<(f32, f32)>) {
-        let Some(phase) = phase.filter(|_| state != State::Silent) else {
-            if state == State::Silent {
-                return;
-            }
+    fn turn(&mut self, phase: Option<(f32, f32)>) {
+        let Some(phase) = phase else {
             if let Some(turn) = &mut self.answer {
                 turn.without += 1;
             }
@@ -238,6 +242,14 @@ impl SteadyTones {
 impl Default for SteadyTones {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Known {
+    /// Whether it is in a block of this energy, given what that adds up to times its cosine and sine.
+    fn is_in(&self, energy: f32, (re, im): (f32, f32)) -> bool {
+        let share = (re * re + im * im) * 2.0 / (BLOCK as f32 * energy.max(1.0));
+        energy >= self.peak_min * self.peak_min / 2.0 * BLOCK as f32 && share >= self.share_min
     }
 }
 

@@ -73,6 +73,13 @@ impl Made {
     }
 }
 
+fn ended(what: Observation) -> Option<Sound> {
+    match what {
+        Observation::Ended { sound, .. } => Some(sound),
+        Observation::Began(_) | Observation::PlayEnded(_) | Observation::Media(_) => None,
+    }
+}
+
 #[test]
 fn each_tone_is_heard_at_its_frequencies_and_levels_and_no_other() {
     // The tone, what must be taken, what must not.
@@ -180,3 +187,26 @@ fn neither_speech_nor_noise_is_a_tone() {
 /// A continuity tone of 30 ms must be taken, and speech has whistles as long.
 const ALL_BUT_CHECK: DetectorSet =
     DetectorSet::FAX.with(DetectorSet::ANSWER).with(DetectorSet::MILLIWATT).with(DetectorSet::TEST_PROGRESS);
+
+#[test]
+fn a_burst_of_2_100_hz_before_an_answer_tone_is_no_turn_of_it() {
+    for pause in (60..200).step_by(7) {
+        let made = Made::new().tone(2_100.0, -12.0, 60).silence(pause).tone(2_100.0, -12.0, 700);
+        assert_eq!(made.sounds(Law::A), [Sound::Answer], "after a pause of {pause} ms");
+    }
+}
+
+#[test]
+fn another_tone_for_a_moment_does_not_make_an_answer_tone_forget_its_turns() {
+    let mut n_checks = 0;
+    for ms in 30..45 {
+        let answer = Made::new().tone(2_100.0, -12.0, 600).turned().tone(2_100.0, -12.0, 300);
+        let heard = answer.tone(2_010.0, -12.0, ms).tone(2_100.0, -12.0, 300).heard(Law::A);
+        let ends: Vec<_> = heard.iter().filter_map(|(what, _)| ended(*what)).collect();
+        if ends.first() == Some(&Sound::Check(CheckTone::Co1)) {
+            n_checks += 1;
+            assert_eq!(ends[1..], [Sound::AnswerTurning], "after {ms} ms of another");
+        }
+    }
+    assert!(n_checks > 0, "the other tone was heard");
+}
