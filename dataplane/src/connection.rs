@@ -411,13 +411,14 @@ impl Connection {
     fn listen(&mut self, now: Instant, out: &mut [u8], reports: &mut Reports) {
         let (side, law) = (Side::Network(self.port), self.law);
         let (is_dialling, is_watched) = (self.playout.is_dialling, self.playout.is_watched);
+        let takes_events = self.leg.receive_events.is_some();
         let Aside { station: Station { ear, .. }, events, .. } = self.aside();
         if is_dialling {
             events.play(law, out, |what| ear.told(what, |what| reports.observed(side, now, what, 0)));
         }
         // One digit, one observation: a peer that sends events means them.
         if is_watched {
-            let told = if events.have_come() { DetectorSet::DTMF } else { DetectorSet::NONE };
+            let told = if takes_events && events.have_come() { DetectorSet::DTMF } else { DetectorSet::NONE };
             ear.hear(told, law, out, |what, ago| reports.observed(side, now, what, ago));
         }
         self.playout.is_dialling = events.are_sounding();

@@ -25,11 +25,11 @@ impl Connection {
         let Aside { station, dialler, .. } = self.aside();
         match pressed.filter(|one| digits.has(one.digit) && !station.plays.are_alone()) {
             Some(Pressed { digit, volume, ago, ms }) => {
-                let began = timestamp.wrapping_sub(ago * OCTETS_PER_MS as u32);
+                let began = timestamp.wrapping_sub(ago.wrapping_mul(OCTETS_PER_MS as u32));
                 if !dialler.is_pressed(Origin::Line, digit) {
                     dialler.press(Origin::Line, digit, volume, began);
                 }
-                dialler.prolong_to(began.wrapping_add(ms * OCTETS_PER_MS as u32));
+                dialler.prolong_to(began.wrapping_add(ms.wrapping_mul(OCTETS_PER_MS as u32)));
             }
             None => dialler.release(Origin::Line),
         }

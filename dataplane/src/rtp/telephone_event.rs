@@ -129,7 +129,7 @@ impl Events {
             // RFC 4733 §2.5.2.3: an event too long for its field goes on in another segment, which
             // begins where the last one ended.
             if ahead == i32::from(u16::MAX) && now.duration >= u32::from(u16::MAX) {
-                now.before += u32::from(u16::MAX);
+                now.before = now.before.saturating_add(u16::MAX.into());
                 now.duration = 0;
                 self.last = Some((timestamp, at));
             }
@@ -160,7 +160,7 @@ impl Events {
             let (head, rest) = out.split_at_mut(out.len().min(part as usize));
             if is_heard {
                 sound(self.player.get_or_insert_with(|| next.player(law)), law, head);
-                self.played += head.len() as u32;
+                self.played = self.played.saturating_add(head.len() as u32);
             } else {
                 head.fill(law.silence());
                 self.pause -= head.len() as u32;
@@ -238,8 +238,7 @@ impl Events {
 
     fn end(&mut self, observe: &mut impl FnMut(Observation)) {
         if let Some(now) = self.now.take() {
-            let ms = (now.before + now.duration) / OCTETS_PER_MS;
-            let ms = u16::try_from(ms).unwrap_or(u16::MAX);
+            let ms = u16::try_from(now.lasted() / OCTETS_PER_MS).unwrap_or(u16::MAX);
             observe(Observation::Ended { sound: Sound::Digit(now.digit), ms });
         }
     }
@@ -260,15 +259,19 @@ impl Told {
 
     /// As it is if nothing more is told of it.
     fn dialled(&self) -> Dialled {
-        let octets = (self.before + self.duration).max(FOLLOWED_MIN);
-        Dialled { digit: self.digit, dbm0: self.dbm0, octets }
+        Dialled { digit: self.digit, dbm0: self.dbm0, octets: self.lasted().max(FOLLOWED_MIN) }
+    }
+
+    /// Octets that it has lasted, by what was reported: a peer may say what it likes.
+    fn lasted(&self) -> u32 {
+        self.before.saturating_add(self.duration)
     }
 
     // RFC 4733 §2.5.2.2: a tone whose end is not reported goes on for three reports' time at most.
     fn left(&self, played: u32) -> u32 {
         let least = PLAYED_MIN.saturating_sub(played);
         if self.is_over {
-            (self.before + self.duration).saturating_sub(played).max(least)
+            self.lasted().saturating_sub(played).max(least)
         } else {
             UNREPORTED_MAX.saturating_sub(self.unreported).max(least)
         }
@@ -310,3 +313,24 @@ const UNREPORTED_MAX: u32 = 150 * OCTETS_PER_MS;
 /// RFC 4733 §2.3.4: receivers take digits down to -36 dBm0.
 const VOLUME_MAX: u8 = 36;
 const VOLUME_USUAL: i8 = -8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digit_that_is_said_to_last_for_weeks_ends_all_the_same() {
+        let (mut events, mut told) = (Events::new(), Vec::new());
+        let mut tell = |code, segment: u32| {
+            let event = TelephoneEvent { code, is_over: false, volume: 10, duration: u16::MAX };
+            let timestamp = segment.wrapping_mul(u16::MAX.into());
+            let _ = events.receive(Instant::ZERO, timestamp, event, |what| told.push(what));
+            events.play(Law::A, &mut [0; 40], |_| {});
+        };
+        (0..70_000).for_each(|segment| tell(5, segment));
+        tell(6, 70_000);
+        let [five, six] = [5, 6].map(|code| Sound::Digit(Digit::of_code(code).expect("a digit")));
+        let ended = Observation::Ended { sound: five, ms: u16::MAX };
+        assert_eq!(told, [Observation::Began(five), ended, Observation::Began(six)]);
+    }
+}

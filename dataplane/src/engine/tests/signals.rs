@@ -438,6 +438,23 @@ fn events_that_were_not_agreed_on_or_are_not_heard_are_dropped() {
 }
 
 #[test]
+fn digits_are_heard_in_the_audio_again_when_events_are_no_longer_agreed_on() {
+    let mut core = with_events(Mode::ReceiveOnly);
+    core.watch(network(0), DetectorSet::DTMF);
+    core.coming.push(event(0, 8_000, 320, true));
+    core.ticks(40);
+    core.modify(0, leg(Mode::ReceiveOnly, peer(1)));
+    for (index, payload) in dialled("6").chunks(160).enumerate() {
+        let (sequence, timestamp) = (index as u16 + 1, 16_000 + index as u32 * 160);
+        let header = Header { marker: false, payload_type: 8, sequence, timestamp, ssrc: 77 };
+        core.coming.push((rtp(0), peer(1).rtp, packet_of(header, payload)));
+        core.ticks(4);
+    }
+    core.ticks(40);
+    assert_eq!(core.digits_at(network(0)), "56");
+}
+
+#[test]
 fn what_was_ordered_for_a_connection_ends_with_it() {
     let mut core = with_events(Mode::SendReceive);
     core.watch(network(0), DetectorSet::DTMF);
