@@ -258,6 +258,11 @@ impl Connection {
             self.feed.packetizer.set_ptime(ptime_octets(&leg));
         }
         self.feed.packetizer.set_payload_type(leg.send.payload_type);
+        if leg.send.codec != old.send.codec {
+            // What waits for its packet to be whole goes out under the new payload type.
+            self.feed.packetizer.translate(old.send.codec.to_line(self.law));
+            self.feed.packetizer.translate(leg.send.codec.from_line(self.law));
+        }
         self.feed.encode = leg.send.codec.from_line(self.law);
         if leg.jitter != old.jitter || fill(self.law, &leg) != fill(self.law, &old) {
             self.restart_playout();

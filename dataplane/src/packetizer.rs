@@ -70,6 +70,14 @@ impl Packetizer {
         self.header.payload_type = payload_type;
     }
 
+    /// Puts the octets that are not sent yet through a table, if there is one.
+    pub(crate) fn translate(&mut self, table: Option<&[u8; 256]>) {
+        let Some(table) = table else { return };
+        for octet in &mut self.buffer[usize::from(self.start)..usize::from(self.end)] {
+            *octet = table[usize::from(*octet)];
+        }
+    }
+
     /// Packets have this SSRC from the next one on.
     pub fn set_ssrc(&mut self, ssrc: u32) {
         self.header.ssrc = ssrc;

@@ -110,6 +110,32 @@ fn clearmode_touches_no_octet_whatever_the_law() {
 }
 
 #[test]
+fn a_codec_that_changes_within_a_packet_garbles_nothing_of_it() {
+    let clearmode = Format { payload_type: 97, codec: Codec::Clearmode };
+    let to_mu = g711::translate(Law::A, Law::Mu).expect("they differ");
+    for (before, after) in [(pcm(Law::A), pcm(Law::Mu)), (clearmode, pcm(Law::Mu)), (pcm(Law::A), clearmode)]
+    {
+        for ticks in 8..12 {
+            let mut core = Core::new();
+            core.connect(17, 3, Leg { send: before, ..leg(Mode::SendOnly, peer(1)) });
+            core.ticks(ticks);
+            core.modify(3, Leg { send: after, ..leg(Mode::SendOnly, peer(1)) });
+            core.ticks(20);
+            let (said, packets) = (core.said(17), core.rtp_from(3));
+            let _ = joined(&packets);
+            for packet in packets {
+                let at = packet.timestamp.wrapping_sub(identity(3).timestamp) as usize;
+                let mut expected = said[at..][..160].to_vec();
+                if packet.payload_type == 0 {
+                    expected.iter_mut().for_each(|octet| *octet = to_mu[usize::from(*octet)]);
+                }
+                assert_eq!(packet.payload, expected, "{before:?} {after:?} after {ticks} ticks");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_block_longer_than_ptime_sends_several_packets_a_tick() {
     let mut core = Core::with_spans(1, 160);
     core.connect(17, 3, Leg { ptime_ms: ms(5), ..leg(Mode::SendOnly, peer(1)) });
