@@ -19,11 +19,12 @@ use crate::elastic_store::ElasticStore;
 use crate::jitter_buffer::{Fill, JitterBuffer};
 use crate::limits::Limits;
 use crate::link::{
-    ConnectionStats, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, PlayId, Remote,
-    Side, ToneSpec, is_same,
+    ConnectionStats, DetectorSet, Format, Formats, Identity, JitterBounds, Leg, Mode, Peer, PlayId, Side,
+    ToneSpec,
 };
 use crate::packetizer::Packetizer;
 use crate::reports::Reports;
+use crate::rtp::CLOCK_RATE;
 use crate::rtp::dialler::{Dialler, Origin};
 use crate::rtp::packet::Header;
 use crate::rtp::source::Source;
@@ -270,11 +271,7 @@ impl Connection {
         if leg.peer.local() != old.peer.local() {
             self.restart_playout();
         }
-        // A new peer is a new source. One that was heard before it was named is the same one.
-        let known = old.peer.remote().map(|remote| remote.rtp).or(self.heard_from);
-        if let (Some(known), Some(Remote { rtp, .. })) = (known, leg.peer.remote())
-            && !is_same(known, rtp)
-        {
+        if leg.peer.is_another(&old.peer, self.heard_from) {
             self.source.forget();
             self.restart_playout();
         }
@@ -529,24 +526,9 @@ impl Connection {
     }
 
     /// What it has seen, but for the latency.
-    // RFC 3435 §2.3.7: the counters of a direction that was never open are zero.
     pub(crate) fn seen(&self) -> ConnectionStats {
-        let sent = ConnectionStats {
-            packets_sent: self.sent.packets,
-            octets_sent: self.sent.octets_seen(),
-            ..ConnectionStats::default()
-        };
-        if !self.has_received {
-            return sent;
-        }
-        ConnectionStats {
-            packets_received: self.received.packets,
-            octets_received: self.received.octets_seen(),
-            packets_lost: self.source.lost(),
-            jitter: self.source.jitter(),
-            playout_delay: self.playout_delay(),
-            ..sent
-        }
+        let received = self.has_received.then_some((self.received, &self.source, CLOCK_RATE));
+        ConnectionStats { playout_delay: self.playout_delay(), ..seen(self.sent, received) }
     }
 
     fn playout_delay(&self) -> Duration {
@@ -566,8 +548,27 @@ impl Tally {
     }
 
     /// Its octets as they are told to a call agent: what is more than can be told does not begin anew.
-    pub(crate) fn octets_seen(&self) -> u32 {
+    fn octets_seen(self) -> u32 {
         u32::try_from(self.octets).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a leg has sent; and received, if its mode has ever had it receive, from a source whose timestamps
+/// count so many Hz.
+// RFC 3435 §2.3.7: the counters of a direction that was never open are zero.
+pub(crate) fn seen(sent: Tally, received: Option<(Tally, &Source, u32)>) -> ConnectionStats {
+    let sent = ConnectionStats {
+        packets_sent: sent.packets,
+        octets_sent: sent.octets_seen(),
+        ..ConnectionStats::default()
+    };
+    let Some((received, source, clock_hz)) = received else { return sent };
+    ConnectionStats {
+        packets_received: received.packets,
+        octets_received: received.octets_seen(),
+        packets_lost: source.lost(),
+        jitter: source.jitter_at(clock_hz),
+        ..sent
     }
 }
 

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::channel::{self, Channel, Rows};
-use crate::connection::{Collision, Connection};
+use crate::connection::{Collision, Connection, Tally};
 use crate::dsp::echo_canceller::{EchoCanceller, EchoSettings};
 use crate::gear::Gear;
 use crate::limits::{Limits, ORDERS_PER_TICK};
@@ -545,7 +545,7 @@ impl Engine {
 
     fn send_packets(&mut self, sockets: &mut impl RtpSockets) {
         let Self { connections, outbox, stats, .. } = self;
-        let mut sent = Tally64::default();
+        let mut sent = Tally::default();
         let ready = outbox.ready_pairs();
         for (at, &pair) in ready.iter().enumerate() {
             if let Some(&soon) = ready.get(at + SENDS_AHEAD) {
@@ -558,13 +558,12 @@ impl Engine {
                 if sockets.send(from, to, packet.len(), |out| out.copy_from_slice(packet)).is_ok() {
                     let payload = packet.len() - Header::LEN;
                     connection.sent.add(payload);
-                    sent.packets += 1;
-                    sent.octets += payload as u64;
+                    sent.add(payload);
                 }
             }
         }
         outbox.forget_ready();
-        stats.add(Counter::RtpSent, sent.packets);
+        stats.add(Counter::RtpSent, sent.packets.into());
         stats.add(Counter::RtpSentOctets, sent.octets);
     }
 
@@ -752,13 +751,6 @@ fn set(bits: &mut u32, bit: u32, is_set: bool) {
 
 /// How many packets ahead of its own a connection's address is fetched.
 const SENDS_AHEAD: usize = 8;
-
-/// What one tick has sent.
-#[derive(Default)]
-struct Tally64 {
-    packets: u64,
-    octets: u64,
-}
 
 #[cfg(test)]
 mod tests;

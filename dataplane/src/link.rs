@@ -12,7 +12,6 @@ use drivers::time::Instant;
 mod leg;
 mod ring;
 
-pub(crate) use self::leg::is_same;
 pub use self::leg::{
     ClockRates, EventFormat, Format, Formats, Identity, JitterBounds, Leg, PayloadType, PayloadTypes, Peer,
     RelayId, RelayLeg, Remote,

@@ -12,9 +12,9 @@ use self::legs::Legs;
 use drivers::net::{PortSlot, RtpSockets};
 use drivers::time::Instant;
 
-use crate::connection::{Tally, receives};
+use crate::connection::{Tally, receives, seen};
 use crate::limits::{CONNECTIONS_PER_ENDPOINT, Limits};
-use crate::link::{ConnectionStats, Mode, RelayId, RelayLeg, is_same};
+use crate::link::{ConnectionStats, Mode, RelayId, RelayLeg};
 use crate::rtp::CLOCK_RATE;
 use crate::rtp::packet::{Packet, rewrite_payload_type};
 use crate::rtp::rtcp;
@@ -227,11 +227,7 @@ impl Leg {
     fn modify(&mut self, behaviour: RelayLeg) {
         let old = std::mem::replace(&mut self.behaviour, behaviour);
         self.has_received |= receives(behaviour.mode);
-        // A new peer is a new source. One that was heard before it was named is the same one.
-        let known = old.peer.remote().map(|remote| remote.rtp).or(self.heard_from);
-        if let (Some(known), Some(remote)) = (known, behaviour.peer.remote())
-            && !is_same(known, remote.rtp)
-        {
+        if behaviour.peer.is_another(&old.peer, self.heard_from) {
             self.source.forget();
         }
     }
@@ -291,23 +287,8 @@ impl Leg {
         })
     }
 
-    // RFC 3435 §2.3.7: the counters of a direction that was never open are zero.
     fn seen(&self) -> ConnectionStats {
-        let sent = ConnectionStats {
-            packets_sent: self.sent.packets,
-            octets_sent: self.sent.octets_seen(),
-            ..ConnectionStats::default()
-        };
-        if !self.has_received {
-            return sent;
-        }
-        ConnectionStats {
-            packets_received: self.received.packets,
-            octets_received: self.received.octets_seen(),
-            packets_lost: self.source.lost(),
-            jitter: self.source.jitter_at(self.clock_hz),
-            ..sent
-        }
+        seen(self.sent, self.has_received.then_some((self.received, &self.source, self.clock_hz)))
     }
 }
 

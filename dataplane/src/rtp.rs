@@ -1,9 +1,9 @@
 //! RTP and RTCP (RFC 3550) as a gateway of two-party calls needs them.
 //!
-//! [`packet`] reads and writes RTP headers, [`source`] judges and counts what a peer sends,
-//! [`rtcp`] reports about it and says when the next report is due, [`telephone_event`] makes tones of
-//! digits that come as events, and the dialler tells the peer of digits as events. None of them knows sockets, clocks or connections: arrival times come
-//! with the packets.
+//! [`packet`] reads and writes RTP headers, [`source`] judges and counts what a peer sends, [`rtcp`] reports
+//! about it and says when the next report is due, [`telephone_event`] makes tones of digits that come as
+//! events, and the dialler tells the peer of digits as events. None of them knows sockets, clocks or
+//! connections: arrival times come with the packets.
 
 pub(crate) mod dialler;
 pub mod packet;

@@ -189,6 +189,13 @@ impl Peer {
         }
     }
 
+    /// Whether it is named, and another than the one before it: than `old`, or than whoever was heard while
+    /// that had no name. A new peer is a new source.
+    pub(crate) fn is_another(&self, old: &Self, heard_from: Option<SocketAddr>) -> bool {
+        let known = old.remote().map(|remote| remote.rtp).or(heard_from);
+        known.zip(self.remote()).is_some_and(|(known, remote)| !is_same(known, remote.rtp))
+    }
+
     /// Whether a datagram from `from` can be its, given the address that is looked at.
     pub fn may_be(&self, from: SocketAddr, address: impl Fn(&Remote) -> SocketAddr) -> bool {
         match self {
@@ -200,7 +207,7 @@ impl Peer {
 }
 
 /// The same address and port. Scope and flow label of an IPv6 address are not the peer's to know.
-pub(crate) fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip() == b.ip() && a.port() == b.port()
 }
 

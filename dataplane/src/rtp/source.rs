@@ -152,12 +152,7 @@ impl Source {
         self.lost_before.saturating_add(self.current.map_or(0, |stream| stream.lost()))
     }
 
-    /// The interarrival jitter (RFC 3550 §6.4.1).
-    pub fn jitter(&self) -> Duration {
-        self.jitter_at(CLOCK_RATE)
-    }
-
-    /// The same where timestamps count `clock_hz`.
+    /// The interarrival jitter (RFC 3550 §6.4.1) where timestamps count `clock_hz`.
     pub fn jitter_at(&self, clock_hz: u32) -> Duration {
         let units = self.current.map_or(0, |stream| stream.jitter_x16 / 16);
         Duration::from_micros(u64::from(units) * 1_000_000 / u64::from(clock_hz.max(1)))
@@ -426,11 +421,11 @@ mod tests {
         let mut source = Source::new();
         let _ = hear(&mut source, 0, OURS, 1, 0);
         let _ = hear(&mut source, 20, OURS, 2, 160);
-        assert_eq!(source.jitter(), Duration::ZERO);
+        assert_eq!(source.jitter_at(CLOCK_RATE), Duration::ZERO);
         // 10 ms late: |D| is 80 units, J = 80/16.
         let _ = hear(&mut source, 50, OURS, 3, 320);
         assert_eq!(source.report(at_ms(50)).expect("a source").jitter, 5);
-        assert_eq!(source.jitter(), Duration::from_micros(625));
+        assert_eq!(source.jitter_at(CLOCK_RATE), Duration::from_micros(625));
         // A jump of the timestamp by an hour is not jitter.
         let _ = hear(&mut source, 70, OURS, 4, 480 + 3_600 * 8_000);
         assert_eq!(source.report(at_ms(70)).expect("a source").jitter, 5);

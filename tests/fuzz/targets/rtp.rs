@@ -85,7 +85,7 @@ fn sources(octets: &[u8]) {
                 let _ = source.receive(now, &packet);
             }
         }
-        let _ = (source.lost(), source.jitter());
+        let _ = (source.lost(), source.jitter_at(dataplane::rtp::CLOCK_RATE));
     }
 }
 
