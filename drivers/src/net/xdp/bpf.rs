@@ -1,14 +1,10 @@
 //! The few calls of bpf(2) that are needed: make a map, fill it, load a program, attach it.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::program::Instruction;
-
-/// A map whose keys are the numbers from 0 (`BPF_MAP_TYPE_ARRAY`).
-pub(super) const ARRAY: u32 = 2;
-/// A map of AF_XDP sockets by number (`BPF_MAP_TYPE_XSKMAP`).
-pub(super) const SOCKETS: u32 = 17;
 
 /// How an XDP program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,36 +15,64 @@ pub(super) enum Hook {
     Generic,
 }
 
-/// Makes a map of `entries` values of `value_size` octets.
-pub(super) fn create_map(kind: u32, value_size: usize, entries: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct Request {
-        kind: u32,
-        key_size: u32,
-        value_size: u32,
-        max_entries: u32,
-        flags: u32,
-    }
-    let key_size = size_of::<u32>() as u32;
-    let request = Request { kind, key_size, value_size: value_size as u32, max_entries: entries, flags: 0 };
-    // SAFETY: a map's request holds no pointers, and BPF_MAP_CREATE gives a descriptor.
-    unsafe { descriptor(MAP_CREATE, &request) }
+/// A map from the numbers from 0 to values of one type, which a program reads.
+pub(super) struct Map<T> {
+    descriptor: OwnedFd,
+    values: PhantomData<fn(T)>,
 }
 
-/// Sets one value of a map that [`create_map`] made for values of this type.
-pub(super) fn set<T>(map: BorrowedFd<'_>, key: u32, value: &T) -> io::Result<()> {
-    #[repr(C)]
-    struct Request {
-        map: u32,
-        reserved: u32,
-        key: u64,
-        value: u64,
-        flags: u64,
+impl Map<RawFd> {
+    /// Room for so many AF_XDP sockets. One that is closed is gone from it.
+    pub(super) fn sockets(entries: u32) -> io::Result<Self> {
+        Self::new(MAP_TYPE_XSKMAP, entries)
     }
-    let (key, value) = (&raw const key as u64, &raw const *value as u64);
-    let request = Request { map: map.as_raw_fd() as u32, reserved: 0, key, value, flags: 0 };
-    // SAFETY: the request points to a key and a value of the map's sizes, which outlive the call.
-    unsafe { call(MAP_UPDATE_ELEM, &request) }.map(drop)
+}
+
+impl<T: Copy> Map<T> {
+    /// So many values, all of them zeros.
+    pub(super) fn array(entries: u32) -> io::Result<Self> {
+        Self::new(MAP_TYPE_ARRAY, entries)
+    }
+
+    fn new(kind: u32, entries: u32) -> io::Result<Self> {
+        #[repr(C)]
+        struct Request {
+            kind: u32,
+            key_size: u32,
+            value_size: u32,
+            max_entries: u32,
+            flags: u32,
+        }
+        let (key_size, value_size) = (size_of::<u32>() as u32, size_of::<T>() as u32);
+        let request = Request { kind, key_size, value_size, max_entries: entries, flags: 0 };
+        // SAFETY: a map's request holds no pointers, and BPF_MAP_CREATE gives a descriptor.
+        let descriptor = unsafe { descriptor(MAP_CREATE, &request) }?;
+        Ok(Self { descriptor, values: PhantomData })
+    }
+
+    /// Sets one value.
+    pub(super) fn set(&self, key: u32, value: &T) -> io::Result<()> {
+        #[repr(C)]
+        struct Request {
+            map: u32,
+            reserved: u32,
+            key: u64,
+            value: u64,
+            flags: u64,
+        }
+        let map = self.descriptor.as_raw_fd() as u32;
+        let (key, value) = (&raw const key as u64, &raw const *value as u64);
+        let request = Request { map, reserved: 0, key, value, flags: 0 };
+        // SAFETY: the request points to a key and a value of the sizes that the map was made with, which
+        // outlive the call.
+        unsafe { call(MAP_UPDATE_ELEM, &request) }.map(drop)
+    }
+}
+
+impl<T> AsRawFd for Map<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
+    }
 }
 
 /// Has the kernel verify a program for XDP and take it.
@@ -119,6 +143,9 @@ const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE_ELEM: libc::c_long = 2;
 const PROG_LOAD: libc::c_long = 5;
 const LINK_CREATE: libc::c_long = 28;
+
+const MAP_TYPE_ARRAY: u32 = 2;
+const MAP_TYPE_XSKMAP: u32 = 17;
 
 const PROGRAM_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;

@@ -7,14 +7,14 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 
-use super::bpf::{self, Hook};
+use super::bpf::{self, Hook, Map};
 use super::netlink::Netlink;
 use super::next_hops::NextHops;
 use super::once_free;
@@ -66,8 +66,8 @@ pub struct Interface {
     is_zero_copy: AtomicBool,
     queues: u32,
     cores: u32,
-    /// The program's map of sockets by queue.
-    sockets: OwnedFd,
+    /// The program's sockets by queue.
+    sockets: Map<RawFd>,
     /// While this is open, the program is attached.
     _link: OwnedFd,
     resolver: Resolver,
@@ -107,14 +107,14 @@ impl Interface {
         if queues < count {
             return Err(AttachError::TooFewQueues { name, queues, cores: count });
         }
-        let map = |kind, size| bpf::create_map(kind, size, queues).map_err(refused("making a BPF map"));
-        let (rules, sockets) = (map(bpf::ARRAY, size_of::<Rule>())?, map(bpf::SOCKETS, size_of::<u32>())?);
+        let rules = Map::array(queues).map_err(refused("making a BPF map"))?;
+        let sockets = Map::sockets(queues).map_err(refused("making a BPF map"))?;
         for queue in 0..queues {
             let rule = Rule::new(&cores[(queue % count) as usize]).expect("a core has one range of a family");
-            bpf::set(rules.as_fd(), queue, &rule).map_err(refused("filling a BPF map"))?;
+            rules.set(queue, &rule).map_err(refused("filling a BPF map"))?;
         }
-        let program = bpf::load(&program::assemble(rules.as_fd(), sockets.as_fd()))
-            .map_err(refused("loading the XDP program"))?;
+        let program =
+            bpf::load(&program::assemble(&rules, &sockets)).map_err(refused("loading the XDP program"))?;
         let tables = cores.iter().map(|ports| Arc::new(NextHops::new(ports.slots() / 2))).collect();
         let resolver = Resolver::start(index, mac, &addresses, netlink, tables)
             .map_err(refused("watching routes and neighbours"))?;
@@ -178,7 +178,7 @@ impl Interface {
         })?;
         self.is_zero_copy.store(binding == Binding::ZeroCopy, Ordering::Relaxed);
         // From here on, what comes to this queue goes to this socket.
-        bpf::set(self.sockets.as_fd(), queue, &ring.as_fd().as_raw_fd())?;
+        self.sockets.set(queue, &ring.as_fd().as_raw_fd())?;
         Ok(ring)
     }
 }

@@ -10,8 +10,11 @@
 //! In front of what it redirects it writes the time, in the gateway's own clock.
 
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, RawFd};
 
+use self::Label::{Ipv6, Pass, Port, Redirect};
+use self::Width::{Octet, Octets2, Octets4, Octets8};
+use super::bpf::Map;
 use crate::net::{DATAGRAM_MAX, Ports};
 
 /// One instruction as the kernel reads it (`struct bpf_insn`).
@@ -88,28 +91,45 @@ pub(super) const STAMP_MARK: u32 = 0x746F_6C6C;
 const FRAME_MAX: i32 = 14 + 40 + 8 + DATAGRAM_MAX as i32;
 
 /// The program, over maps of rules and of sockets by receive queue.
-#[rustfmt::skip]
-pub(super) fn assemble(rules: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
-    use Label::{Ports, Pass, V6 as Ipv6};
-    use Width::{Octet, Octets2, Octets4, Octets8};
+///
+/// Registers 6 to 9 are kept through calls of the kernel: r6 is the frame's context, r9 its receive queue, r7
+/// where its octets begin, r8 where they end. r0 is the rule, once it is found.
+pub(super) fn assemble(rules: &Map<Rule>, sockets: &Map<RawFd>) -> Vec<Instruction> {
     let mut p = Assembler::default();
+    read_context(&mut p);
+    find_rule(&mut p, rules);
+    check_length_and_kind(&mut p);
+    match_ipv4(&mut p);
+    match_ipv6(&mut p);
+    match_port(&mut p);
+    stamp(&mut p);
+    redirect(&mut p, sockets);
+    p.finish()
+}
 
-    // What is kept through the calls: r6 the frame's context, r9 its receive queue, r7 where its octets
-    // begin, r8 where they end. `struct xdp_md` is data, data_end, data_meta, interface, queue.
+/// `struct xdp_md` is data, data_end, data_meta, interface, queue.
+#[rustfmt::skip]
+fn read_context(p: &mut Assembler) {
     p.copy(6, 1);                                   // r6 = context
     p.load(Octets4, 9, 6, 16);                      // r9 = context->rx_queue_index
     p.load(Octets4, 7, 6, 0);                       // r7 = context->data
     p.load(Octets4, 8, 6, 4);                       // r8 = context->data_end
+}
 
-    // The rule of this queue. There is one for each that a core has.
+/// The rule of this queue. There is one for each that a core has.
+#[rustfmt::skip]
+fn find_rule(p: &mut Assembler, rules: &Map<Rule>) {
     p.store(Octets4, 10, -4, 9);                    // stack[-4] = queue
     p.load_map(1, rules);                           // r1 = rules
     p.copy(2, 10);                                  // r2 = &stack
     p.add(2, -4);                                   // r2 = &stack[-4]
     p.call(MAP_LOOKUP);                             // r0 = rules[queue]
     p.jump_equal(0, 0, Pass);                       // no rule: not ours
+}
 
-    // Long enough for the shortest that is taken, short enough for what we have room for.
+/// Long enough for the shortest that is taken, short enough for what we have room for; and of which kind.
+#[rustfmt::skip]
+fn check_length_and_kind(p: &mut Assembler) {
     p.copy(1, 7);                                   // r1 = data
     p.add(1, 14 + 20 + 8);                          // r1 = behind Ethernet, IPv4 and UDP headers
     p.jump_greater_register(1, 8, Pass);            // beyond the end: too short
@@ -120,8 +140,11 @@ pub(super) fn assemble(rules: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<In
     p.host_order_16(3);
     p.jump_equal(3, 0x86DD, Ipv6);                  // IPv6
     p.jump_not_equal(3, 0x0800, Pass);              // neither: ARP, VLAN, ..
+}
 
-    // IPv4, from octet 14.
+/// IPv4, from octet 14: r3 = its port, r4 = our first, r5 = how many are ours.
+#[rustfmt::skip]
+fn match_ipv4(p: &mut Assembler) {
     p.load(Octet, 3, 7, 14);                        // r3 = version and header length
     p.jump_not_equal(3, 0x45, Pass);                // with options: the kernel reads those
     p.load(Octets2, 3, 7, 14 + 6);                  // r3 = flags and fragment offset
@@ -136,9 +159,12 @@ pub(super) fn assemble(rules: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<In
     p.load(Octets2, 3, 7, 14 + 20 + 2);             // r3 = destination port
     p.load(Octets2, 4, 0, V4_FIRST);                // r4 = our first
     p.load(Octets2, 5, 0, V4_COUNT);                // r5 = how many are ours
-    p.jump(Ports);
+    p.jump(Port);
+}
 
-    // IPv6, from octet 14.
+/// IPv6, from octet 14, to the same registers.
+#[rustfmt::skip]
+fn match_ipv6(p: &mut Assembler) {
     p.label(Ipv6);
     p.copy(1, 7);                                   // r1 = data
     p.add(1, 14 + 40 + 8);                          // r1 = behind Ethernet, IPv6 and UDP headers
@@ -156,31 +182,40 @@ pub(super) fn assemble(rules: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<In
     p.load(Octets2, 3, 7, 14 + 40 + 2);             // r3 = destination port
     p.load(Octets2, 4, 0, V6_FIRST);                // r4 = our first
     p.load(Octets2, 5, 0, V6_COUNT);                // r5 = how many are ours
+}
 
-    // One of ours? A port below the first is a very large number after the subtraction.
-    p.label(Ports);
+/// One of ours? A port below the first is a very large number after the subtraction.
+#[rustfmt::skip]
+fn match_port(p: &mut Assembler) {
+    p.label(Port);
     p.host_order_16(3);
     p.subtract_register(3, 4);                      // r3 = the port's place among ours
     p.jump_not_less_register(3, 5, Pass);           // not one of ours
+}
 
-    // The time, in front of the frame. Where a card's driver has no room for that, it goes without.
+/// The time, in front of the frame. Where a card's driver has no room for that, it goes without.
+#[rustfmt::skip]
+fn stamp(p: &mut Assembler) {
     p.copy(1, 6);                                   // r1 = context
     p.set(2, -(STAMP as i32));                      // r2 = room to make
     p.call(ADJUST_META);                            // r0 = 0 if there is room now
-    p.jump_not_equal(0, 0, Label::Redirect);        // there is none
+    p.jump_not_equal(0, 0, Redirect);               // there is none
     p.load(Octets4, 7, 6, 0);                       // r7 = context->data
     p.load(Octets4, 8, 6, 8);                       // r8 = context->data_meta
     p.copy(1, 8);                                   // r1 = data_meta
     p.add(1, STAMP as i32);                         // r1 = behind the room
-    p.jump_greater_register(1, 7, Label::Redirect); // never; the verifier wants to see it
+    p.jump_greater_register(1, 7, Redirect);        // never; the verifier wants to see it
     p.call(KTIME);                                  // r0 = nanoseconds of the monotonic clock
     p.store(Octets8, 8, 0, 0);                      // room[0..8] = the time
     p.set(1, STAMP_MARK as i32);                    // r1 = the mark
     p.store(Octets4, 8, 8, 1);                      // room[8..12] = the mark
     p.store(Octets4, 8, 12, 1);                     // room[12..16] = the mark again
+}
 
-    // To the socket of the queue; if there is none yet, to the kernel.
-    p.label(Label::Redirect);
+/// To the socket of the queue; if there is none yet, and whatever is not ours, to the kernel.
+#[rustfmt::skip]
+fn redirect(p: &mut Assembler, sockets: &Map<RawFd>) {
+    p.label(Redirect);
     p.load_map(1, sockets);                         // r1 = sockets
     p.copy(2, 9);                                   // r2 = queue
     p.set(3, XDP_PASS);                             // r3 = what to do without a socket
@@ -190,7 +225,6 @@ pub(super) fn assemble(rules: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<In
     p.label(Pass);
     p.set(0, XDP_PASS);                             // r0 = on to the kernel
     p.exit();
-    p.finish()
 }
 
 /// The verdict that lets the kernel have a frame.
@@ -205,13 +239,13 @@ const ADJUST_META: i32 = 54;
 /// Places that are jumped to, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Label {
-    V6,
-    Ports,
+    Ipv6,
+    Port,
     Redirect,
     Pass,
 }
 
-const LABELS: usize = Label::Pass as usize + 1;
+const LABELS: usize = Pass as usize + 1;
 
 /// How much is loaded or stored: the size bits of an instruction.
 #[derive(Clone, Copy)]
@@ -282,7 +316,7 @@ impl Assembler {
     }
 
     /// `to = map`: an instruction of twice the length, which names the map by its descriptor (1).
-    fn load_map(&mut self, to: u8, map: BorrowedFd<'_>) {
+    fn load_map<T>(&mut self, to: u8, map: &Map<T>) {
         self.push(0x18, to, 1, 0, map.as_raw_fd());
         self.push(0, 0, 0, 0, 0);
     }

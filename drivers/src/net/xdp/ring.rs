@@ -393,9 +393,6 @@ struct Mapping {
     mask: u32,
 }
 
-// SAFETY: the mapping belongs to whoever has this, like any other memory.
-unsafe impl Send for Mapping {}
-
 impl Mapping {
     fn new(
         socket: &OwnedFd,
