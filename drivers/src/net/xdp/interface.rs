@@ -102,10 +102,12 @@ impl Interface {
         if link.mtu < super::PACKET_MAX as u32 {
             return Err(AttachError::ShortMtu { name, mtu: link.mtu });
         }
-        let queues = receive_queues(&name).unwrap_or(1);
+        let Queues { receive: queues, transmit } = Queues::of(&name).unwrap_or(Queues::ONE);
         let count = cores.len() as u32;
-        if queues < count {
-            return Err(AttachError::TooFewQueues { name, queues, cores: count });
+        // A core sends through the first of its queues, that of its own number.
+        let pairs = queues.min(transmit);
+        if pairs < count {
+            return Err(AttachError::TooFewQueues { name, pairs, cores: count });
         }
         let rules = Map::array(queues).map_err(refused("making a BPF map"))?;
         let sockets = Map::sockets(queues).map_err(refused("making a BPF map"))?;
@@ -232,12 +234,12 @@ pub enum AttachError {
         /// Octets of its longest packet.
         mtu: u32,
     },
-    /// A core would have no receive queue.
+    /// A core would have no receive queue, or no transmit queue.
     TooFewQueues {
         /// Its name.
         name: String,
-        /// Its receive queues.
-        queues: u32,
+        /// Its pairs of a receive and a transmit queue.
+        pairs: u32,
         /// The cores.
         cores: u32,
     },
@@ -261,9 +263,9 @@ impl fmt::Display for AttachError {
             Self::ShortMtu { name, mtu } => {
                 write!(f, "the MTU of {name} is {mtu}; at least {} is needed", super::PACKET_MAX)
             }
-            Self::TooFewQueues { name, queues, cores } => write!(
+            Self::TooFewQueues { name, pairs, cores } => write!(
                 f,
-                "{name} has {queues} receive queue(s) for {cores} cores; each needs one \
+                "{name} has {pairs} receive and transmit queue(s) for {cores} cores; each needs one of both \
                  (`ethtool -L {name} combined {cores}`)"
             ),
             Self::Refused { name, doing, error } => write!(f, "{doing} on {name}: {}", explained(error)),
@@ -319,34 +321,46 @@ fn first_that_works<T: Copy, R>(ways: &[T], mut try_one: impl FnMut(T) -> io::Re
     try_one(first).or_else(|error| others.iter().find_map(|&way| try_one(way).ok()).ok_or(error))
 }
 
-/// How many receive queues an interface has in use; `None` if its driver does not say.
-fn receive_queues(name: &str) -> Option<u32> {
-    const ETHTOOL_GCHANNELS: u32 = 0x3C;
-    /// `struct ethtool_channels`: the command, what there could be, and what is in use.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Channels {
-        command: u32,
-        receive_max: u32,
-        transmit_max: u32,
-        other_max: u32,
-        combined_max: u32,
-        receive: u32,
-        transmit: u32,
-        other: u32,
-        combined: u32,
+/// How many queues an interface has in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Queues {
+    receive: u32,
+    transmit: u32,
+}
+
+impl Queues {
+    const ONE: Self = Self { receive: 1, transmit: 1 };
+
+    /// Those of the interface of this name; `None` if its driver does not say.
+    fn of(name: &str) -> Option<Self> {
+        const ETHTOOL_GCHANNELS: u32 = 0x3C;
+        /// `struct ethtool_channels`: the command, what there could be, and what is in use.
+        #[repr(C)]
+        #[derive(Default)]
+        struct Channels {
+            command: u32,
+            receive_max: u32,
+            transmit_max: u32,
+            other_max: u32,
+            combined_max: u32,
+            receive: u32,
+            transmit: u32,
+            other: u32,
+            combined: u32,
+        }
+        let mut channels = Channels { command: ETHTOOL_GCHANNELS, ..Channels::default() };
+        // SAFETY: an `ifreq` is a name and a union of numbers and a pointer, for which zero is a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_data = (&raw mut channels).cast();
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").ok()?;
+        // SAFETY: the request names an interface and points to what this command fills, which outlives the
+        // call. Needed because no crate here wraps it.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
+        let receive = channels.receive.max(channels.combined);
+        let transmit = channels.transmit.max(channels.combined);
+        (result == 0 && receive > 0 && transmit > 0).then_some(Self { receive, transmit })
     }
-    let mut channels = Channels { command: ETHTOOL_GCHANNELS, ..Channels::default() };
-    // SAFETY: an `ifreq` is a name and a union of numbers and a pointer, for which zero is a value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_data = (&raw mut channels).cast();
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").ok()?;
-    // SAFETY: the request names an interface and points to what this command fills, which outlives the call.
-    // Needed because no crate here wraps it.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
-    let queues = channels.receive.max(channels.combined);
-    (result == 0 && queues > 0).then_some(queues)
 }

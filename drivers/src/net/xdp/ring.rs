@@ -198,15 +198,12 @@ impl Ring {
         let mut left = self.transmit.unread();
         // A copying call takes some frames; a card is only told that there are some, if it does not look.
         while left > 0 && (self.binding == Binding::Copy || self.transmit.wants_waking()) {
-            // SAFETY: no pointers are passed. Needed because nix's `sendto` wants an address.
-            let result = unsafe {
-                let flags = libc::MSG_DONTWAIT;
-                libc::sendto(self.socket.as_raw_fd(), std::ptr::null(), 0, flags, std::ptr::null(), 0)
-            };
+            self.wake_transmit();
             let before = std::mem::replace(&mut left, self.transmit.unread());
-            // "Again" is said when there is more than one call takes; with no progress the device is full,
-            // and the rest goes with the next flush.
-            if result < 0 && left >= before || self.binding == Binding::ZeroCopy {
+            // What the call says tells little: "again" also when there was more than one call takes, and all
+            // is well also when the interface has lost this queue. Without progress the rest goes with the
+            // next flush.
+            if left >= before || self.binding == Binding::ZeroCopy {
                 break;
             }
         }
@@ -225,6 +222,14 @@ impl Ring {
             self.free.push(offset(chunk as u32));
         }
         self.completion.release();
+    }
+
+    fn wake_transmit(&self) {
+        // SAFETY: no pointers are passed. Needed because nix's `sendto` wants an address.
+        let _ = unsafe {
+            let (null, flags) = (std::ptr::null(), libc::MSG_DONTWAIT);
+            libc::sendto(self.socket.as_raw_fd(), null, 0, flags, std::ptr::null(), 0)
+        };
     }
 
     fn wake_receive(&self) {

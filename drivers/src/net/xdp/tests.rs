@@ -96,12 +96,13 @@ const GATEWAY: [&str; 2] = ["198.51.100.1", "2001:db8:1::1"];
 const PEER: [&str; 2] = ["198.51.100.2", "2001:db8:1::2"];
 
 impl<W: Way> Wire<W> {
-    fn with_queues(queues: u32) -> Result<Self, String> {
+    /// With so many queues at the gateway's end, to receive by and to send by.
+    fn with_queues(receive: u32, transmit: u32) -> Result<Self, String> {
         let (peer, peer_thread) = Peer::new()?;
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("no network namespaces: {error}"))?;
         ip(&format!(
-            "link add gw0 numrxqueues {queues} numtxqueues {queues} type veth \
-             peer name peer0 numrxqueues {queues} numtxqueues {queues} netns {peer_thread}"
+            "link add gw0 numrxqueues {receive} numtxqueues {transmit} type veth \
+             peer name peer0 numrxqueues {transmit} numtxqueues {receive} netns {peer_thread}"
         ))?;
         let of = |interface, [v4, v6]: [&str; 2]| {
             ["link set lo up".to_owned()]
@@ -124,7 +125,7 @@ impl<W: Way> Ground for Wire<W> {
     type Sockets = XdpSockets;
 
     fn new() -> Result<Self, String> {
-        let wire = Self::with_queues(1)?;
+        let wire = Self::with_queues(1, 1)?;
         match wire.interface(&[ports(GATEWAY[0], 1)]) {
             Err(AttachError::Refused { error, .. }) if error.raw_os_error() == Some(libc::EPERM) => {
                 Err(format!("no XDP: {error}"))
@@ -289,7 +290,7 @@ fn what_is_behind_a_router_goes_to_the_routers_station() {
 
 #[test]
 fn two_cores_get_what_is_theirs_whichever_queue_it_comes_to() {
-    over_wire_with_queues(2, |wire| {
+    over_wire_with_queues(2, 2, |wire| {
         let mut cores = vec![ports(GATEWAY[0], 20), ports(GATEWAY[0], 20)];
         cores[1].0[0].first += 40;
         let interface = wire.interface(&cores).unwrap();
@@ -320,8 +321,8 @@ fn two_cores_get_what_is_theirs_whichever_queue_it_comes_to() {
     });
 }
 
-fn over_wire_with_queues(queues: u32, test: fn(&Wire<OfDriver>)) {
-    thread::spawn(move || match Wire::with_queues(queues) {
+fn over_wire_with_queues(receive: u32, transmit: u32, test: fn(&Wire<OfDriver>)) {
+    thread::spawn(move || match Wire::with_queues(receive, transmit) {
         Ok(wire) => test(&wire),
         Err(reason) => left_out("several queues", &reason),
     })
@@ -333,7 +334,26 @@ fn over_wire_with_queues(queues: u32, test: fn(&Wire<OfDriver>)) {
 fn more_cores_than_queues_are_refused_by_name_and_number() {
     over_wire("too few queues", |wire| {
         let error = wire.interface(&[ports(GATEWAY[0], 1), ports(GATEWAY[0], 1)]).unwrap_err();
-        assert!(matches!(error, AttachError::TooFewQueues { queues: 1, cores: 2, .. }), "{error}");
+        assert!(matches!(error, AttachError::TooFewQueues { pairs: 1, cores: 2, .. }), "{error}");
+    });
+    over_wire_with_queues(2, 1, |wire| {
+        let error = wire.interface(&[ports(GATEWAY[0], 1), ports(GATEWAY[0], 1)]).unwrap_err();
+        assert!(matches!(error, AttachError::TooFewQueues { pairs: 1, cores: 2, .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_queue_that_nothing_can_be_sent_by_holds_nobody_up() {
+    over_wire_with_queues(2, 1, |_| {
+        let index = nix::net::if_::if_nametoindex("gw0").unwrap();
+        let (done, result) = sync_channel(1);
+        thread::spawn(move || {
+            let mut ring = Ring::new(index, 1, ring::Binding::Copy, 64, 16).unwrap();
+            ring.write(|_| 60);
+            ring.transmit();
+            done.send(ring.is_sent()).unwrap();
+        });
+        assert_eq!(result.recv_timeout(Duration::from_secs(5)), Ok(false), "it stays in the ring");
     });
 }
 
