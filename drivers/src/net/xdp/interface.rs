@@ -158,11 +158,14 @@ impl Interface {
         &self.resolver
     }
 
-    /// A socket for each queue of a core, which together have room for so many frames each way.
+    /// A socket for each queue of a core, which together have room for so many received frames; and the
+    /// first, for so many to be sent.
     pub(super) fn rings(&self, core: usize, receive: u32, transmit: u32) -> io::Result<Vec<Ring>> {
         let own = || (core as u32..self.queues).step_by(self.cores as usize);
         let (receive, transmit) = chunks(receive, transmit, own().count() as u32);
-        own().map(|queue| self.ring(queue, receive, transmit)).collect()
+        // The kernel wants room for one in the others, too.
+        let transmit = std::iter::once(transmit).chain(std::iter::repeat(1));
+        own().zip(transmit).map(|(queue, transmit)| self.ring(queue, receive, transmit)).collect()
     }
 
     fn ring(&self, queue: u32, receive: u32, transmit: u32) -> io::Result<Ring> {
@@ -197,7 +200,8 @@ impl fmt::Debug for Interface {
     }
 }
 
-/// Chunks of each of a core's queues, for so many frames received and to be sent.
+/// Chunks of each of a core's queues, for so many frames received, and of the one that sends, for so many
+/// sent.
 pub(super) fn chunks(receive: u32, transmit: u32, queues: u32) -> (u32, u32) {
     // Queues are never filled alike: each has twice its part.
     let part = receive * 2 / queues;

@@ -358,6 +358,23 @@ fn a_queue_that_nothing_can_be_sent_by_holds_nobody_up() {
 }
 
 #[test]
+fn only_the_queue_that_a_core_sends_by_has_room_to_send() {
+    over_wire_with_queues(4, 4, |wire| {
+        let (mut sockets, ..) = sockets_and_peer(wire);
+        let room = |ring: &mut Ring| {
+            let mut frames = 0;
+            while ring.has_room() {
+                ring.write(|_| 60);
+                frames += 1;
+            }
+            frames
+        };
+        let rooms: Vec<usize> = sockets.rings.iter_mut().map(room).collect();
+        assert_eq!(rooms, [2 * SMALL.sends as usize, 1, 1, 1]);
+    });
+}
+
+#[test]
 fn an_interface_is_found_by_its_address_and_used_by_one_at_a_time() {
     over_wire("one at a time", |_| {
         let of = |address| Interface::attach(None, Mode::Auto, &[ports(address, 1)]);
