@@ -211,7 +211,10 @@ fn once_free<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let give_up = Clock.now() + FREED_WITHIN;
     loop {
         match attempt() {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Clock.now() < give_up => {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+                    && Clock.now() < give_up =>
+            {
                 mmsg::sleep_until(Clock.now() + Duration::from_millis(5));
             }
             done => return done,

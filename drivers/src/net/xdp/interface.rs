@@ -283,7 +283,8 @@ impl std::error::Error for AttachError {}
 fn explained(error: &io::Error) -> String {
     let remedy = match error.raw_os_error() {
         Some(libc::EPERM) => "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF are needed (or CAP_SYS_ADMIN)",
-        Some(libc::EBUSY) => "another program has it already",
+        // The second: a program of somebody else's is attached in another mode.
+        Some(libc::EBUSY | libc::EEXIST) => "another program has it already",
         Some(libc::EOPNOTSUPP) => "its driver does not do this: try another mode",
         Some(libc::ENOSPC) => "its peer has more transmit queues than it has receive queues",
         Some(libc::ENOBUFS) => {

@@ -399,6 +399,11 @@ fn an_interface_is_found_by_its_address_and_used_by_one_at_a_time() {
         );
         drop(first);
         assert!(is_detached(), "nothing stays behind");
+        let generic = Interface::attach(None, Mode::Generic, &[ports(GATEWAY[0], 1)]).unwrap();
+        let text = of(GATEWAY[0]).unwrap_err().to_string();
+        assert!(text.contains("another program has it already"), "in another mode, too: {text}");
+        drop(generic);
+        assert!(is_detached(), "nothing stays behind");
         assert_eq!(of("192.0.2.77").unwrap_err().to_string(), "no interface has the address 192.0.2.77");
         assert_eq!(of("127.0.0.1").unwrap_err().to_string(), "lo is not an Ethernet interface");
         let error = Interface::attach(Some("gw9"), Mode::Auto, &[ports(GATEWAY[0], 1)]).unwrap_err();
