@@ -231,8 +231,11 @@ fn goes_through(from: IpAddr, to: SocketAddr, len: usize) -> bool {
     let fits = frame::headers(&from) - ETHERNET + len <= PACKET_MAX;
     let is_plain = match (from, to) {
         (IpAddr::V4(_), SocketAddr::V4(_)) => true,
-        // One of the link alone may be another host on each interface.
-        (IpAddr::V6(_), SocketAddr::V6(to)) => !to.ip().is_unicast_link_local(),
+        // One of the link alone may be another host on each interface, and IPv4 that is mapped into IPv6
+        // belongs on no wire.
+        (IpAddr::V6(_), SocketAddr::V6(to)) => {
+            !to.ip().is_unicast_link_local() && to.ip().to_ipv4_mapped().is_none()
+        }
         // The kernel says what it thinks of it.
         _ => false,
     };
@@ -287,7 +290,12 @@ impl Places {
             IpAddr::V4(v4) => {
                 !v4.is_loopback() && !v4.is_multicast() && !v4.is_broadcast() && v4.octets()[0] != 0
             }
-            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_multicast() && !v6.is_unspecified(),
+            IpAddr::V6(v6) => {
+                !v6.is_loopback()
+                    && !v6.is_multicast()
+                    && !v6.is_unspecified()
+                    && v6.to_ipv4_mapped().is_none()
+            }
         };
         is_of_a_host && self.v4.address != Some(source) && self.v6.address != Some(source)
     }

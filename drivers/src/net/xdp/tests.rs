@@ -421,9 +421,24 @@ fn a_source_that_no_host_elsewhere_has_is_not_believed() {
     assert!(!GATEWAY.into_iter().any(from), "that would be us");
     let nobody = ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"];
     assert!(!nobody.into_iter().any(from));
+    assert!(!from("::ffff:198.51.100.2"), "IPv4 mapped into IPv6");
     assert_eq!(places.slot(true, 20_001), Some(PortSlot(1)));
     assert_eq!(places.slot(false, 20_000), Some(PortSlot(2)));
     assert_eq!((places.slot(true, 20_002), places.slot(false, 19_999)), (None, None));
+}
+
+#[test]
+fn what_the_kernel_knows_better_goes_around() {
+    let goes_through = |from: &str, to: &str, len| {
+        goes_through(from.parse().unwrap(), SocketAddr::new(to.parse().unwrap(), 5_004), len)
+    };
+    assert!(goes_through(GATEWAY[0], PEER[0], PACKET_MAX - 28));
+    assert!(goes_through(GATEWAY[1], PEER[1], PACKET_MAX - 48));
+    assert!(!goes_through(GATEWAY[0], PEER[0], PACKET_MAX - 27), "longer than every path carries");
+    assert!(!goes_through(GATEWAY[1], PEER[1], PACKET_MAX - 47));
+    assert!(!goes_through(GATEWAY[0], PEER[1], 172), "of another family");
+    assert!(!goes_through(GATEWAY[1], "fe80::2", 172), "of which link?");
+    assert!(!goes_through(GATEWAY[1], "::ffff:198.51.100.2", 172), "IPv4 mapped into IPv6");
 }
 
 #[test]
