@@ -34,8 +34,9 @@ pub(super) struct Route {
     pub(super) interface: u32,
     /// The router they go to first, if any.
     pub(super) gateway: Option<IpAddr>,
-    /// Whether they go to one host elsewhere: not to this one, to many, or to nobody.
-    pub(super) is_unicast: bool,
+    /// Whether they go to one host elsewhere, not to this one, to many, or to nobody; and as they are, not
+    /// wrapped into others or under labels.
+    pub(super) is_plain: bool,
 }
 
 /// A station on the link.
@@ -88,13 +89,14 @@ impl Netlink {
         let asked: [(u16, &[u8]); 2] = [(libc::RTA_DST, &to), (libc::RTA_SRC, &from)];
         let answer = self.ask(libc::RTM_GETROUTE, 0, &body, &asked)?;
         let is_unicast = answer.get(7) == Some(&libc::RTN_UNICAST);
-        let mut route = Route { interface: 0, gateway: None, is_unicast };
+        let mut route = Route { interface: 0, gateway: None, is_plain: is_unicast };
         for (kind, value) in attributes(answer, body.len()) {
             match kind {
                 libc::RTA_OIF => route.interface = word(value, 0).unwrap_or(0),
                 libc::RTA_GATEWAY => route.gateway = address(value),
                 // A router of the other family: two octets say which.
                 libc::RTA_VIA => route.gateway = value.get(2..).and_then(address),
+                libc::RTA_ENCAP_TYPE => route.is_plain = false,
                 _ => {}
             }
         }
@@ -169,7 +171,7 @@ fn body_of(kind: u16, body: &[u8]) -> io::Result<&[u8]> {
     }
 }
 
-/// Tells that something has changed of links, addresses, routes, rules or neighbours.
+/// Tells that something has changed of links, addresses, routes, their next hops, rules or neighbours.
 pub(super) struct Changes(OwnedFd);
 
 impl Changes {
@@ -221,9 +223,11 @@ const KNOWN_STATES: u16 = libc::NUD_REACHABLE
     | libc::NUD_NOARP
     | libc::NUD_PERMANENT;
 
-/// The groups of changes, one bit each: links, neighbours, and addresses, routes and rules of both families.
+/// The groups of changes, one bit each: links, neighbours, next hops that routes share, and addresses, routes and
+/// rules of both families.
 const GROUPS: u32 = group(libc::RTNLGRP_LINK)
     | group(libc::RTNLGRP_NEIGH)
+    | group(libc::RTNLGRP_NEXTHOP)
     | group(libc::RTNLGRP_IPV4_IFADDR)
     | group(libc::RTNLGRP_IPV4_ROUTE)
     | group(libc::RTNLGRP_IPV4_RULE)

@@ -155,7 +155,7 @@ impl Work {
     fn next_hop(&mut self, to: IpAddr) -> Option<IpAddr> {
         let from = if to.is_ipv4() { self.v4 } else { self.v6 }?;
         let route = self.netlink.route(from, to).ok()?;
-        (route.is_unicast && route.interface == self.interface).then(|| route.gateway.unwrap_or(to))
+        (route.is_plain && route.interface == self.interface).then(|| route.gateway.unwrap_or(to))
     }
 }
 

@@ -386,6 +386,38 @@ fn all_that_a_core_may_send_at_once_finds_room_until_a_card_has_sent_it() {
 }
 
 #[test]
+fn a_change_of_a_next_hop_that_routes_share_is_told() {
+    over_wire("shared next hop", |_| {
+        // Otherwise the kernel says that the routes have changed, too.
+        std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap();
+        ip("nexthop add id 7 via 198.51.100.2 dev gw0").unwrap();
+        ip("route add 203.0.113.0/24 nhid 7").unwrap();
+        let changes = netlink::Changes::new().unwrap();
+        assert!(!changes.take());
+        ip("nexthop replace id 7 via 198.51.100.3 dev gw0").unwrap();
+        assert!(changes.take());
+    });
+}
+
+#[test]
+fn a_route_that_wraps_packets_is_the_kernels() {
+    over_wire("wraps", |_| {
+        let index = nix::net::if_::if_nametoindex("gw0").unwrap();
+        let mut netlink = netlink::Netlink::new().unwrap();
+        let [from, gateway]: [IpAddr; 2] = [GATEWAY[1].parse().unwrap(), PEER[1].parse().unwrap()];
+        let to = "2001:db8:2::1".parse().unwrap();
+        let plain = netlink::Route { interface: index, gateway: Some(gateway), is_plain: true };
+        ip("route add 2001:db8:2::/64 via 2001:db8:1::2 dev gw0").unwrap();
+        assert_eq!(netlink.route(from, to).unwrap(), plain);
+        let wrapped = "encap seg6 mode encap segs 2001:db8:1::9 dev gw0";
+        match ip(&format!("route replace 2001:db8:2::/64 via 2001:db8:1::2 {wrapped}")) {
+            Ok(_) => assert!(!netlink.route(from, to).unwrap().is_plain),
+            Err(reason) => println!("LEFT OUT: a kernel without segment routing: {reason}"),
+        }
+    });
+}
+
+#[test]
 fn an_interface_is_found_by_its_address_and_used_by_one_at_a_time() {
     over_wire("one at a time", |_| {
         let of = |address| Interface::attach(None, Mode::Auto, &[ports(address, 1)]);
