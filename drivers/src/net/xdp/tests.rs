@@ -386,6 +386,37 @@ fn all_that_a_core_may_send_at_once_finds_room_until_a_card_has_sent_it() {
 }
 
 #[test]
+fn a_link_that_was_down_is_used_again() {
+    over_wire("down and up", |wire| {
+        let (mut sockets, addresses, peer) = sockets_and_peer(wire);
+        become_known(&mut sockets, &peer);
+        let to = peer.local_addr().unwrap();
+        ip("link set gw0 down").unwrap();
+        let is_refused = (0..5_000).any(|_| {
+            // Until the resolver has seen it, the ring fills up, and nobody waits for that.
+            let _ = sockets.send(FIRST, to, 4, |octets| octets.copy_from_slice(b"down"));
+            sockets.flush(Clock.now() + Duration::from_millis(1)).unwrap();
+            sockets.counters().refused > 0
+        });
+        assert!(is_refused, "{:?}", sockets.counters());
+        ip("link set gw0 up").unwrap();
+        peer.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let is_known = (0..500).any(|_| {
+            let before = sockets.counters();
+            let _ = sockets.send(FIRST, to, 2, |octets| octets.copy_from_slice(b"up"));
+            sockets.flush(Clock.now() + Duration::from_millis(1)).unwrap();
+            let heard: Vec<_> = std::iter::from_fn(|| heard(&peer)).collect();
+            heard.iter().any(|octets| octets == b"up") && sockets.counters().around == before.around
+        });
+        assert!(is_known, "{:?}", sockets.counters());
+        let before = sockets.counters();
+        peer.send_to(b"in", addresses[0]).unwrap();
+        assert_eq!(receive(&mut sockets, 1)[0].3, b"in");
+        assert_eq!(sockets.counters().around, before.around);
+    });
+}
+
+#[test]
 fn a_change_of_a_next_hop_that_routes_share_is_told() {
     over_wire("shared next hop", |_| {
         // Otherwise the kernel says that the routes have changed, too.
