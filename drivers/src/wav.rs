@@ -74,8 +74,8 @@ impl Wav {
     /// All that stands before the octets of a companded file, for a file that is written as it grows:
     /// its length depends on the law alone. Behind an odd number of octets comes one of padding.
     ///
-    /// # Panics
-    /// If the file would be longer than a WAV file can be: 4 GiB, some 149 hours.
+    /// A file longer than a WAV file can be, 4 GiB or some 149 hours, leaves its size open, as one that is
+    /// written to a pipe does; `u32::MAX` octets stand for any number above.
     pub fn companded_header(law: Law, octets: u32) -> Vec<u8> {
         let tag = match law {
             Law::A => FORMAT_A,
@@ -91,7 +91,8 @@ impl Wav {
         body.extend(*b"data");
         body.extend(octets.to_le_bytes());
         let mut file = b"RIFF".to_vec();
-        file.extend(length(body.len() + (octets as usize).next_multiple_of(2)).to_le_bytes());
+        let size = u32::try_from(body.len() + (octets as usize).next_multiple_of(2)).unwrap_or(SIZE_OPEN);
+        file.extend(size.to_le_bytes());
         file.extend(body);
         file
     }
@@ -376,6 +377,18 @@ mod tests {
         let size = file.len() - 8;
         file[size..size + 4].fill(0xFF);
         assert_eq!(Wav::parse(&file), Ok(Wav::Companded(Law::A, vec![1, 2, 3, 4])));
+    }
+
+    #[test]
+    fn what_is_longer_than_a_wav_file_can_be_has_an_open_size() {
+        for octets in [u32::MAX - 8, u32::MAX] {
+            let header = Wav::companded_header(Law::Mu, octets);
+            assert_eq!(header[4..8], [0xFF; 4]);
+            assert_eq!(header.len(), Wav::companded_header(Law::Mu, 0).len());
+        }
+        let mut file = Wav::companded_header(Law::Mu, u32::MAX);
+        file.extend([1, 2, 3]);
+        assert_eq!(Wav::parse(&file), Ok(Wav::Companded(Law::Mu, vec![1, 2, 3])));
     }
 
     #[test]
