@@ -117,7 +117,7 @@ fn nanos(id: ClockId) -> u64 {
 
 /// One moment on both clocks: what turns an [`Instant`] into wall time.
 ///
-/// Taken once at start; RTCP sender reports and `o=` lines need wall time, nothing else does.
+/// RTCP sender reports and `o=` lines need wall time, and the kernel stamps what arrives with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Epoch {
     /// The moment on the monotonic clock.

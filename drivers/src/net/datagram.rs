@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
+use crate::net::DATAGRAM_MAX;
 use crate::time::{Epoch, Instant};
 
 /// Octets reserved for an address: a `sockaddr_in6` and some, to keep what follows aligned.
@@ -25,17 +26,28 @@ pub(super) struct Datagram<'a> {
 /// Why there is nothing to hand on.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Unusable {
-    /// The datagram was longer than [`DATAGRAM_MAX`](super::DATAGRAM_MAX) and lost its end.
+    /// The datagram was longer than [`DATAGRAM_MAX`] and lost its end.
     Truncated,
     /// No address, or not of a kind that a UDP socket receives from.
     NoSource,
 }
 
 impl<'a> Datagram<'a> {
-    /// Reads what the kernel wrote of an address and control messages.
-    pub(super) fn read(address: &[u8], control: &[u8], octets: &'a [u8]) -> Result<Self, Unusable> {
+    /// Reads what the kernel wrote into these three, as far as it says: in `head`, and `len` octets.
+    pub(super) fn read(
+        head: &libc::msghdr,
+        address: &[u8; ADDRESS],
+        control: &[u8; CONTROL],
+        octets: &'a [u8; DATAGRAM_MAX],
+        len: usize,
+    ) -> Result<Self, Unusable> {
+        if head.msg_flags & libc::MSG_TRUNC != 0 {
+            return Err(Unusable::Truncated);
+        }
+        let address = &address[..(head.msg_namelen as usize).min(ADDRESS)];
+        let control = &control[..head.msg_controllen.min(CONTROL)];
         let source = read_address(address).ok_or(Unusable::NoSource)?;
-        Ok(Self { source, stamp: read_stamp(control), octets })
+        Ok(Self { source, stamp: read_stamp(control), octets: &octets[..len.min(DATAGRAM_MAX)] })
     }
 
     /// When it arrived, on the monotonic clock, given one moment on both clocks after that.

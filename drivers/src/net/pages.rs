@@ -17,10 +17,10 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(len: usize) -> io::Result<Self> {
-        let len = NonZeroUsize::new(len).expect("a ring has room for something");
+        let len = NonZeroUsize::new(len).expect("some memory is asked for");
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing. Needed because
-        // the kernel wants pages of its own for a ring of buffers.
+        // frames of AF_XDP must lie in whole pages, and all of it in place before the first tick.
         let base =
             unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE) }?;
         Ok(Self { base: base.cast(), len })

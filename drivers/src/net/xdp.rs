@@ -8,8 +8,8 @@
 //! them. So nothing has to be known of fragments, of path MTUs, of ARP or of neighbour discovery here, and no
 //! datagram waits for any of it.
 //!
-//! What the kernel's firewall and its `tc` rules say about the interface does not hold for what goes
-//! through the rings.
+//! What the kernel's firewall, its `tc` rules and its IPsec policies say does not hold for what goes through
+//! the rings.
 
 mod bpf;
 pub mod frame;

@@ -64,14 +64,8 @@ impl Incoming {
         // It fails when nothing waits.
         let taken = usize::try_from(taken).unwrap_or(0);
         for (message, room) in messages[..taken].iter().zip(self.0.iter()) {
-            let head = &message.msg_hdr;
-            f(if head.msg_flags & libc::MSG_TRUNC != 0 {
-                Err(Unusable::Truncated)
-            } else {
-                let address = &room.address[..(head.msg_namelen as usize).min(ADDRESS)];
-                let control = &room.control[..head.msg_controllen.min(CONTROL)];
-                Datagram::read(address, control, &room.octets[..(message.msg_len as usize).min(DATAGRAM_MAX)])
-            });
+            let (head, len) = (&message.msg_hdr, message.msg_len as usize);
+            f(Datagram::read(head, &room.address, &room.control, &room.octets, len));
         }
         taken
     }

@@ -1,9 +1,9 @@
 //! When to look at a socket for what has come.
 //!
-//! To have the kernel tell of each datagram costs a good part of what its receipt does: it wakes the
-//! ring, finds the request that waits, tries it, and tries once more in vain. But RTP comes at a steady
-//! pace. So a socket is looked at when its next datagram should have come, and the kernel is asked to
-//! tell only of sockets that are silent, or keep no pace.
+//! To be told of each datagram costs a good part of what receiving it does: the kernel wakes the ring, finds
+//! the request that waits, tries it, and tries once more in vain. But RTP comes at a steady pace. So a socket
+//! is looked at when its next datagram should have come, and the kernel is asked to tell only of sockets
+//! that are silent, or keep no pace.
 //!
 //! Nothing is lost by looking late: datagrams wait in their sockets' queues, with their time of arrival. But
 //! what comes behind a late one is early by as much, so after a gap that was too long the kernel tells of

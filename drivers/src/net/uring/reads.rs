@@ -74,14 +74,7 @@ impl ReadSpace {
         // SAFETY: the kernel has completed what it was asked for, so it does not write here any more, and
         // nobody else does before it is free.
         let room = unsafe { self.room(index).as_ref() };
-        let head = &room.head;
-        let read = f(if head.msg_flags & libc::MSG_TRUNC != 0 {
-            Err(Unusable::Truncated)
-        } else {
-            let address = &room.address[..(head.msg_namelen as usize).min(ADDRESS)];
-            let control = &room.control[..head.msg_controllen.min(CONTROL)];
-            Datagram::read(address, control, &room.octets[..len.min(DATAGRAM_MAX)])
-        });
+        let read = f(Datagram::read(&room.head, &room.address, &room.control, &room.octets, len));
         self.free.push(index);
         read
     }

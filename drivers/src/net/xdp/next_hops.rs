@@ -24,7 +24,7 @@ pub(super) struct NextHops {
 struct Entry {
     /// The station in the lower 48 bits, if [`KNOWN`]; [`CLAIMED`]; the claim's number above.
     word: AtomicU64,
-    /// The address that is asked for: IPv6, or IPv4 in its clothes.
+    /// The address that is asked for: IPv6, or IPv4 mapped into it.
     address: [AtomicU64; 2],
     /// Whether it was asked for since the resolver last looked.
     used: AtomicBool,
@@ -149,12 +149,14 @@ fn address(key: [u64; 2]) -> IpAddr {
     IpAddr::V6(Ipv6Addr::from_bits(u128::from(key[0]) << 64 | u128::from(key[1]))).to_canonical()
 }
 
-fn number(mac: Mac) -> u64 {
+/// A station in the lower 48 bits of a word.
+pub(super) fn number(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac;
     u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
 
-fn station(word: u64) -> Mac {
+/// The station in the lower 48 bits of a word.
+pub(super) fn station(word: u64) -> Mac {
     let [_, _, mac @ ..] = word.to_be_bytes();
     mac
 }

@@ -17,7 +17,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::frame::Mac;
 use super::netlink::{Changes, Netlink};
-use super::next_hops::NextHops;
+use super::next_hops::{self, NextHops};
 use crate::time::Clock;
 
 /// The resolver of an interface, as the workers see it. Dropping it ends it.
@@ -47,7 +47,7 @@ impl Resolver {
         tables: Vec<Arc<NextHops>>,
     ) -> io::Result<Self> {
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?;
-        let shared = Arc::new(Shared { mac: AtomicU64::new(number(mac)), tables, stop });
+        let shared = Arc::new(Shared { mac: AtomicU64::new(next_hops::number(mac)), tables, stop });
         let work = Work {
             interface,
             v4: addresses.iter().copied().find(IpAddr::is_ipv4),
@@ -67,8 +67,7 @@ impl Resolver {
 
     /// The interface's own station.
     pub(super) fn mac(&self) -> Mac {
-        let [_, _, mac @ ..] = self.shared.mac.load(Ordering::Relaxed).to_be_bytes();
-        mac
+        next_hops::station(self.shared.mac.load(Ordering::Relaxed))
     }
 }
 
@@ -128,7 +127,7 @@ impl Work {
         if let Ok(link) = self.netlink.link(self.interface)
             && let Some(mac) = link.mac
         {
-            self.shared.mac.store(number(mac), Ordering::Relaxed);
+            self.shared.mac.store(next_hops::number(mac), Ordering::Relaxed);
         }
         let shared = Arc::clone(&self.shared);
         for table in &shared.tables {
@@ -157,9 +156,4 @@ impl Work {
         let route = self.netlink.route(from, to).ok()?;
         (route.is_plain && route.interface == self.interface).then(|| route.gateway.unwrap_or(to))
     }
-}
-
-fn number(mac: Mac) -> u64 {
-    let [a, b, c, d, e, f] = mac;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
