@@ -362,7 +362,7 @@ pub(super) fn every_port_is_free_as_soon_as_the_sockets_are_dropped<G: Ground>(g
 
 /// Another test that starts a program holds all descriptors of the process for an instant.
 fn bind_again(ports: &Ports) -> BoundSockets {
-    let end = Clock.now() + Duration::from_millis(200);
+    let end = Clock.now() + PATIENCE;
     loop {
         match BoundSockets::bind(ports, Dscp::EF, SMALL) {
             Err(_) if Clock.now() < end => thread::yield_now(),
