@@ -118,7 +118,13 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
         link,
     };
     let make = move || UringSockets::new(sockets);
-    let worker = worker::spawn(Recipe { core: 0, cpu: args.cpus.gateway, parts, sockets: make })?;
+    let worker = worker::spawn(Recipe {
+        core: 0,
+        cpu: args.cpus.gateway,
+        real_time_priority: None,
+        parts,
+        sockets: make,
+    })?;
     let heard = run_on(HARNESS, args.cpus.harness, || {
         let mut peers = Peers::bind(local.into(), &ports, args, &calls)?;
         for (place, peer) in peers.0.iter().enumerate() {

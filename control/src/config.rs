@@ -590,6 +590,8 @@ impl Default for LogConfig {
 pub struct HostConfig {
     /// Whether all memory is locked, so that a page fault never stalls a core.
     pub lock_memory: bool,
+    /// The real-time priority of the media cores' threads (SCHED_FIFO), 1 to 99, if they are to have one.
+    pub real_time_priority: Option<u8>,
 }
 
 #[cfg(test)]

@@ -472,6 +472,8 @@ fn log(mut section: Section<'_>) -> LogConfig {
 
 fn host(mut section: Section<'_>) -> HostConfig {
     let lock_memory = section.boolean("lock_memory", HostConfig::default().lock_memory);
+    // Nought is what a thread without one has.
+    let level = section.integer("real_time_priority", 0..=99, 0);
     section.finish();
-    HostConfig { lock_memory }
+    HostConfig { lock_memory, real_time_priority: (level > 0).then_some(level) }
 }

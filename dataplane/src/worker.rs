@@ -261,6 +261,8 @@ pub struct Recipe<F> {
     pub core: usize,
     /// The CPU to pin the thread to, if any.
     pub cpu: Option<usize>,
+    /// The real-time priority of the thread (SCHED_FIFO), 1 to 99, if it is to have one.
+    pub real_time_priority: Option<u8>,
     /// What the worker is made of.
     pub parts: Parts,
     /// Makes its sockets, on its thread, after it has been pinned: a ring belongs to the thread that
@@ -273,7 +275,7 @@ pub struct Recipe<F> {
 /// Returns when the worker is ready to tick, or has failed to become so.
 ///
 /// # Errors
-/// The thread could not be started or pinned, or what the making of its sockets said.
+/// The thread could not be started or pinned, its priority was refused, or what the making of its sockets said.
 pub fn spawn<N, F>(recipe: Recipe<F>) -> io::Result<Running>
 where
     N: RtpSockets,
@@ -297,7 +299,7 @@ where
 }
 
 impl<F> Recipe<F> {
-    /// Pins the calling thread and makes the worker on it.
+    /// Pins the calling thread, gives it its priority and makes the worker on it.
     fn prepare<N>(self) -> io::Result<Worker<N>>
     where
         N: RtpSockets,
@@ -305,6 +307,14 @@ impl<F> Recipe<F> {
     {
         if let Some(cpu) = self.cpu {
             cpu::pin(cpu).map_err(io::Error::other)?;
+        }
+        if let Some(level) = self.real_time_priority {
+            cpu::take_real_time_priority(level).map_err(|error| {
+                io::Error::other(format!(
+                    "no real-time priority {level}: {error} (CAP_SYS_NICE, or LimitRTPRIO={level} of its service); or \
+                     set host.real_time_priority = 0"
+                ))
+            })?;
         }
         cpu::prepare_timer_slack()?;
         let worker = Worker::new(self.parts, (self.sockets)()?);

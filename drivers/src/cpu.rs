@@ -1,7 +1,7 @@
-//! What a thread asks of the CPU: where it runs, that its memory stays, how sharp its timers are.
+//! What a thread asks of the CPU: where it runs and ahead of whom, that its memory stays, how sharp its timers are.
 //!
-//! All of it is for the media cores, before their first tick. None of it is needed for a gateway to
-//! work: without it the ticks come later and less evenly, so a failure is for the log.
+//! All of it is for the media cores, before their first tick, and for who measures them. None of it is needed for
+//! a gateway to work: without it the ticks come later and less evenly, so a failure is for the log.
 
 use std::fmt;
 use std::io;
@@ -46,6 +46,21 @@ impl fmt::Display for PinError {
 }
 
 impl std::error::Error for PinError {}
+
+/// Gives the calling thread a real-time priority (SCHED_FIFO) from 1 to 99, and with it the threads and programs
+/// that it starts later: nobody without one runs on a CPU that they want.
+///
+/// # Errors
+/// What the kernel says, EPERM without CAP_SYS_NICE or an `RLIMIT_RTPRIO` that is high enough.
+pub fn take_real_time_priority(level: u8) -> io::Result<()> {
+    // SAFETY: it has numbers only, which differ from one C library to the other; all of them may be zero.
+    let mut param: libc::sched_param = unsafe { std::mem::zeroed() };
+    param.sched_priority = level.into();
+    // SAFETY: the calling thread exists, and the call only reads `param`. No crate we have wraps it.
+    let error =
+        unsafe { libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_FIFO, &raw const param) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
 
 /// Keeps all of the process's memory, present and future, out of swap, so that no tick waits for a disk.
 ///
@@ -104,6 +119,23 @@ mod tests {
         assert_eq!(pin(1_024), Err(PinError { cpu: 1_024 }));
         let error = pin(1_000).expect_err("no such CPU");
         assert_eq!(error.to_string(), "CPU 1000 does not exist or may not be used by this process");
+    }
+
+    #[test]
+    fn a_real_time_priority_is_had_or_refused_and_one_that_there_is_not_never_had() {
+        thread::spawn(|| {
+            let stat = || std::fs::read_to_string("/proc/thread-self/stat").expect("this thread runs");
+            // Fields 40 and 41: the real-time priority, and SCHED_FIFO, which is 1.
+            let had = || stat().rsplit_once(')').expect("a name").1.contains(" 7 1 ");
+            match take_real_time_priority(7) {
+                Ok(()) => assert!(had(), "{}", stat()),
+                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EPERM)),
+            }
+            let error = take_real_time_priority(100).expect_err("there are 99");
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        })
+        .join()
+        .expect("the thread saw its priority");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! * [`mod@line`] is the vocabulary of an E1 or T1 line;
 //! * [`span`] is a line that octets move over: simulated here, a card elsewhere;
 //! * [`net`] is the RTP and RTCP sockets of one core: io_uring, AF_XDP, plain calls, or a simulated network;
-//! * [`cpu`] pins threads and locks memory;
+//! * [`cpu`] pins threads, puts them ahead of others and locks memory;
 //! * [`memory`] puts large tables into huge pages, and fetches ahead what will be touched;
 //! * [`wav`] reads and writes WAV files of G.711, for the simulated lines.
 //!

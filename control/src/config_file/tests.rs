@@ -27,6 +27,14 @@ fn max2_is_more_than_max1() {
 }
 
 #[test]
+fn real_time_priorities_are_from_1_to_99_and_nought_is_none() {
+    let priority = |level: &str| parse(&format!("[host]\nreal_time_priority = {level}\n"));
+    let had = |level: &str| priority(level).expect("there is one").host.real_time_priority;
+    assert_eq!((had("0"), had("1"), had("99")), (None, Some(1), Some(99)));
+    assert!(priority("100").is_err() && priority("-1").is_err() && priority("true").is_err());
+}
+
+#[test]
 fn an_empty_file_says_what_runs_without_a_file() {
     assert_eq!(parse(""), Ok(Config::default()));
 }

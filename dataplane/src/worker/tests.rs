@@ -338,7 +338,7 @@ fn running(net: &Net) -> (io::Result<Running>, ControlEnd, Arc<Stats>) {
     let (parts, control, _span, stats) = parts();
     let net = net.clone();
     let sockets = move || Ok(FakeSockets(net));
-    (spawn(Recipe { core: 0, cpu: None, parts, sockets }), control, stats)
+    (spawn(Recipe { core: 0, cpu: None, real_time_priority: None, parts, sockets }), control, stats)
 }
 
 fn next_report(control: &mut ControlEnd) -> Report {
@@ -388,14 +388,23 @@ fn a_worker_whose_sockets_fail_ends_and_says_so() {
 fn a_worker_that_cannot_start_is_known_before_spawn_returns() {
     let (parts, control, ..) = parts();
     let sockets = || Err::<FakeSockets, _>(io::Error::other("port 16384 is taken"));
-    let error = spawn(Recipe { core: 0, cpu: None, parts, sockets }).expect_err("it cannot start");
+    let error = spawn(Recipe { core: 0, cpu: None, real_time_priority: None, parts, sockets })
+        .expect_err("it cannot start");
     assert_eq!(error.to_string(), "port 16384 is taken");
     assert!(control.has_ended());
 
     let (parts, ..) = self::parts();
     let net = Net::default();
     let sockets = || Ok(FakeSockets(net));
-    let error =
-        spawn(Recipe { core: 0, cpu: Some(usize::MAX), parts, sockets }).expect_err("there is no such CPU");
+    let error = spawn(Recipe { core: 0, cpu: Some(usize::MAX), real_time_priority: None, parts, sockets })
+        .expect_err("there is no such CPU");
     assert!(error.to_string().contains("CPU"), "{error}");
+
+    let (parts, ..) = self::parts();
+    let net = Net::default();
+    let sockets = || Ok(FakeSockets(net));
+    // There are 99 at most: refused whatever privileges the test has.
+    let recipe = Recipe { core: 0, cpu: None, real_time_priority: Some(100), parts, sockets };
+    let error = spawn(recipe).expect_err("there is no such priority");
+    assert!(error.to_string().contains("host.real_time_priority"), "{error}");
 }

@@ -158,12 +158,13 @@ impl Assembly {
     {
         let Self { config, topology, control, cores, links, epoch, .. } = self;
         let gateway = Gateway::new(&config, &topology, seed()?, epoch, Clock.now());
+        let real_time_priority = config.host.real_time_priority;
         let (mut workers, mut stats) = (Vec::new(), Vec::new());
         for (place, Core { cpu, parts, sockets }) in cores.into_iter().enumerate() {
             stats.push(Arc::clone(&parts.stats));
             let make = make.clone();
             let sockets = move || make(sockets, CoreId(place as u16));
-            match worker::spawn(Recipe { core: place, cpu, parts, sockets }) {
+            match worker::spawn(Recipe { core: place, cpu, real_time_priority, parts, sockets }) {
                 Ok(running) => workers.push(running),
                 Err(error) => {
                     links.iter().for_each(ControlEnd::stop);

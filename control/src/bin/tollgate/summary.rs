@@ -31,6 +31,8 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
     for (place, core) in config.cores.iter().enumerate() {
         let ds0s = topology.ds0s(CoreId(place as u16));
         let pin = core.cpu.map_or_else(|| "not pinned".to_owned(), |cpu| format!("on CPU {cpu}"));
+        let priority = config.host.real_time_priority;
+        let ahead = priority.map_or_else(String::new, |level| format!(", real-time priority {level}"));
         let ports: Vec<_> = topology.ports[place]
             .0
             .iter()
@@ -39,7 +41,7 @@ pub(crate) fn lines(config: &Config) -> Vec<(&'static str, String)> {
                 format!("{first}-{}", range.first + range.pairs * 2 - 1)
             })
             .collect();
-        lines.push(("core", format!("{place} {pin}: {ds0s} DS0s, RTP on {}", ports.join(" and "))));
+        lines.push(("core", format!("{place} {pin}{ahead}: {ds0s} DS0s, RTP on {}", ports.join(" and "))));
     }
     let sockets: usize = topology.ports.iter().map(Ports::slots).sum();
     lines.push(("ports", format!("{sockets} sockets, for {} connections at a time", sockets / 2)));
