@@ -155,7 +155,7 @@ impl Ledger {
     /// The pair that an address is of.
     pub fn port_at(&self, address: SocketAddr) -> Option<(CoreId, PortSlot)> {
         let mut cores = (0..).map(CoreId).zip(&self.cores);
-        cores.find_map(|(id, core)| Some((id, PortSlot(core.ports.slot(address)?.0 & !1))))
+        cores.find_map(|(id, core)| Some((id, core.ports.slot(address)?.rtp())))
     }
 
     /// Whether nothing is taken.
