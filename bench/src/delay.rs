@@ -351,7 +351,7 @@ impl DelayArgs {
     fn report(&self, to_rtp: &[Histogram<u64>], calls: &Calls) -> Report {
         let settings = vec![
             ("seconds", Value::Count(self.seconds.into())),
-            ("jitter_ms", Value::Count(self.jitter.into())),
+            ("jitter_buffer_ms", Value::Count(self.jitter.into())),
             ("law", Value::Text(Law::from(self.law).to_string())),
         ];
         let mut report = Report::new("delay", settings);

@@ -1,9 +1,8 @@
 //! The load: a stream of RTP for each DS0, paced, and a judge for each stream that comes back.
 //!
-//! The streams' packets are spread evenly over a packetization period, so the whole load is one run of
-//! packets at equal distances, and the `n`th is due at `start + n * spacing`: nothing drifts. Many
-//! streams share a socket here, for a load test has to be cheaper than what it tests; whose a packet
-//! is that comes is told by where it comes from.
+//! A [`Schedule`] says when which stream's next packet is due. Many streams share a socket here, for a
+//! load test has to be cheaper than what it tests; whose a packet is that comes is told by where it
+//! comes from.
 //!
 //! Driven from outside, like everything that keeps time: [`Load::turn`] does what is due.
 
@@ -19,6 +18,7 @@ use hdrhistogram::Histogram;
 
 use crate::checker::{Checker, Sent, Tally};
 use crate::pattern::{self, Place, scramble};
+use crate::schedule::Schedule;
 use crate::series::Series;
 
 /// How the streams are.
@@ -32,6 +32,8 @@ pub(crate) struct Shape {
     pub(crate) payload_type: u8,
     /// Packets that each stream sends.
     pub(crate) packets: u64,
+    /// By how much each may be held back.
+    pub(crate) jitter: Duration,
 }
 
 /// Streams that share a socket: few sockets, but the queue of each holds what comes in a third of a
@@ -49,10 +51,8 @@ pub(crate) struct Load<N> {
     /// connection, and its answer may be seen later.
     early: HashMap<SocketAddr, Vec<Early>>,
     early_count: usize,
-    /// When the first packet is due, once it has been said.
-    start: Option<Instant>,
-    /// Packets of all streams that have been due.
-    due: u64,
+    /// When which packet is due, once the load has been started.
+    schedule: Option<Schedule>,
     figures: Figures,
 }
 
@@ -147,8 +147,7 @@ impl<N: RtpSockets> Load<N> {
             by_peer: HashMap::new(),
             early: HashMap::new(),
             early_count: 0,
-            start: None,
-            due: 0,
+            schedule: None,
             figures: Figures::new(),
         }
     }
@@ -158,7 +157,7 @@ impl<N: RtpSockets> Load<N> {
     /// # Panics
     /// If the load has been started, or has fewer DS0s.
     pub(crate) fn add(&mut self, ds0: u16, peer: SocketAddr) {
-        assert!(self.start.is_none() && ds0 < self.shape.ds0s, "streams are added before the start");
+        assert!(self.schedule.is_none() && ds0 < self.shape.ds0s, "streams are added before the start");
         self.by_peer.insert(peer, self.streams.len());
         let mut stream = Stream::new(ds0, peer);
         let early = self.early.remove(&peer).unwrap_or_default();
@@ -171,7 +170,9 @@ impl<N: RtpSockets> Load<N> {
 
     /// The first packet of the first stream is due at `start`, all others' after it.
     pub(crate) fn start(&mut self, start: Instant) {
-        self.start = Some(start);
+        let Shape { ptime_octets, packets, jitter, .. } = self.shape;
+        let ptime = FRAME * ptime_octets as u32;
+        self.schedule = Some(Schedule::new(start, self.streams.len(), packets, ptime, jitter));
         self.figures.strays += self.early_count as u64;
         self.early = HashMap::new();
     }
@@ -184,15 +185,10 @@ impl<N: RtpSockets> Load<N> {
     /// Takes what has come and queues what is due.
     pub(crate) fn turn(&mut self, now: Instant) -> Turn {
         self.receive();
-        let Some(start) = self.start else { return Turn::Done };
-        let total = self.shape.packets * self.streams.len() as u64;
         for _ in 0..PACKETS_A_TURN {
-            let due_at = start + self.spacing(self.due);
-            if self.due == total || due_at > now {
-                return Turn::Done;
-            }
-            self.send(now, due_at);
-            self.due += 1;
+            let due = self.schedule.as_mut().and_then(|schedule| schedule.poll(now));
+            let Some((index, due_at)) = due else { return Turn::Done };
+            self.send(index, now, due_at);
         }
         Turn::Behind
     }
@@ -205,10 +201,9 @@ impl<N: RtpSockets> Load<N> {
         self.sockets.flush(until)
     }
 
-    /// When the last packet is due.
+    /// When the last packet has been due.
     pub(crate) fn end(&self) -> Instant {
-        let total = self.shape.packets * self.streams.len() as u64;
-        self.start.unwrap_or(Instant::FAR_FUTURE) + self.spacing(total)
+        self.schedule.as_ref().map_or(Instant::FAR_FUTURE, Schedule::end)
     }
 
     /// Whether all that was sent has come back.
@@ -237,15 +232,8 @@ impl<N: RtpSockets> Load<N> {
         (self.streams.into_iter().map(account).collect(), self.figures)
     }
 
-    /// How long after the start the `n`th packet of the load is due.
-    fn spacing(&self, n: u64) -> Duration {
-        let ptime = FRAME.as_nanos() as u64 * self.shape.ptime_octets as u64;
-        let streams = self.streams.len().max(1) as u64;
-        Duration::from_nanos(n / streams * ptime + n % streams * ptime / streams)
-    }
-
-    fn send(&mut self, now: Instant, due_at: Instant) {
-        let index = (self.due % self.streams.len() as u64) as usize;
+    /// Sends the next packet of the stream at this place.
+    fn send(&mut self, index: usize, now: Instant, due_at: Instant) {
         let stream = &mut self.streams[index];
         let count = stream.sent + stream.unsent;
         let octets = self.shape.ptime_octets;
@@ -275,7 +263,7 @@ impl<N: RtpSockets> Load<N> {
     }
 
     fn receive(&mut self) {
-        let Self { sockets, shape, streams, by_peer, early, early_count, start, figures, .. } = self;
+        let Self { sockets, shape, streams, by_peer, early, early_count, schedule, figures, .. } = self;
         sockets.receive(|slot, from, arrived, octets| {
             if !slot.is_rtp() {
                 figures.rtcp += 1;
@@ -283,7 +271,7 @@ impl<N: RtpSockets> Load<N> {
             }
             match by_peer.get(&from) {
                 Some(&index) => streams[index].take(slot, arrived, octets, *shape, figures),
-                None if start.is_none() && *early_count < EARLY_MAX => {
+                None if schedule.is_none() && *early_count < EARLY_MAX => {
                     let octets = octets.to_vec();
                     early.entry(from).or_default().push(Early { slot, arrived, octets });
                     *early_count += 1;
@@ -382,7 +370,8 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape { ds0s: 40, ptime_octets: 160, payload_type: 8, packets: 50 };
+    const SHAPE: Shape =
+        Shape { ds0s: 40, ptime_octets: 160, payload_type: 8, packets: 50, jitter: Duration::ZERO };
     const MS: Duration = Duration::from_millis(1);
 
     /// A load over a simulated network whose peers send back what comes.
@@ -395,10 +384,14 @@ mod tests {
 
     impl Bench {
         fn new(streams: usize) -> Self {
+            Self::with(SHAPE, streams)
+        }
+
+        fn with(shape: Shape, streams: usize) -> Self {
             let net = SimNet::new(7, 4_096);
             let pairs = streams.div_ceil(STREAMS_A_SOCKET) as u16;
             let range = PortRange { address: Ipv4Addr::new(192, 0, 2, 1).into(), first: 10_000, pairs };
-            let mut load = Load::new(net.sockets(&Ports(vec![range])), SHAPE);
+            let mut load = Load::new(net.sockets(&Ports(vec![range])), shape);
             let peer = |number: usize| ([192, 0, 2, 2], 20_000 + 2 * number as u16).into();
             let peers: Vec<_> = (0..streams).map(|number| net.endpoint(peer(number))).collect();
             peers.iter().enumerate().for_each(|(ds0, peer)| load.add(ds0 as u16, peer.address()));
@@ -449,6 +442,15 @@ mod tests {
     }
 
     #[test]
+    fn jitter_is_neither_lateness_nor_delay_and_every_octet_is_verified() {
+        let (tally, figures) = Bench::with(Shape { jitter: 30 * MS, ..SHAPE }, 40).run(back);
+        assert_eq!((tally.verified, tally.missing, tally.packets_out_of_order), (2_000 * 160, 0, 0));
+        assert!(figures.late.max() <= 1_000, "{} us late with a turn a millisecond", figures.late.max());
+        assert!(figures.delay.max() <= 2_100, "{} us", figures.delay.max());
+        assert!(figures.jitter.max() > 20_000, "{} us is not what 30 ms look like", figures.jitter.max());
+    }
+
+    #[test]
     fn loss_on_either_way_is_missed_to_the_octet() {
         let bench = Bench::new(8);
         bench.net.impair(Impairment { loss: 0.1, ..Impairment::default() });
@@ -491,7 +493,7 @@ mod tests {
     fn what_comes_before_the_peer_is_known_is_not_lost() {
         let mut bench = Bench::new(1);
         let late = bench.net.endpoint("192.0.2.2:30000".parse().expect("an address"));
-        bench.load.start = None;
+        bench.load.schedule = None;
         let octets = |sequence| {
             let mut octets = [0xD5; Header::LEN + 160];
             let timestamp = u32::from(sequence) * 160;

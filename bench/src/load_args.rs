@@ -30,6 +30,11 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "MS", default_value = "20", value_parser = ["5", "10", "20", "30", "40", "60"])]
     pub(crate) ptime: String,
 
+    /// The jitter of what the harness sends: each packet is held back by 0 to so many milliseconds, as by a network
+    /// that keeps the packets of a call in order; the same in each run. Not counted as lateness or delay.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=500))]
+    pub(crate) jitter_ms: u16,
+
     /// The law, on the line and in RTP, so that octets pass unchanged.
     #[arg(long, value_enum, default_value_t = LawName::A)]
     pub(crate) law: LawName,
@@ -109,6 +114,7 @@ impl LoadArgs {
             ds0s: self.ds0,
             ptime_octets: ptime_ms as usize * OCTETS_PER_MS,
             payload_type: terms.format().payload_type,
+            jitter: Duration::from_millis(self.jitter_ms.into()),
             packets: ((WARM_UP + length).as_millis() as u64).div_ceil(ptime_ms),
         }
     }
@@ -120,6 +126,7 @@ impl LoadArgs {
             ("ds0", Value::Count(u64::from(self.ds0))),
             ("seconds", Value::Count(u64::from(self.seconds))),
             ("ptime_ms", Value::Count(u64::from(terms.ptime_ms.get()))),
+            ("jitter_ms", Value::Count(self.jitter_ms.into())),
             ("law", Value::Text(terms.law.to_string())),
             ("driver", Value::Text(self.driver.to_string())),
             (

@@ -25,6 +25,7 @@ mod pattern;
 mod report;
 mod requirement;
 mod scale;
+mod schedule;
 mod search;
 mod series;
 mod setup_rate;

@@ -210,6 +210,7 @@ impl SetupRateArgs {
             ds0: self.beside,
             seconds: self.seconds + BESIDE_LONGER_S + 2 * self.hold.div_ceil(1_000),
             ptime: "20".to_owned(),
+            jitter_ms: 0,
             law: self.law,
             driver: Driver::Uring,
             wire: false,
