@@ -1,11 +1,12 @@
 //! The call agent's side over a real socket: one connection for each DS0.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU8;
 
 use control::call_agent::{CallAgent, Counters, Event, Reply, Setup};
+use control::mgcp::code::ReturnCode;
 use control::mgcp::message::{ConnectionParameters, LocalConnectionOptions, Path, Range, TransactionId};
 use control::mgcp::name::{CallId, ConnectionId, EndpointName};
 use control::sdp::parse::Connection;
@@ -16,6 +17,7 @@ use drivers::line::Law;
 use drivers::time::Instant;
 
 use crate::Failure;
+use crate::target::{GatewayFault, is_wild};
 
 /// A call agent, its socket and its calls.
 pub(crate) struct Agent {
@@ -28,6 +30,7 @@ pub(crate) struct Agent {
     under_way: HashMap<TransactionId, usize>,
     /// Calls that have come up, until they are polled.
     up: VecDeque<(usize, SocketAddr)>,
+    refusals: Refusals,
     stage: Stage,
     outgoing: Vec<u8>,
     incoming: Box<[u8]>,
@@ -42,9 +45,13 @@ pub(crate) struct Terms {
     pub(crate) ptime_ms: NonZeroU8,
 }
 
+/// Connections that were refused, by code, with what the gateway said first.
+pub(crate) type Refusals = BTreeMap<ReturnCode, (u64, String)>;
+
 /// One DS0's call.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// As it is asked for; once it is known, the one that the gateway chose.
     endpoint: EndpointName,
     /// Where we want its RTP.
     local: SocketAddr,
@@ -67,6 +74,9 @@ enum Stage {
 /// Commands under way at a time: a gateway carries out an order a tick or so, and loses nothing of as
 /// many datagrams in a socket's queue.
 const UNDER_WAY_MAX: usize = 128;
+
+/// RFC 3435 §2.4: unknown or unsupported command.
+const UNSUPPORTED: ReturnCode = ReturnCode(504);
 
 /// Octets of the longest datagram.
 const DATAGRAM_MAX: usize = 65_535;
@@ -97,6 +107,7 @@ impl Agent {
             waiting: VecDeque::new(),
             under_way: HashMap::new(),
             up: VecDeque::new(),
+            refusals: Refusals::new(),
             stage: Stage::Audit,
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM_MAX].into(),
@@ -113,10 +124,13 @@ impl Agent {
         Ok(())
     }
 
-    /// Asks for the last call's endpoint: whoever has that has all.
+    /// Asks for the last call's endpoint: whoever has that has all. One that the gateway is to choose cannot be
+    /// asked for.
     pub(crate) fn audit(&mut self) {
         self.stage = Stage::Audit;
-        self.waiting = self.calls.len().checked_sub(1).into_iter().collect();
+        let last = self.calls.len().checked_sub(1);
+        self.waiting =
+            last.filter(|&last| !is_wild(&self.calls[last].endpoint.to_string())).into_iter().collect();
     }
 
     /// Begins to make all connections.
@@ -143,11 +157,7 @@ impl Agent {
         while let Some(event) = self.agent.poll_event() {
             match event {
                 Event::Answered { transaction, reply } => self.answered(transaction, reply)?,
-                Event::Lost { transaction } => {
-                    if let Some(call) = self.under_way.remove(&transaction) {
-                        return Err(format!("nobody answers for {}", self.calls[call].endpoint).into());
-                    }
-                }
+                Event::Lost { transaction } => self.lost(transaction)?,
                 Event::Provisional { .. }
                 | Event::Restart { .. }
                 | Event::Deleted { .. }
@@ -171,6 +181,11 @@ impl Agent {
     /// The calls, in the order they were added.
     pub(crate) fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Connections that were refused.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// What happened to messages.
@@ -235,21 +250,46 @@ impl Agent {
         Ok(())
     }
 
+    fn lost(&mut self, transaction: TransactionId) -> Result<(), Failure> {
+        let Some(index) = self.under_way.remove(&transaction) else { return Ok(()) };
+        let nobody = format!("nobody answers for {}", self.calls[index].endpoint);
+        match self.stage {
+            Stage::Audit => Err(nobody.into()),
+            Stage::Connect => Err(GatewayFault(nobody).into()),
+            // It is gone: to ask it for the others as well would only take longer.
+            Stage::Disconnect => {
+                self.waiting.clear();
+                Ok(())
+            }
+        }
+    }
+
     fn answered(&mut self, transaction: TransactionId, reply: Reply) -> Result<(), Failure> {
         let Some(index) = self.under_way.remove(&transaction) else { return Ok(()) };
         let call = &mut self.calls[index];
         let is_success = reply.code.is_success();
         match self.stage {
-            Stage::Audit if !is_success => {
+            // One that has no audits is there, too.
+            Stage::Audit if !is_success && reply.code != UNSUPPORTED => {
                 let (endpoint, code) = (&call.endpoint, reply.code.0);
                 return Err(format!("the gateway has no {endpoint}: {code} {}", reply.commentary).into());
             }
             Stage::Audit => {}
             // One that is refused is not up: that shows in the verdict.
+            Stage::Connect if !is_success => {
+                self.refusals.entry(reply.code).or_insert((0, reply.commentary)).0 += 1;
+            }
             Stage::Connect => {
-                call.connection = reply.connection.filter(|_| is_success);
+                call.connection = reply.connection;
+                call.endpoint = reply.endpoint.unwrap_or_else(|| call.endpoint.clone());
                 let peer = reply.descriptions.first().and_then(|description| rtp_address(description));
-                self.up.extend(peer.filter(|_| call.connection.is_some()).map(|peer| (index, peer)));
+                match peer.filter(|_| call.connection.is_some()) {
+                    Some(peer) => self.up.push_back((index, peer)),
+                    None => {
+                        let none = "but no connection, or no address for its RTP".to_owned();
+                        self.refusals.entry(reply.code).or_insert((0, none)).0 += 1;
+                    }
+                }
             }
             Stage::Disconnect => call.parameters = reply.parameters,
         }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use drivers::line::{Carrier, Law};
 use drivers::time::Clock;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::Failure;
 use crate::load_args::Driver;
 use crate::pace;
+use crate::target::GatewayFault;
 
 /// The gateway that a measurement wants.
 #[derive(Clone, PartialEq, Debug)]
@@ -42,8 +44,8 @@ pub(crate) struct Size {
     pub(crate) transactions_max: Option<u32>,
     /// The CPU of its media core.
     pub(crate) cpu: Option<usize>,
-    /// The CPU of all its other threads.
-    pub(crate) control_cpu: Option<usize>,
+    /// The real-time priority of its media core.
+    pub(crate) real_time_priority: Option<u8>,
     /// How its media reach the network.
     pub(crate) driver: Driver,
 }
@@ -65,8 +67,11 @@ impl Wanted {
 
     /// Its configuration file.
     fn config(&self) -> String {
-        let Self { address, size: Size { ds0s, law, jitter_ms, transactions_max, cpu, driver, .. }, .. } =
-            self;
+        let Self {
+            address,
+            size: Size { ds0s, law, jitter_ms, transactions_max, cpu, real_time_priority, driver },
+            ..
+        } = self;
         let e1s = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         let ports = u32::from(e1s) * u32::from(Carrier::E1.timeslot_max()) * 2;
         let port_last = u32::from(PORT_FIRST) + ports - 1;
@@ -98,6 +103,9 @@ impl Wanted {
         write(&mut text, format_args!("[[core]]"));
         if let Some(cpu) = cpu {
             write(&mut text, format_args!("cpu = {cpu}"));
+        }
+        if let Some(level) = real_time_priority {
+            write(&mut text, format_args!("[host]\nreal_time_priority = {level}"));
         }
         write(&mut text, format_args!("[[span]]\ncarrier = \"e1\"\ncount = {e1s}\nlaw = \"{law}\""));
         write(&mut text, format_args!("driver = \"sim\"\nfar_end = \"loop\""));
@@ -148,9 +156,18 @@ impl Gateway {
     /// # Errors
     /// If it has, with the end of its log.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        match self.status()? {
-            None => Ok(()),
-            Some(status) => Err(format!("the gateway has ended ({status}):\n{}", self.log_end()).into()),
+        // Left to be waited for: to bury it takes the kernel long, and who asks may be ahead of those it needs for it.
+        let seen = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(Pid::from_raw(self.id as i32)), seen)? {
+            WaitStatus::StillAlive => Ok(()),
+            ended => {
+                let status = match ended {
+                    WaitStatus::Exited(_, code) => format!("exit status {code}"),
+                    WaitStatus::Signaled(_, signal, _) => signal.to_string(),
+                    other => format!("{other:?}"),
+                };
+                Err(GatewayFault(format!("the gateway has ended ({status}):\n{}", self.log_end())).into())
+            }
         }
     }
 
@@ -187,11 +204,16 @@ impl Gateway {
     /// # Errors
     /// If it does not end, or not well.
     pub(crate) fn stop(self) -> Result<String, Failure> {
-        let status = self.terminate()?.ok_or("the gateway did not end within five seconds of SIGTERM")?;
-        if status.success() {
-            Ok(self.log_end())
-        } else {
-            Err(format!("the gateway did not end well ({status}):\n{}", self.log_end()).into())
+        match self.terminate()? {
+            Some(status) if status.success() => Ok(self.log_end()),
+            Some(status) => {
+                let log = self.log_end();
+                Err(GatewayFault(format!("the gateway did not end well ({status}):\n{log}")).into())
+            }
+            None => {
+                let most = STOP_MAX.as_secs();
+                Err(GatewayFault(format!("the gateway did not end within {most} s of SIGTERM")).into())
+            }
         }
     }
 
@@ -295,7 +317,7 @@ mod tests {
                 jitter_ms: Some(40),
                 transactions_max: Some(100_000),
                 cpu: Some(1),
-                control_cpu: None,
+                real_time_priority: Some(10),
                 driver: Driver::Mmsg,
             },
         }
@@ -307,7 +329,7 @@ mod tests {
             let config = Config::parse(&wanted(ds0s).config(), Path::new("")).expect("it is right");
             assert!(config.ds0s() >= usize::from(ds0s) && config.ds0s() < usize::from(ds0s) + 31);
             assert_eq!(config.spans[0].law, Law::Mu);
-            assert_eq!(config.cores[0].cpu, Some(1));
+            assert_eq!((config.cores[0].cpu, config.host.real_time_priority), (Some(1), Some(10)));
             assert_eq!(config.media.driver, MediaDriver::Mmsg);
             assert_eq!(config.mgcp.transactions_max, 100_000);
         }
@@ -316,10 +338,17 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_left_to_the_gateway() {
         let mut wanted = wanted(62);
-        wanted.size = Size { jitter_ms: None, transactions_max: None, cpu: None, ..wanted.size };
+        wanted.size = Size {
+            jitter_ms: None,
+            transactions_max: None,
+            cpu: None,
+            real_time_priority: None,
+            ..wanted.size
+        };
         let config = Config::parse(&wanted.config(), Path::new("")).expect("it is right");
         assert_eq!(config.media.jitter, Config::default().media.jitter);
         assert_eq!(config.mgcp.transactions_max, Config::default().mgcp.transactions_max);
         assert_eq!(config.cores, Config::default().cores);
+        assert_eq!(config.host.real_time_priority, None);
     }
 }

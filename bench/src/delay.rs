@@ -39,8 +39,8 @@ use crate::floor::HARNESS;
 use crate::load::{histogram, record};
 use crate::load_args::LawName;
 use crate::operator::{Operator, progress};
-use crate::pace::run_on;
 use crate::pattern::{self, Place, WORD};
+use crate::priority::Priority;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::wire::own_addresses;
 
@@ -50,8 +50,8 @@ use crate::wire::own_addresses;
 /// loopback. Counted is the first octet of each packet, which waits longest.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    tollgate-bench delay --seconds 10 --cpu 0 --gateway-cpu 1\n  \
-    tollgate-bench delay --jitter 0 --require 'both_20_p99<=30'")]
+    tollgate-bench delay\n  \
+    tollgate-bench delay --jitter-buffer 0 --require 'both_20_p99<=30'")]
 pub(crate) struct DelayArgs {
     /// How long to measure, in seconds; a second of warming up comes before.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
@@ -59,7 +59,7 @@ pub(crate) struct DelayArgs {
 
     /// What jitter buffers hold, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
-    jitter: u16,
+    jitter_buffer: u16,
 
     /// The law, on the line and in RTP.
     #[arg(long, value_enum, default_value_t = LawName::A)]
@@ -120,12 +120,12 @@ pub(crate) fn run(args: &DelayArgs, operator: &Operator) -> Result<Report, Failu
     let make = move || UringSockets::new(sockets);
     let worker = worker::spawn(Recipe {
         core: 0,
-        cpu: args.cpus.gateway,
-        real_time_priority: None,
+        cpu: args.cpus.gateway().number(),
+        real_time_priority: args.cpus.priority().level(),
         parts,
         sockets: make,
     })?;
-    let heard = run_on(HARNESS, args.cpus.harness, || {
+    let heard = args.cpus.run_harness(HARNESS, || {
         let mut peers = Peers::bind(local.into(), &ports, args, &calls)?;
         for (place, peer) in peers.0.iter().enumerate() {
             let order = Order { id: OrderId(place as u64), action: peer.connect(place, args)? };
@@ -276,7 +276,7 @@ impl<'a> Peers<'a> {
 }
 
 fn bounds(args: &DelayArgs) -> JitterBounds {
-    JitterBounds { nominal_ms: args.jitter, max_ms: args.jitter.max(100), adaptive: false }
+    JitterBounds { nominal_ms: args.jitter_buffer, max_ms: args.jitter_buffer.max(100), adaptive: false }
 }
 
 impl RtpPeer<'_> {
@@ -348,12 +348,19 @@ impl RtpPeer<'_> {
 }
 
 impl DelayArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.cpus.settle(usable, Priority::RealTime);
+        self.cpus
+    }
+
     fn report(&self, to_rtp: &[Histogram<u64>], calls: &Calls) -> Report {
-        let settings = vec![
+        let mut settings = vec![
             ("seconds", Value::Count(self.seconds.into())),
-            ("jitter_buffer_ms", Value::Count(self.jitter.into())),
+            ("jitter_buffer_ms", Value::Count(self.jitter_buffer.into())),
             ("law", Value::Text(Law::from(self.law).to_string())),
         ];
+        settings.extend(self.cpus.settings());
         let mut report = Report::new("delay", settings);
         let mut unheard = Vec::new();
         for ((ptime_ms, to_rtp), call) in PTIMES_MS.into_iter().zip(to_rtp).zip(&calls.calls) {

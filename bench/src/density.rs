@@ -16,21 +16,21 @@ use clap::Args;
 
 use crate::Failure;
 use crate::child::Size;
+use crate::cpus::Cpus;
 use crate::floor::{self, HARNESS};
 use crate::host::Thread;
 use crate::load_args::LoadArgs;
 use crate::measure;
 use crate::operator::{Interrupted, Operator};
-use crate::pace::run_on;
-use crate::report::{Report, Section, Verdict};
+use crate::report::{Report, Section, Value, Verdict};
 use crate::search::Search;
 use crate::syscalls::{self, Calls};
-use crate::target::TargetArgs;
+use crate::target::{GatewayFault, Measured, TargetArgs};
 use crate::ticks::Ticks;
 use crate::wire::{End, Network};
 use crate::witness;
 
-pub(crate) use self::carry::{CARRIER, Run, Way, carry};
+pub(crate) use self::carry::{CARRIER, Run, Seat, carry};
 
 /// Carries calls on N DS0s and verifies every octet of them, both ways, from outside.
 ///
@@ -44,11 +44,11 @@ pub(crate) use self::carry::{CARRIER, Run, Way, carry};
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tollgate-bench density --ds0 480 --seconds 20\n  \
-    tollgate-bench density --ds0 4096 --seconds 30 --cpu 0 --gateway-cpu 1\n  \
-    tollgate-bench density --ds0 480 --ramp --seconds 10 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench density --ds0 4096 --seconds 30\n  \
+    tollgate-bench density --ds0 480 --ramp --seconds 10\n  \
     tollgate-bench density --ds0 4096 --runs 3 --require 'core_cpu<=75' --require 'core_to_floor<=1.3'\n  \
-    tollgate-bench density --ds0 8064 --driver xdp --cpu 0 --gateway-cpu 1      AF_XDP, over a veth pair\n  \
-    chrt -f 10 tollgate-bench density --ds0 480 --cpu 0 --gateway-cpu 1      on a machine that is busy\n  \
+    tollgate-bench density --ds0 8064 --driver xdp      AF_XDP, over a veth pair\n  \
+    tollgate-bench density --ds0 480 --jitter-ms 10     as a network with jitter delivers it\n  \
     tollgate-bench density --ds0 60 --gateway 192.0.2.1:2427 --domain gw.example")]
 pub(crate) struct DensityArgs {
     #[command(flatten)]
@@ -70,13 +70,13 @@ pub(crate) struct DensityArgs {
     #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     floor_seconds: u32,
 
-    /// Runs it so often and reports the median of each figure, with the least and the most; of what is lost or
-    /// wrong the most. One run that fails fails all.
+    /// How many runs: of more than one, the report has the median of each figure with the least and the most, and
+    /// the most of what is lost or wrong. One run that fails fails all.
     #[arg(long, value_name = "N", conflicts_with = "ramp", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=99))]
     runs: u8,
 
-    /// How long strace counts the system calls of the media core, in seconds, on another gateway like it when all
-    /// is measured; 0 leaves it out, as do --ramp and --gateway.
+    /// How long strace counts the media core's system calls, in seconds, after the measurement and on a second
+    /// gateway like the first; 0 leaves it out, as do --ramp and --gateway.
     #[arg(long, value_name = "S", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=3_600))]
     syscalls: u32,
 
@@ -85,7 +85,7 @@ pub(crate) struct DensityArgs {
 
     /// What its jitter buffers hold, in milliseconds, 0 to 200 [default: its own default].
     #[arg(long, value_name = "MS", conflicts_with = "gateway", value_parser = clap::value_parser!(u16).range(0..=200))]
-    jitter: Option<u16>,
+    jitter_buffer: Option<u16>,
 }
 
 /// `tollgate-bench density`.
@@ -118,13 +118,17 @@ fn ramp(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
     while let Some(ds0s) = search.next() {
         let ds0 = u16::try_from(ds0s).expect("no more are tried than --ramp-max");
         let args = DensityArgs { load: LoadArgs { ds0, ..args.load.clone() }, ..args.clone() };
-        let mut trial = tried(&args, operator)?;
+        let mut trial = tried(&args, best.is_some(), operator)?;
         if trial.verdict != Verdict::Pass {
             // Machines have hiccups; what a gateway cannot do, it cannot do twice.
-            trial = tried(&args, operator)?;
+            trial = tried(&args, best.is_some(), operator)?;
         }
         let holds = trial.verdict == Verdict::Pass;
-        operator.tell(&format!("{ds0} DS0s: {}", if holds { "held" } else { "not held" }));
+        let why = trial.verdict.reasons().join("; ");
+        operator.tell(&format!(
+            "{ds0} DS0s: {}",
+            if holds { "held".to_owned() } else { format!("not held: {why}") }
+        ));
         *(if holds { &mut best } else { &mut beyond }) = Some((ds0, trial));
         search.found(ds0s, holds);
     }
@@ -141,11 +145,12 @@ fn ramp(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// As [`once`], but what cannot be measured has not held, unless somebody has interrupted it.
-fn tried(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
+/// As [`once`], but what the gateway left nothing of to measure has not held; nor has, once fewer have held, what
+/// could not be measured at all, unless somebody has interrupted it.
+fn tried(args: &DensityArgs, has_held: bool, operator: &Operator) -> Result<Report, Failure> {
     match once(args, operator) {
-        Err(error) if !error.is::<Interrupted>() => {
-            let mut report = Report::new("density", args.load.settings());
+        Err(error) if error.is::<GatewayFault>() || has_held && !error.is::<Interrupted>() => {
+            let mut report = Report::new("density", args.settings());
             report.verdict = Verdict::Fail(vec![error.to_string()]);
             Ok(report)
         }
@@ -155,6 +160,7 @@ fn tried(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
 
 /// One number of DS0s.
 fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
+    args.target.check_names(args.load.ds0)?;
     let network = args.load.network()?;
     if matches!(network, Network::Wire { .. }) && !args.target.is_started_here() {
         return Err("a gateway that runs already is at no end of a wire that is made here".into());
@@ -168,12 +174,10 @@ fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
     };
     let target = args.target.open(args.size(), &network)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
-    let (run, witness) = witness::beside(args.load.cpus.gateway, || {
-        run_on(HARNESS, args.load.cpus.harness, || {
+    let (run, witness) = witness::beside(args.load.cpus, || {
+        args.load.cpus.run_harness(HARNESS, || {
             network.enter(End::Harness)?;
-            let (gateway, local, process) = (target.gateway, target.local, target.process());
-            let way = Way { gateway, local, process, thread: HARNESS };
-            carry(args, way, own.as_ref(), &mut || target.check(), &|| {}, operator)
+            carry(args, &target, Seat { thread: HARNESS, interface: own.as_ref() }, &|| {}, operator)
         })
     })?;
     let last_words = target.close()?;
@@ -200,16 +204,15 @@ fn counted(args: &DensityArgs, operator: &Operator) -> Result<Calls, Failure> {
     let target = args.target.open(args.size(), &network)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
     let process = target.process().ok_or("the gateway was not started here")?;
-    let way = Way { gateway: target.gateway, local: target.local, process: Some(process), thread: HARNESS };
     let calls = thread::scope(|scope| {
         let (is_up, wait) = mpsc::sync_channel(1);
         let (args, network, own, target) = (&args, &network, own.as_ref(), &target);
         let carrying = scope.spawn(move || {
             // Who waits for it may have given up.
             let up = || is_up.try_send(()).unwrap_or_default();
-            run_on(HARNESS, args.load.cpus.harness, || {
+            args.load.cpus.run_harness(HARNESS, || {
                 network.enter(End::Harness)?;
-                carry(args, way, own, &mut || target.check(), &up, operator)
+                carry(args, target, Seat { thread: HARNESS, interface: own }, &up, operator)
             })
         });
         // If the calls do not come up, that is said below.
@@ -225,14 +228,27 @@ fn counted(args: &DensityArgs, operator: &Operator) -> Result<Calls, Failure> {
 }
 
 impl DensityArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.target.settle(&mut self.load.cpus, Measured::MediaCore, usable);
+        self.load.cpus
+    }
+
+    /// What a report repeats of it.
+    fn settings(&self) -> Vec<(&'static str, Value)> {
+        let mut settings = self.load.settings();
+        settings.push(self.target.settings());
+        settings
+    }
+
     fn size(&self) -> Size {
         Size {
             ds0s: self.load.ds0,
             law: self.load.law.into(),
-            jitter_ms: self.jitter,
+            jitter_ms: self.jitter_buffer,
             transactions_max: None,
-            cpu: self.load.cpus.gateway,
-            control_cpu: None,
+            cpu: self.load.cpus.gateway().number(),
+            real_time_priority: self.load.cpus.priority().level(),
             driver: self.load.driver,
         }
     }
@@ -248,7 +264,7 @@ impl DensityArgs {
             runs: 1,
             syscalls: 0,
             target,
-            jitter: None,
+            jitter_buffer: None,
         }
     }
 }

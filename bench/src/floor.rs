@@ -20,12 +20,13 @@ use drivers::time::Clock;
 
 use crate::Failure;
 use crate::checker::Tally;
+use crate::cpus::Cpus;
 use crate::host::Thread;
 use crate::load::{Figures, Shape, sum};
 use crate::load_args::{Driver, LoadArgs};
 use crate::measure::{self, Bench, Cost, refused};
 use crate::operator::Operator;
-use crate::pace::run_on;
+use crate::priority::Priority;
 use crate::report::{Report, Section, Verdict};
 use crate::wire::{End, Network};
 
@@ -34,7 +35,9 @@ use crate::wire::{End, Network};
 /// A thread with as many sockets as a gateway of so many DS0s sends back what comes, every 5 ms, and
 /// does nothing else. Its CPU time for a packet is what no gateway on this machine can beat.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  tollgate-bench floor --ds0 480 --seconds 5 --cpu 0 --gateway-cpu 1")]
+#[command(after_help = "Examples:\n  \
+    tollgate-bench floor\n  \
+    tollgate-bench floor --ds0 4096 --driver mmsg --seconds 5")]
 pub(crate) struct FloorArgs {
     #[command(flatten)]
     load: LoadArgs,
@@ -47,6 +50,14 @@ pub(crate) struct Floor {
     pub(crate) figures: Figures,
     /// Datagrams that the harness's own sockets refused.
     pub(crate) refused: u64,
+}
+
+impl FloorArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.load.cpus.settle(usable, Priority::RealTime);
+        self.load.cpus
+    }
 }
 
 /// `tollgate-bench floor`.
@@ -91,7 +102,8 @@ pub(crate) fn measure(
         let (ports, stop, interface, own) = (&ports, &stop, &interface, &own);
         let reflect = move || {
             network.enter(End::Tested)?;
-            let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))?;
+            let bound = BoundSockets::bind(ports, Dscp::EF, Settings::for_slots(ports.slots()))
+                .map_err(|error| format!("the bare loop's sockets: {error}"))?;
             match args.driver {
                 Driver::Xdp => {
                     let interface = interface.as_ref().expect("it was attached for this driver");
@@ -101,9 +113,9 @@ pub(crate) fn measure(
                 Driver::Mmsg => reflect(MmsgSockets::new(bound)?, stop, &started),
             }
         };
-        let reflecting = scope.spawn(|| run_on(REFLECTOR, args.cpus.gateway, reflect));
+        let reflecting = scope.spawn(|| args.cpus.run_tested(REFLECTOR, reflect));
         let measured = match start.recv() {
-            Ok(()) => run_on(HARNESS, args.cpus.harness, || {
+            Ok(()) => args.cpus.run_harness(HARNESS, || {
                 network.enter(End::Harness)?;
                 against((local, own.as_ref()), ports, shape, length, operator)
             }),
@@ -205,6 +217,8 @@ impl Floor {
         if let Some(per_packet_us) = self.per_packet_us() {
             section.number("floor_cpu_per_packet", "its CPU a packet sent or received", per_packet_us, "us");
         }
+        section.times("floor_delay", "round trip, of which up to 5 ms until it looks", &self.figures.delay);
+        section.times("floor_jitter", "inter-arrival jitter", &self.figures.jitter);
         section
     }
 }

@@ -77,6 +77,11 @@ impl Thread {
     }
 }
 
+/// The real-time policy that the calling thread runs by, and its level; nothing if by none.
+pub(crate) fn real_time_level() -> Option<(&'static str, u8)> {
+    stat_real_time(&fs::read_to_string("/proc/thread-self/stat").ok()?)
+}
+
 /// How often a process's threads are looked through for one.
 const LOOKS: usize = 5;
 
@@ -139,6 +144,17 @@ pub(crate) fn queue_drops(
     Ok(table.lines().skip(1).filter_map(udp_line).filter(|line| is_meant(line.0)).map(|line| line.1).sum())
 }
 
+/// Fields 40 and 41: the level, and the policy as the kernel numbers it.
+fn stat_real_time(stat: &str) -> Option<(&'static str, u8)> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(37);
+    let level = fields.next()?.parse().ok()?;
+    match fields.next()? {
+        "1" => Some(("fifo", level)),
+        "2" => Some(("rr", level)),
+        _ => None,
+    }
+}
+
 /// User and system time together; given in USER_HZ, 100 a second on Linux whatever its own clock does.
 /// How it is divided between the two is a guess that is far off for a thread that wakes with the clock.
 fn stat_ticks(stat: &str) -> Option<Duration> {
@@ -182,6 +198,15 @@ mod tests {
         let stat = "77 (a) b (c) S 1 77 77 0 -1 4194304 1 0 0 0 250 120 0 0 20 0 1 0";
         assert_eq!(stat_ticks(stat), Some(Duration::from_millis(3_700)));
         assert_eq!(stat_ticks("77 (a S"), None);
+    }
+
+    #[test]
+    fn a_real_time_priority_is_told_from_none() {
+        let stat = |level, policy| format!("77 (a) S {}{level} {policy} 0 0", "1 ".repeat(36));
+        assert_eq!(stat_real_time(&stat(10, 1)), Some(("fifo", 10)));
+        assert_eq!(stat_real_time(&stat(3, 2)), Some(("rr", 3)));
+        assert_eq!(stat_real_time(&stat(0, 0)), None);
+        assert_eq!(stat_real_time("77 (a) S 1"), None);
     }
 
     #[test]

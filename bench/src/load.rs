@@ -177,6 +177,11 @@ impl<N: RtpSockets> Load<N> {
         self.early = HashMap::new();
     }
 
+    /// Whether it has no streams.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     /// Whether something has come of each stream: its line runs.
     pub(crate) fn is_heard(&self) -> bool {
         self.streams.iter().all(|stream| stream.checker.has_heard())

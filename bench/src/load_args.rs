@@ -19,7 +19,7 @@ use crate::wire::Network;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LoadArgs {
     /// DS0s that carry RTP both ways at a time.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    #[arg(long, value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     pub(crate) ds0: u16,
 
     /// How long to measure, in seconds; a second of warming up comes before.

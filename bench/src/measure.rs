@@ -71,7 +71,8 @@ impl<'a> Bench<'a> {
         let ds0s = usize::from(shape.ds0s);
         // As much room as a gateway has for as many calls, on fewer sockets with longer queues.
         let settings = Settings { socket_octets: QUEUE_OCTETS, ..Settings::for_slots(ds0s * 2) };
-        let sockets = BoundSockets::bind(&ports(local, ds0s), Dscp::EF, settings)?;
+        let sockets = BoundSockets::bind(&ports(local, ds0s), Dscp::EF, settings)
+            .map_err(|error| format!("the harness's sockets: {error}"))?;
         let load = Load::new(Sockets::new(sockets, interface)?, shape);
         Ok(Self { load, operator, me: Thread::named(std::process::id(), name)? })
     }

@@ -21,12 +21,14 @@ use nix::sys::time::TimeSpec;
 
 use crate::Failure;
 use crate::child::{self, DOMAIN, Gateway, Size, Wanted};
-use crate::cpus::Cpus;
+use crate::cpus::{Cpu, Cpus};
 use crate::density::CARRIER;
+use crate::floor::HARNESS;
 use crate::host::{self, Thread};
 use crate::load_args::Driver;
 use crate::operator::Operator;
 use crate::pace::{run_on, sleep_until};
+use crate::priority::Priority;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::wire::own_addresses;
 
@@ -38,7 +40,7 @@ use crate::wire::own_addresses;
 ///
 /// Exit code: 0 when no cost grows by more than --require-growth, 1 when one does.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  tollgate-bench scale --few 64 --many 8192 --cpu 0 --gateway-cpu 1")]
+#[command(after_help = "Example:\n  tollgate-bench scale --few 64 --many 8192")]
 pub(crate) struct ScaleArgs {
     /// Endpoints of the small gateway at least: whole E1s.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=20_000))]
@@ -54,6 +56,11 @@ pub(crate) struct ScaleArgs {
 
     #[command(flatten)]
     cpus: Cpus,
+
+    /// The CPU of all threads of the gateway but its media core, or `any` [default: one that nothing else has, or
+    /// else the media core's].
+    #[arg(long, value_name = "CPU")]
+    control_cpu: Option<Cpu>,
 
     /// The `tollgate` to start [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
@@ -139,20 +146,20 @@ pub(crate) fn run(args: &ScaleArgs, operator: &Operator) -> Result<Report, Failu
 fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Failure> {
     let [address, ..] = own_addresses();
     let program = args.program.clone().map_or_else(child::sibling, Ok)?;
-    let cpu = args.cpus.gateway;
     let size = Size {
         ds0s,
         law: Law::A,
         jitter_ms: None,
         transactions_max: None,
-        cpu,
-        control_cpu: None,
+        cpu: args.cpus.gateway().number(),
+        real_time_priority: args.cpus.priority().level(),
         driver: Driver::Uring,
     };
     let wanted = Wanted { program, address, size };
     let began = Clock.now();
-    let gateway = Gateway::start(&wanted)?;
-    let found = run_on("harness", args.cpus.harness, || {
+    let control_cpu = args.control_cpu.and_then(Cpu::number);
+    let gateway = run_on("start", control_cpu, || Gateway::start(&wanted))?;
+    let found = args.cpus.run_harness(HARNESS, || {
         let spans = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         Guest::new(&wanted, gateway.id(), spans, operator)?.stay(began)
     })?;
@@ -375,9 +382,18 @@ fn median(rounds: &[Cost], of: impl Fn(&Cost) -> Duration) -> Duration {
 }
 
 impl ScaleArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.cpus.settle(usable, Priority::RealTime);
+        self.control_cpu.get_or_insert(self.cpus.third(usable).unwrap_or(self.cpus.gateway()));
+        self.cpus
+    }
+
     fn report(&self, few: &Visit, many: &Visit) -> Report {
-        let settings =
+        let mut settings =
             vec![("few", Value::Count(few.endpoints.into())), ("many", Value::Count(many.endpoints.into()))];
+        settings.extend(self.cpus.settings());
+        settings.push(("control_cpu", self.control_cpu.unwrap_or(Cpu::Any).into()));
         let mut report = Report::new("scale", settings);
         report.sections.push(growth(few, many));
         report.sections.push(few.section("the small gateway", "few"));

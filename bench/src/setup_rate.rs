@@ -21,15 +21,14 @@ use crate::Failure;
 use crate::agent::{Agent, Terms};
 use crate::caller::{Caller, Plan};
 use crate::child::Size;
-use crate::cpus::{self, Cpus};
-use crate::density::{self, DensityArgs, Way};
+use crate::cpus::Cpus;
+use crate::density::{self, DensityArgs, Seat};
 use crate::floor::HARNESS;
 use crate::load_args::{Driver, LawName, LoadArgs};
 use crate::operator::Operator;
-use crate::pace::run_on;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::search::Search;
-use crate::target::{Target, TargetArgs};
+use crate::target::{Measured, Target, TargetArgs, is_wild, not_ready};
 use crate::watch::{self, Watched};
 use crate::wire::Network;
 
@@ -46,7 +45,7 @@ use self::trial::{Threads, Trial, dropped_by};
 /// the machine, not the gateway, may be why.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("rate").required(true), after_help = "Examples:\n  \
-    tollgate-bench setup-rate --calls-per-second 5000 --require-p99 10 --cpu 0 --gateway-cpu 1 --control-cpu 1\n  \
+    tollgate-bench setup-rate --calls-per-second 5000 --require-p99 10\n  \
     tollgate-bench setup-rate --calls-per-second 5000 --beside 2000       2,000 other calls must lose nothing\n  \
     tollgate-bench setup-rate --max --require-calls 10000\n  \
     tollgate-bench setup-rate --max --beside 2000                         as long as they lose nothing\n  \
@@ -105,10 +104,6 @@ pub(crate) struct SetupRateArgs {
     #[command(flatten)]
     pub(crate) cpus: Cpus,
 
-    /// The CPU of the gateway's other threads, control's among them [default: any].
-    #[arg(long, value_name = "CPU")]
-    pub(crate) control_cpu: Option<usize>,
-
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 }
@@ -129,6 +124,7 @@ pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Repo
     if args.beside >= args.ds0 {
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
+    args.target.check_names(args.ds0)?;
     let target = args.target.open(args.size(), &Network::Loopback)?;
     wait_for(&target, args)?;
     let every = WATCHED_EVERY_MIN.max(Duration::from_secs(args.seconds.into()) / WATCHED_MAX);
@@ -155,8 +151,8 @@ fn wait_for(target: &Target, args: &SetupRateArgs) -> Result<(), Failure> {
     let name = args.target.endpoint(args.ds0 - 1);
     let mut agent = Agent::bind(target.local, target.gateway, &args.target.domain, args.terms())?;
     agent.add(&name, (target.local, 0).into())?;
-    // One that the gateway is to choose cannot be asked for; Osmocom's say so by a star.
-    if name.contains(['$', '*']) {
+    // One that the gateway is to choose cannot be asked for.
+    if is_wild(&name) {
         return Ok(());
     }
     agent.audit();
@@ -165,7 +161,7 @@ fn wait_for(target: &Target, args: &SetupRateArgs) -> Result<(), Failure> {
     while !agent.is_done() {
         let now = clock.now();
         agent.turn(now)?;
-        target.check()?;
+        target.check().map_err(not_ready)?;
         if now > give_up {
             return Err(format!("nobody answers at {}", target.gateway).into());
         }
@@ -175,6 +171,12 @@ fn wait_for(target: &Target, args: &SetupRateArgs) -> Result<(), Failure> {
 }
 
 impl SetupRateArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.target.settle(&mut self.cpus, Measured::Control, usable);
+        self.cpus
+    }
+
     fn size(&self) -> Size {
         // A response is to be kept for T-HIST, 30 s (RFC 3435 §3.5.1), at least to the rate of our aim.
         let commands = self.calls_per_second.map_or(u32::MAX, |rate| rate.saturating_mul(3 * 31));
@@ -183,8 +185,8 @@ impl SetupRateArgs {
             law: self.law.into(),
             jitter_ms: None,
             transactions_max: Some(commands.clamp(65_536, 1_048_576)),
-            cpu: self.cpus.gateway,
-            control_cpu: self.control_cpu,
+            cpu: self.cpus.gateway().number(),
+            real_time_priority: self.cpus.priority().level(),
             driver: Driver::Uring,
         }
     }
@@ -232,14 +234,12 @@ impl SetupRateArgs {
         if self.beside > 0 {
             return self.trial_beside(target, rate, operator);
         }
-        run_on(HARNESS, self.cpus.harness, || self.counted_trial(target, rate, operator))
+        self.cpus.run_harness(HARNESS, || self.counted_trial(target, rate, operator))
     }
 
     /// A trial while other calls stay up.
     fn trial_beside(&self, target: &Target, rate: NonZeroU32, operator: &Operator) -> Result<Trial, Failure> {
         let load = self.load();
-        let way =
-            Way { gateway: target.gateway, local: target.local, process: target.process(), thread: BESIDE };
         // The table of sockets takes long to read, and the other calls' packets would have to wait.
         let before = dropped_by(target)?;
         let (mut trial, sockets, run) = thread::scope(|scope| {
@@ -248,13 +248,13 @@ impl SetupRateArgs {
             let carrying = scope.spawn(move || {
                 // Who waits for it may have given up.
                 let up = || is_up.try_send(()).unwrap_or_default();
-                run_on(BESIDE, self.cpus.harness, || {
-                    density::carry(load, way, None, &mut || target.check(), &up, operator)
+                self.cpus.run_harness(BESIDE, || {
+                    density::carry(load, target, Seat { thread: BESIDE, interface: None }, &up, operator)
                 })
             });
             // If it fails before, it says so below.
             let trial = match wait.recv_timeout(BESIDE_UP_MAX) {
-                Ok(()) => run_on(HARNESS, self.cpus.harness, || self.trial(target, rate, operator)),
+                Ok(()) => self.cpus.run_harness(HARNESS, || self.trial(target, rate, operator)),
                 Err(_) => Err("the calls beside did not come up".into()),
             };
             let run = carrying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -380,7 +380,7 @@ impl SetupRateArgs {
             ("beside", Value::Count(self.beside.into())),
         ];
         settings.extend(self.cpus.settings());
-        settings.push(("control_cpu", cpus::name(self.control_cpu)));
+        settings.push(self.target.settings());
         settings
     }
 

@@ -13,7 +13,7 @@ use crate::load_args::LawName;
 use crate::operator::Operator;
 use crate::report::{Report, Verdict};
 use crate::setup_rate::{self, SetupRateArgs};
-use crate::target::TargetArgs;
+use crate::target::{Measured, TargetArgs};
 
 /// Carries calls that stay while others come and go, for hours: nothing may be lost, and nothing may grow.
 ///
@@ -22,13 +22,14 @@ use crate::target::TargetArgs;
 /// the last quarter than in the one before, but for 2 % of memory.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("length").required(true), after_help = "Examples:\n  \
-    tollgate-bench soak --minutes 30 --ds0 1000 --calls-per-second 50 --cpu 0 --gateway-cpu 1\n  \
+    tollgate-bench soak --hours 0.5\n  \
+    tollgate-bench soak --minutes 30 --ds0 1000 --calls-per-second 50\n  \
     tollgate-bench soak --hours 24 --report soak-of-the-day\n  \
     tollgate-bench soak --hours 8 --gateway 192.0.2.1:2427 --domain gw.example")]
 pub(crate) struct SoakArgs {
-    /// How long, in hours.
-    #[arg(long, value_name = "H", group = "length", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    hours: Option<u32>,
+    /// How long, in hours or parts of one.
+    #[arg(long = "hours", value_name = "H", group = "length", value_parser = seconds_of_hours)]
+    hours_s: Option<u32>,
 
     /// How long, in minutes.
     #[arg(long, value_name = "M", group = "length", value_parser = clap::value_parser!(u32).range(1..=60_000))]
@@ -53,10 +54,6 @@ pub(crate) struct SoakArgs {
     #[command(flatten)]
     cpus: Cpus,
 
-    /// The CPU of the gateway's other threads, control's among them [default: any].
-    #[arg(long, value_name = "CPU")]
-    control_cpu: Option<usize>,
-
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -75,9 +72,15 @@ pub(crate) fn run(args: &SoakArgs, operator: &Operator) -> Result<Report, Failur
 }
 
 impl SoakArgs {
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, usable: &[usize]) -> Cpus {
+        self.target.settle(&mut self.cpus, Measured::Control, usable);
+        self.cpus
+    }
+
     fn calls(&self) -> Result<SetupRateArgs, Failure> {
-        let seconds =
-            self.hours.map_or(0, |hours| hours * 3_600) + self.minutes.map_or(0, |minutes| minutes * 60);
+        let seconds = self.hours_s.or(self.minutes.map(|minutes| minutes * 60));
+        let seconds = seconds.expect("one of them is required");
         let rate = self.calls_per_second.get();
         // As many as are up at a time, and a second's more for those that are being made and ended.
         let at_a_time = (u64::from(rate) * u64::from(self.hold)).div_ceil(1_000) + u64::from(rate);
@@ -98,9 +101,17 @@ impl SoakArgs {
             require_failures: 0.0,
             law: self.law,
             cpus: self.cpus,
-            control_cpu: self.control_cpu,
             target: self.target.clone(),
         })
+    }
+}
+
+/// Hours as seconds: from one second to a thousand hours.
+fn seconds_of_hours(text: &str) -> Result<u32, String> {
+    let seconds = text.parse::<f64>().map(|hours| (hours * 3_600.0).round());
+    match seconds {
+        Ok(seconds) if (1.0..=3_600_000.0).contains(&seconds) => Ok(seconds as u32),
+        _ => Err("hours are a number up to 1000, such as 8 or 0.5".to_owned()),
     }
 }
 
@@ -123,5 +134,15 @@ mod tests {
             calls("soak --minutes 30 --ds0 1000 --calls-per-second 50 --hold 10000").expect("they fit");
         assert_eq!((args.seconds, args.beside, args.ds0), (1_800, 1_000, 1_550));
         assert!(calls("soak --hours 2 --calls-per-second 10000").is_err());
+    }
+
+    #[test]
+    fn hours_may_be_parts_of_one() {
+        let seconds =
+            |hours| Cli::parse_from(["soak", "--hours", hours]).soak.calls().expect("they fit").seconds;
+        assert_eq!(["1", "0.5", "24", "0.01"].map(seconds), [3_600, 1_800, 86_400, 36]);
+        for hours in ["0", "-1", "1001", "NaN", "inf", "1h", ""] {
+            assert!(seconds_of_hours(hours).is_err(), "{hours}");
+        }
     }
 }

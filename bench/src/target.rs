@@ -1,5 +1,7 @@
 //! The gateway under test: one that runs somewhere, or one that is started here.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,7 +11,10 @@ use drivers::line::Carrier;
 use crate::Failure;
 use crate::agent::address_towards;
 use crate::child::{self, DOMAIN, Gateway, Size, Wanted};
+use crate::cpus::{Cpu, Cpus};
 use crate::pace::run_on;
+use crate::priority::Priority;
+use crate::report::Value;
 use crate::wire::{End, Network};
 
 /// Which gateway is tested, and what its endpoints are called.
@@ -25,8 +30,8 @@ pub(crate) struct TargetArgs {
     pub(crate) domain: String,
 
     /// The names of its endpoints: {span} and {timeslot} become numbers from 1, {number} and {hex} the
-    /// endpoint's own number from 1, in decimal and in hexadecimal; what
-    /// is $, or * for Osmocom's, is left to the gateway to choose.
+    /// endpoint's own number from 1, in decimal and in hexadecimal. $, or * for Osmocom's, leaves the
+    /// choice to the gateway.
     #[arg(long, value_name = "PATTERN", default_value = "ds/e1-{span}/{timeslot}")]
     endpoints: String,
 
@@ -37,7 +42,31 @@ pub(crate) struct TargetArgs {
     /// The `tollgate` to start [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+
+    /// The CPU of all its threads but the media core, if it is started here, or `any` [default: one that nothing
+    /// else has; else that of the harness, or the media core's where control is what is measured].
+    #[arg(long, value_name = "CPU", conflicts_with = "gateway")]
+    control_cpu: Option<Cpu>,
 }
+
+/// What is measured of a gateway: it shares its CPU with nothing but the rest of the gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Measured {
+    MediaCore,
+    Control,
+}
+
+/// What a gateway has done that leaves nothing to measure, and is a failure of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct GatewayFault(pub(crate) String);
+
+impl fmt::Display for GatewayFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for GatewayFault {}
 
 /// A gateway that can be spoken to, as long as this lives.
 #[derive(Debug)]
@@ -62,7 +91,7 @@ impl TargetArgs {
         let program = self.program.clone().map_or_else(child::sibling, Ok)?;
         let wanted = Wanted { program, address, size };
         // What is started on a CPU stays there, unless it is pinned elsewhere.
-        let child = run_on("start", size.control_cpu, || {
+        let child = run_on("start", self.control_cpu(), || {
             network.enter(End::Tested)?;
             Gateway::start(&wanted)
         })?;
@@ -72,6 +101,51 @@ impl TargetArgs {
     /// Whether the gateway is started here.
     pub(crate) fn is_started_here(&self) -> bool {
         self.gateway.is_none()
+    }
+
+    /// Decides what the command line leaves open, on a host with these CPUs.
+    pub(crate) fn settle(&mut self, cpus: &mut Cpus, measured: Measured, usable: &[usize]) {
+        // Where a gateway runs that is not ours, nobody here can say.
+        let usable = if self.is_started_here() { usable } else { &[] };
+        // One of this host would have to wait for a harness ahead of it.
+        let is_here = self.gateway.is_some_and(|it| address_towards(it).is_ok_and(|own| own == it.ip()));
+        cpus.settle(usable, if is_here { Priority::Normal } else { Priority::RealTime });
+        let shared = match measured {
+            Measured::MediaCore => cpus.harness(),
+            Measured::Control => cpus.gateway(),
+        };
+        self.control_cpu.get_or_insert(cpus.third(usable).unwrap_or(shared));
+    }
+
+    /// The CPU of all its threads but the media core.
+    pub(crate) fn control_cpu(&self) -> Option<usize> {
+        self.control_cpu.and_then(Cpu::number)
+    }
+
+    /// What a report repeats of it.
+    pub(crate) fn settings(&self) -> (&'static str, Value) {
+        match self.gateway {
+            Some(gateway) => ("gateway", Value::Text(gateway.to_string())),
+            None => ("control_cpu", self.control_cpu.unwrap_or(Cpu::Any).into()),
+        }
+    }
+
+    /// Checks that so many endpoints have a name each.
+    ///
+    /// # Errors
+    /// If two have the same one, and the gateway is not to choose.
+    pub(crate) fn check_names(&self, ds0s: u16) -> Result<(), Failure> {
+        let mut names = HashSet::new();
+        let name =
+            (0..ds0s).map(|n| self.endpoint(n)).find(|name| !is_wild(name) && !names.insert(name.clone()));
+        name.map_or(Ok(()), |name| {
+            let pattern = &self.endpoints;
+            Err(format!(
+                "--endpoints {pattern} names {name} more than once among {ds0s} endpoints: it wants {{span}} and \
+                 {{timeslot}}, {{number}} or {{hex}}"
+            )
+            .into())
+        })
     }
 
     /// The local name of the `n`th endpoint, from 0.
@@ -85,6 +159,19 @@ impl TargetArgs {
             .replace("{number}", &number.to_string())
             .replace("{hex}", &format!("{number:x}"))
     }
+}
+
+/// Of a gateway that has ended before it was ready nothing is known: what it would have done is not measured.
+pub(crate) fn not_ready(error: Failure) -> Failure {
+    match error.downcast::<GatewayFault>() {
+        Ok(fault) => fault.0.into(),
+        Err(error) => error,
+    }
+}
+
+/// Whether a name leaves the choice to the gateway. Osmocom's takes a star for that.
+pub(crate) fn is_wild(name: &str) -> bool {
+    name.contains(['$', '*'])
 }
 
 impl Target {
@@ -140,5 +227,38 @@ mod tests {
         assert_eq!(named("rtpbridge/{hex}", 30), "rtpbridge/1f");
         assert_eq!(named("aaln/{number}", u16::MAX), "aaln/65536");
         assert_eq!(named("ds/$", 7), "ds/$");
+    }
+
+    #[test]
+    fn a_pattern_that_names_an_endpoint_twice_is_refused_unless_the_gateway_chooses() {
+        let checked =
+            |pattern: &str| Cli::parse_from(["bench", "--endpoints", pattern]).target.check_names(62);
+        for pattern in ["ds/e1-{span}/{timeslot}", "aaln/{number}", "rtpbridge/{hex}", "ds/$", "rtpbridge/*"]
+        {
+            assert!(checked(pattern).is_ok(), "{pattern}");
+        }
+        let error = checked("ds/e1-1/{timeslot}").expect_err("an E1 has 31").to_string();
+        assert!(error.contains("names ds/e1-1/1 more than once"), "{error}");
+        assert!(checked("aaln/{n}").is_err());
+    }
+
+    #[test]
+    fn control_keeps_off_the_cpu_of_what_is_measured_if_it_is_not_that_itself() {
+        let settled = |arguments: &[&str], measured, usable: &[usize]| {
+            let mut cpus = Cpus::default();
+            let mut target = Cli::parse_from([&["bench"][..], arguments].concat()).target;
+            target.settle(&mut cpus, measured, usable);
+            ([cpus.harness(), cpus.gateway()].map(Cpu::number), target.control_cpu(), cpus.priority())
+        };
+        let real_time = Priority::RealTime;
+        let two = [Some(0), Some(1)];
+        assert_eq!(settled(&[], Measured::MediaCore, &[0, 1]), (two, Some(0), real_time));
+        assert_eq!(settled(&[], Measured::Control, &[0, 1]), (two, Some(1), real_time));
+        assert_eq!(settled(&[], Measured::Control, &[0, 1, 2]), ([Some(0), Some(2)], Some(1), real_time));
+        assert_eq!(settled(&["--control-cpu", "any"], Measured::Control, &[0, 1]), (two, None, real_time));
+        assert_eq!(settled(&[], Measured::MediaCore, &[0]), ([None; 2], None, real_time));
+        let elsewhere = ["--gateway", "127.0.0.1:2427"];
+        let normal = Priority::Normal;
+        assert_eq!(settled(&elsewhere, Measured::MediaCore, &[0, 1]), ([None; 2], None, normal));
     }
 }

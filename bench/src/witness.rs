@@ -12,20 +12,21 @@ use drivers::time::Clock;
 use hdrhistogram::Histogram;
 
 use crate::Failure;
+use crate::cpus::Cpus;
 use crate::load::{histogram, record};
-use crate::pace::{run_on, sleep_until};
+use crate::pace::sleep_until;
 
-/// Runs `f`, and beside it a witness on this CPU; says what `f` says, and how late the witness was, in us.
+/// Runs `f`, and beside it a witness where what is tested is; says what `f` says, and how late the witness was, in us.
 ///
 /// # Errors
 /// What `f` says, or if there is no such CPU.
 pub(crate) fn beside<T>(
-    cpu: Option<usize>,
+    cpus: Cpus,
     f: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(T, Histogram<u64>), Failure> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let watching = scope.spawn(|| run_on("witness", cpu, || Ok(watch(&stop))));
+        let watching = scope.spawn(|| cpus.run_tested("witness", || Ok(watch(&stop))));
         let done = f();
         stop.store(true, Ordering::Relaxed);
         let late = watching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -53,8 +54,8 @@ mod tests {
 
     #[test]
     fn a_witness_ends_with_what_it_stands_beside() {
-        let (said, _) = beside(None, || Ok(7)).expect("a thread can be started");
+        let (said, _) = beside(Cpus::default(), || Ok(7)).expect("a thread can be started");
         assert_eq!(said, 7);
-        assert!(beside(None, || Err::<(), _>("no".into())).is_err());
+        assert!(beside(Cpus::default(), || Err::<(), _>("no".into())).is_err());
     }
 }

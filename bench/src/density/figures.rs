@@ -11,7 +11,7 @@ use crate::report::{Report, Section, Verdict};
 impl DensityArgs {
     /// The report of one run.
     pub(super) fn report(&self, run: &Run, floor: Option<&Floor>) -> Report {
-        let mut report = Report::new("density", self.load.settings());
+        let mut report = Report::new("density", self.settings());
         let losses = Losses::of(run);
         report.sections.push(calls(run));
         report.sections.push(packets(run, losses));
@@ -61,6 +61,10 @@ fn calls(run: &Run) -> Section {
     section.count("ds0_up", "DS0s up", run.accounts.len() as u64, "DS0s");
     let refused = u64::from(run.asked) - run.accounts.len() as u64;
     section.fault("ds0_refused", "DS0s refused", refused, "DS0s");
+    for (code, (n, words)) in &run.refusals {
+        let code = code.0;
+        section.fault(&format!("refused_{code}"), &format!("of these, with {code} {words}"), *n, "DS0s");
+    }
     section.number("setup", "time to set all up", run.setup.as_secs_f64() * 1e3, "ms");
     section.count("mgcp_repeated", "MGCP commands repeated", run.messages.repeated, "commands");
     section
@@ -118,6 +122,7 @@ fn packets(run: &Run, losses: Losses) -> Section {
     section.count("packets_out_of_order", "out of order", tally.packets_out_of_order, "packets");
     section.fault("packets_doubled", "come twice", tally.packets_doubled, "packets");
     section.fault("counters_differ", "DS0s whose DLCX counters differ from ours", losses.differ, "DS0s");
+    section.fault("counters_untold", "DS0s whose DLCX told no counters", losses.untold, "DS0s");
     section.count("rtcp_received", "RTCP come", run.figures.rtcp, "packets");
     section.count("strays", "of nobody's", run.figures.strays, "packets");
     section

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::carry::Run;
+use super::carry::{Run, refusals};
 use crate::kernel::{Direction, Whose};
 use crate::load::sum;
 use crate::report::Verdict;
@@ -16,13 +16,18 @@ pub(super) struct Losses {
     pub(super) back: u64,
     /// DS0s whose counters say otherwise than ours, in whatever way.
     pub(super) differ: u64,
+    /// DS0s whose counters the gateway did not tell.
+    pub(super) untold: u64,
 }
 
 impl Losses {
     pub(super) fn of(run: &Run) -> Self {
         let mut losses = Self::default();
         for account in &run.accounts {
-            let counted = run.counted[usize::from(account.ds0)].clone().unwrap_or_default();
+            let Some(counted) = &run.counted[usize::from(account.ds0)] else {
+                losses.untold += 1;
+                continue;
+            };
             let number = |value: Option<u32>| u64::from(value.unwrap_or_default());
             let (sent, received) = (number(counted.packets_sent), number(counted.packets_received));
             losses.towards += account.sent.saturating_sub(received);
@@ -95,8 +100,12 @@ pub(super) fn verdict(run: &Run, losses: Losses, require_loss: f64) -> Verdict {
     let mut reasons = Vec::new();
     let missing = usize::from(run.asked) - run.accounts.len();
     if missing > 0 {
-        reasons.push(format!("{missing} of {} DS0s did not come up", run.asked));
+        let refused = refusals(&run.refusals);
+        reasons.push(format!("{missing} of {} DS0s did not come up: {refused}", run.asked));
         return Verdict::Fail(reasons);
+    }
+    if losses.untold > 0 {
+        reasons.push(format!("the gateway did not tell its counters of {} DS0s", losses.untold));
     }
     let lost = tally.missing + tally.wrong();
     let lost_percent = 100.0 * lost as f64 / (tally.verified + tally.missing).max(1) as f64;
@@ -177,9 +186,11 @@ pub(super) fn limit(run: &Run) -> &'static str {
 #[cfg(test)]
 mod tests {
     use control::call_agent;
+    use control::mgcp::code::ReturnCode;
     use control::mgcp::message::ConnectionParameters;
 
     use super::*;
+    use crate::agent::Refusals;
     use crate::checker::Tally;
     use crate::host::Usage;
     use crate::kernel::Counters;
@@ -200,6 +211,7 @@ mod tests {
         let elapsed = Duration::from_secs(1);
         Run {
             asked: 1,
+            refusals: Refusals::new(),
             ptime_octets: 160,
             cost: Cost { elapsed, carrier, harness: Usage::default(), packets: 190 },
             accounts: vec![Account { ds0: 0, sent: 100, back }],
@@ -230,6 +242,21 @@ mod tests {
             let told = format!("by the gateway: 10, in its own queues: {queues}");
             assert!(reasons.iter().any(|reason| reason.contains(&told)), "{reasons:?}");
         }
+    }
+
+    #[test]
+    fn a_gateway_that_refuses_calls_or_tells_no_counters_fails_and_it_is_said_with_what() {
+        let reason = |run: &Run| match verdict(run, Losses::of(run), 100.0) {
+            Verdict::Fail(reasons) => reasons.join("; "),
+            other => panic!("{other:?}"),
+        };
+        let run = || run(false, Counters::default(), 0);
+        let refusals = Refusals::from([(ReturnCode(403), (2, "no room".to_owned()))]);
+        let refused = Run { asked: 3, refusals, ..run() };
+        assert_eq!(reason(&refused), "2 of 3 DS0s did not come up: 2 with 403 no room");
+        let silent = Run { counted: vec![None], ..run() };
+        assert_eq!(reason(&silent), "the gateway did not tell its counters of 1 DS0s");
+        assert_eq!(Losses::of(&silent), Losses { untold: 1, ..Losses::default() });
     }
 
     #[test]

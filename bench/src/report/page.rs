@@ -116,6 +116,7 @@ td.value { text-align: right; font-variant-numeric: tabular-nums }
 code { color: #666 }
 .PASS { color: #070 } .FAIL { color: #b00 } .INCONCLUSIVE { color: #b60 }
 svg { max-width: 100%; height: auto }
+pre { white-space: pre-wrap }
 </style>
 ";
 
