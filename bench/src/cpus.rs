@@ -35,8 +35,8 @@ pub(crate) struct Cpus {
     #[arg(id = "gateway_cpu", long = "gateway-cpu", value_name = "CPU")]
     gateway: Option<Cpu>,
 
-    /// What the harness's threads run at, and with them the bare loop and the media core, but not control, of a
-    /// gateway that is started here [default: real-time; normal if a gateway is tested that runs already on this
+    /// What the harness's threads run at, and with them the bare loop and, of a gateway that is started here, the
+    /// media core, and where control is measured that, too [default: real-time; normal if a gateway is tested that runs already on this
     /// host, for it would have to wait for the harness].
     #[arg(long, value_enum)]
     priority: Option<Priority>,

@@ -22,6 +22,7 @@ use crate::host::Thread;
 use crate::load_args::LoadArgs;
 use crate::measure;
 use crate::operator::{Interrupted, Operator};
+use crate::priority::Priority;
 use crate::report::{Report, Section, Value, Verdict};
 use crate::search::Search;
 use crate::syscalls::{self, Calls};
@@ -172,7 +173,7 @@ fn once(args: &DensityArgs, operator: &Operator) -> Result<Report, Failure> {
             Some(floor::measure(&args.load, length, &network, operator)?)
         }
     };
-    let target = args.target.open(args.size(), &network)?;
+    let target = args.target.open(args.size(), &network, Priority::Normal)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
     let (run, witness) = witness::beside(args.load.cpus, || {
         args.load.cpus.run_harness(HARNESS, || {
@@ -201,7 +202,7 @@ fn counted(args: &DensityArgs, operator: &Operator) -> Result<Calls, Failure> {
     let load = LoadArgs { seconds: args.syscalls + 1, ..args.load.clone() };
     let args = DensityArgs { load, ..args.clone() };
     let network = args.load.network()?;
-    let target = args.target.open(args.size(), &network)?;
+    let target = args.target.open(args.size(), &network, Priority::Normal)?;
     let own = network.attach(End::Harness, &measure::ports(target.local, usize::from(args.load.ds0)))?;
     let process = target.process().ok_or("the gateway was not started here")?;
     let calls = thread::scope(|scope| {

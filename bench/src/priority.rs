@@ -3,7 +3,8 @@
 //! A harness that waits for others of its host sends late, and what it then finds is the host's doing. So its
 //! sending thread asks for a real-time priority, and so does the bare loop; the media core that it measures gets the
 //! same by its configuration (`host.real_time_priority`): what is measured is what that can do with its CPU, not what
-//! others leave of it. Nothing else gets one: what waits for a thread behind it, on the same CPU, waits for ever.
+//! others leave of it; so with control where that is measured, on another CPU than the harness. Nothing else gets
+//! one: what waits for a thread behind it, on the same CPU, waits for ever.
 
 use std::thread;
 

@@ -158,7 +158,10 @@ fn visit(args: &ScaleArgs, ds0s: u16, operator: &Operator) -> Result<Visit, Fail
     let wanted = Wanted { program, address, size };
     let began = Clock.now();
     let control_cpu = args.control_cpu.and_then(Cpu::number);
-    let gateway = run_on("start", control_cpu, || Gateway::start(&wanted))?;
+    let gateway = run_on("start", control_cpu, || {
+        args.cpus.priority().take();
+        Gateway::start(&wanted)
+    })?;
     let found = args.cpus.run_harness(HARNESS, || {
         let spans = ds0s.div_ceil(u16::from(Carrier::E1.timeslot_max()));
         Guest::new(&wanted, gateway.id(), spans, operator)?.stay(began)

@@ -125,7 +125,8 @@ pub(crate) fn watched(args: &SetupRateArgs, operator: &Operator) -> Result<(Repo
         return Err(format!("--beside {} leaves none of {} endpoints", args.beside, args.ds0).into());
     }
     args.target.check_names(args.ds0)?;
-    let target = args.target.open(args.size(), &Network::Loopback)?;
+    // Control is what is measured, and is on a CPU that the harness does not have.
+    let target = args.target.open(args.size(), &Network::Loopback, args.cpus.priority())?;
     wait_for(&target, args)?;
     let every = WATCHED_EVERY_MIN.max(Duration::from_secs(args.seconds.into()) / WATCHED_MAX);
     let (trials, watched) = watch::beside(target.process(), every, || args.trials(&target, operator))?;

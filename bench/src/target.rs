@@ -79,19 +79,21 @@ pub(crate) struct Target {
 }
 
 impl TargetArgs {
-    /// The gateway that runs, or one of this size that is started now. It may not be ready yet.
+    /// The gateway that runs, or one of this size that is started now, all of it at this priority. It may not be
+    /// ready yet.
     ///
     /// # Errors
     /// If there is no way to it, or it cannot be started.
-    pub(crate) fn open(&self, size: Size, network: &Network) -> Result<Target, Failure> {
+    pub(crate) fn open(&self, size: Size, network: &Network, priority: Priority) -> Result<Target, Failure> {
         if let Some(gateway) = self.gateway {
             return Ok(Target { gateway, local: address_towards(gateway)?, child: None });
         }
         let [address, local, _] = network.addresses();
         let program = self.program.clone().map_or_else(child::sibling, Ok)?;
         let wanted = Wanted { program, address, size };
-        // What is started on a CPU stays there, unless it is pinned elsewhere.
+        // What is started on a CPU and at a priority stays so, unless it chooses another.
         let child = run_on("start", self.control_cpu(), || {
+            priority.take();
             network.enter(End::Tested)?;
             Gateway::start(&wanted)
         })?;
