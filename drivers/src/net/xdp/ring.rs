@@ -10,8 +10,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::sys::socket::{setsockopt, sockopt};
-
 use super::frame::FRAME_MAX;
 use super::once_free;
 use super::program::STAMP;
@@ -92,10 +90,9 @@ impl Ring {
         set_option(&socket, libc::XDP_TX_RING, &transmit_chunks)?;
         // How many frames one call copies out: 32 unless told otherwise, and older kernels cannot be told.
         let _ = set_option(&socket, XDP_MAX_TX_SKB_BUDGET, &transmit_chunks.min(TRANSMIT_BATCH));
-        // What was copied out counts as the socket's until a card has sent it. The usual limit is some hundred
-        // frames; there is to be room for every chunk. The kernel takes twice what it is told.
-        let _ = setsockopt(&socket, sockopt::SndBufForce, &(transmit_chunks as usize * CHUNK));
         let offsets = offsets(&socket)?;
+        // The socket's limit of what is on its way (SO_SNDBUF) stays as it is, some 250 frames: what is more waits in
+        // the ring, and with a limit above the 256 that the other end of a veth pair has room for, it drops them.
         let map = |page: u64, offsets: &libc::xdp_ring_offset, entries, entry| {
             Mapping::new(&socket, page as libc::off_t, offsets, entries, entry)
         };
