@@ -9,7 +9,7 @@ use super::commit::Common;
 use super::selected::domain_of;
 use super::state::State;
 use super::{notification, redirect};
-use crate::endpoint::naming::{Called, Form, Pattern};
+use crate::endpoint::naming::{Form, Pattern};
 use crate::endpoint::{Connection, Endpoint, EndpointId, Kind};
 use crate::mgcp::code::ReturnCode;
 use crate::mgcp::message::{Command, ModeName, Parameters, Path, Verb};
@@ -171,7 +171,7 @@ pub fn common(
     let form = Pattern::parse(&command.endpoint.local).map_or(Form::Usual, |pattern| pattern.form);
     Ok(Common {
         path,
-        called: Arc::new(Called { form, domain: domain_of(&command.endpoint) }),
+        called: state.called(form, domain_of(&command.endpoint)),
         naming: redirect::naming(packages, parameters)?,
         asked,
         law: law(command)?,

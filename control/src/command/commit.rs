@@ -114,6 +114,7 @@ impl<'a> Commit<'a> {
         endpoint.executing.push(execution);
         let before = Configured::of(endpoint);
         common.change(endpoint, execution);
+        self.state.called = Arc::clone(&common.called);
         let (core, ds0, law) = (endpoint.core, endpoint.ds0(), endpoint.law);
         let law_before = before.law;
         let echo = common.echo.and_then(|is_wanted| endpoint.set_cancels_echo(is_wanted));

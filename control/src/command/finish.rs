@@ -65,7 +65,12 @@ impl State {
     fn forget(&mut self, id: ExecutionId) -> Option<Execution> {
         let execution = self.executions.remove(&id)?;
         for endpoint in execution.endpoints.iter().chain(&execution.second) {
-            self.endpoints[*endpoint].executing.retain(|other| *other != id);
+            let executing = &mut self.endpoints[*endpoint].executing;
+            executing.retain(|other| *other != id);
+            // Nearly all endpoints have none: thousands of lists that are kept for the next would be memory for nothing.
+            if executing.is_empty() {
+                *executing = Vec::new();
+            }
         }
         Some(execution)
     }

@@ -53,6 +53,8 @@ pub struct State {
     pub packages: Packages,
     /// Endpoints whose events or signals have something to be done about.
     pub stirred: Vec<EndpointId>,
+    /// How the last command named its endpoints.
+    pub called: Arc<Called>,
     /// The name of the next connection: a command that makes it can speak of it already.
     next_connection: ConnectionId,
     /// Chance for those names alone.
@@ -102,6 +104,7 @@ impl State {
             now: epoch.at,
             packages: Packages::new(OFFERED.with(Ability::Unreachable, config.media.icmp)),
             stirred: Vec::new(),
+            called: Arc::new(Called { form: Form::Usual, domain: config.gateway.name.clone() }),
             next_connection,
             names,
             endpoints,
@@ -113,6 +116,12 @@ impl State {
     /// Whether the sender of the command being handled may control an endpoint.
     pub fn may_control(&self, id: EndpointId) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope[id.0 as usize])
+    }
+
+    /// How a command names its endpoints: most do it as the one before did, and thousands of endpoints share that.
+    pub fn called(&self, form: Form, domain: String) -> Arc<Called> {
+        let called = Called { form, domain };
+        if *self.called == called { Arc::clone(&self.called) } else { Arc::new(called) }
     }
 
     /// The name of an endpoint or of several, for a command of ours.
