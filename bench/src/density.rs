@@ -239,6 +239,7 @@ impl DensityArgs {
     fn settings(&self) -> Vec<(&'static str, Value)> {
         let mut settings = self.load.settings();
         settings.push(self.target.settings());
+        settings.extend(self.jitter_buffer.map(|ms| ("jitter_buffer_ms", Value::Count(ms.into()))));
         settings
     }
 

@@ -106,6 +106,10 @@ pub(crate) struct SetupRateArgs {
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+
+    /// What its jitter buffers hold, in milliseconds, 0 to 200 [default: its own default].
+    #[arg(long, value_name = "MS", conflicts_with = "gateway", value_parser = clap::value_parser!(u16).range(0..=200))]
+    pub(crate) jitter_buffer: Option<u16>,
 }
 
 /// `tollgate-bench setup-rate`.
@@ -184,7 +188,7 @@ impl SetupRateArgs {
         Size {
             ds0s: self.ds0,
             law: self.law.into(),
-            jitter_ms: None,
+            jitter_ms: self.jitter_buffer,
             transactions_max: Some(commands.clamp(65_536, 1_048_576)),
             cpu: self.cpus.gateway().number(),
             real_time_priority: self.cpus.priority().level(),
@@ -382,6 +386,7 @@ impl SetupRateArgs {
         ];
         settings.extend(self.cpus.settings());
         settings.push(self.target.settings());
+        settings.extend(self.jitter_buffer.map(|ms| ("jitter_buffer_ms", Value::Count(ms.into()))));
         settings
     }
 

@@ -56,6 +56,11 @@ pub(crate) struct SoakArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    /// What its jitter buffers hold, in milliseconds, 0 to 200. More than a gateway's usual 20 ms: in hours, every host
+    /// stands still for some tens of milliseconds now and then, and that is not what is looked for here.
+    #[arg(long, value_name = "MS", conflicts_with = "gateway", default_value_t = 60, value_parser = clap::value_parser!(u16).range(0..=200))]
+    jitter_buffer: u16,
 }
 
 /// `tollgate-bench soak`.
@@ -102,6 +107,7 @@ impl SoakArgs {
             law: self.law,
             cpus: self.cpus,
             target: self.target.clone(),
+            jitter_buffer: Some(self.jitter_buffer),
         })
     }
 }
@@ -133,6 +139,7 @@ mod tests {
         let args =
             calls("soak --minutes 30 --ds0 1000 --calls-per-second 50 --hold 10000").expect("they fit");
         assert_eq!((args.seconds, args.beside, args.ds0), (1_800, 1_000, 1_550));
+        assert_eq!(args.jitter_buffer, Some(60));
         assert!(calls("soak --hours 2 --calls-per-second 10000").is_err());
     }
 
