@@ -4,7 +4,7 @@ use super::DensityArgs;
 use super::carry::Run;
 use super::judge::{Losses, dropped_by_wire, limit, own_faults, verdict};
 use crate::floor::Floor;
-use crate::load::{Account, sum};
+use crate::load::{Account, Figures, sum};
 use crate::measure;
 use crate::report::{Report, Section, Verdict};
 
@@ -17,7 +17,7 @@ impl DensityArgs {
         report.sections.push(packets(run, losses));
         report.sections.push(octets(run));
         report.sections.extend(self.worst(run));
-        report.sections.push(times(run));
+        report.sections.push(times(run, floor));
         report.sections.extend(run.cost.carrier.is_some().then(|| carrier(run, floor)));
         report.sections.extend(memory(run));
         report.sections.extend(floor.map(Floor::section));
@@ -140,9 +140,21 @@ fn octets(run: &Run) -> Section {
     section
 }
 
-fn times(run: &Run) -> Section {
+fn times(run: &Run, floor: Option<&Floor>) -> Section {
     let mut section = Section::new("times");
     section.times("delay", "round trip, octet to octet, through the loop", &run.figures.delay);
+    for (percentile, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+        let of = |figures: &Figures| figures.delay.value_at_quantile(quantile) as f64;
+        if let Some(floor) = floor.map(|floor| of(&floor.figures)).filter(|floor| *floor > 0.0) {
+            let words = format!("round trip, to the bare loop's, {percentile}");
+            section.number(
+                &format!("delay_to_floor_{percentile}"),
+                &words,
+                of(&run.figures) / floor,
+                "times",
+            );
+        }
+    }
     section.times("jitter", "inter-arrival jitter", &run.figures.jitter);
     section.series("packets by their round trip", &run.figures.delays);
     section
